@@ -1,0 +1,31 @@
+"""The errors of atlcodec: one family, each message says what was wrong, where, and what to do."""
+
+from __future__ import annotations
+
+
+class AtlcError(Exception):
+    """Base of every error that atlcodec raises on purpose."""
+
+
+class NotARecord(AtlcError, ValueError):
+    """The bytes cannot be records: the length is not a multiple of 200, or the array has the wrong shape or type."""
+
+
+class UnknownModel(AtlcError, LookupError):
+    """No installed codec has this name or id; for a record: it is damaged, or was made with another codec."""
+
+
+class DamagedRecord(AtlcError, ValueError):
+    """A codec was named, and the seal of the record does not match it."""
+
+
+class BadImage(AtlcError, ValueError):
+    """A picture of the wrong size or mode, or one that cannot be read."""
+
+
+class BadModel(AtlcError, ValueError):
+    """A model folder that does not hold what its card promises."""
+
+
+class BadData(AtlcError, ValueError):
+    """A data set that is missing, incomplete, or not what its name promises."""

@@ -1,0 +1,1 @@
+def read(p): raise NotImplementedError

@@ -1,0 +1,184 @@
+"""The format: 400 symbols of four bits, sealed. NumPy and zlib, nothing of models or files.
+
+    byte      0         1                   199
+           +----+----+----+----+-  ...  -+----+----+
+           | s0 | s1 | s2 | s3 |         |s398|s399|      one nibble per symbol, high nibble first
+           +----+----+----+----+-  ...  -+----+----+
+
+    symbols   400 integers 0..15: the 16 x 5 x 5 bottleneck in channel, row, column order
+    seal      the CRC-32 (zlib, ISO-HDLC) of the 200 bytes equals the id of the codec that wrote them
+    id        the first four bytes, big-endian, of the SHA-256 of the codec's decompressor file
+
+There is no room for a header and no need of one: an encoder may move a symbol one step where that costs little, and CRC-32 is
+affine over GF(2), so that a few moves give any CRC that is wanted. `docs/format.md` is the same for readers in other languages.
+"""
+
+from __future__ import annotations
+
+import functools
+import zlib
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from atlcodec.errors import NotARecord
+
+RECORD = 200  # bytes
+SYMBOLS = 400
+LEVELS = 16
+BOTTLENECK = (16, 5, 5)
+RESERVED = range(0x41544C00, 0x41544D00)  # "ATL" + one byte: ids of records of other kinds, which no codec may have
+
+Records = NDArray[np.uint8]
+Symbols = NDArray[np.uint8]
+
+_CANDIDATES = 48  # 32 of the 48 cheapest moves are independent but for one record in 65,000; that one gets all 400
+_CHUNK = 512  # records sealed at a time: their candidates stay in the processor's cache
+
+
+def as_records(records: ArrayLike | bytes | bytearray | memoryview) -> Records:
+    """Bytes of whole records, or uint8 (N, 200) or (200,) -> uint8 (N, 200), without a copy where possible.
+
+    Raises `NotARecord` for another length, shape or type."""
+    if isinstance(records, bytes | bytearray | memoryview):
+        array = np.frombuffer(records, np.uint8)
+        if array.size % RECORD:
+            raise NotARecord(f"{array.size} bytes are not a whole number of records of {RECORD} bytes: cut off, or not an .atlc file")
+        return array.reshape(-1, RECORD)
+    array = np.asarray(records)
+    if array.dtype != np.uint8 or array.ndim not in (1, 2) or array.shape[-1] != RECORD:
+        raise NotARecord(f"records are uint8 (N, {RECORD}), not {array.dtype} {array.shape}")
+    return np.ascontiguousarray(array).reshape(-1, RECORD)
+
+
+def pack(symbols: ArrayLike) -> Records:
+    """Symbols, integers 0..15 of shape (N, 16, 5, 5) or (N, 400), to records uint8 (N, 200). Seals nothing; inverse of `unpack`.
+
+    Raises `ValueError` for another shape, or a symbol out of range."""
+    array = np.asarray(symbols)
+    if array.shape[1:] not in ((SYMBOLS,), BOTTLENECK) or array.dtype.kind not in "ui":
+        raise ValueError(f"symbols are integers (N, 16, 5, 5) or (N, 400), not {array.dtype} {array.shape}")
+    if array.size and (array.min() < 0 or array.max() >= LEVELS):
+        raise ValueError(f"symbols are 0..15, not {array.min()}..{array.max()}")
+    return _pack(array.astype(np.uint8, copy=False).reshape(-1, SYMBOLS))
+
+
+def _pack(flat: Symbols) -> Records:
+    return flat[:, 0::2] << 4 | flat[:, 1::2]
+
+
+def unpack(records: ArrayLike | bytes) -> Symbols:
+    """Records, uint8 (N, 200), to symbols uint8 (N, 16, 5, 5) in 0..15. Checks no seal; inverse of `pack`."""
+    packed = as_records(records)
+    flat = np.empty((len(packed), SYMBOLS), np.uint8)
+    flat[:, 0::2] = packed >> 4
+    flat[:, 1::2] = packed & 15
+    return flat.reshape(-1, *BOTTLENECK)
+
+
+def ids(records: ArrayLike | bytes) -> NDArray[np.uint32]:
+    """The CRC-32 of each record, uint8 (N, 200) -> uint32 (N,): for a sealed record, the id of the codec that wrote it."""
+    view = memoryview(as_records(records)).cast("B")
+    crc32 = zlib.crc32
+    return np.array([crc32(view[at : at + RECORD]) for at in range(0, len(view), RECORD)], np.uint32)
+
+
+def quantise(latents: NDArray[np.float32]) -> tuple[Symbols, Symbols, NDArray[np.float32]]:
+    """Latents float32 (N, 16, 5, 5), in 0..15, to what `seal` needs, each of shape (N, 400).
+
+    Returns the symbols (nearest level), the alternatives (second nearest, one step up or down), and what each alternative costs:
+    by how much it raises the squared distance to the latent."""
+    flat = latents.reshape(-1, SYMBOLS)
+    rounded = np.clip(np.rint(flat), 0, LEVELS - 1)
+    above = flat - rounded  # how far the latent lies above its symbol
+    up = above >= 0
+    up |= rounded == 0
+    up &= rounded != LEVELS - 1
+    symbols = rounded.astype(np.uint8)
+    alternatives = symbols - 1 + (up.view(np.uint8) << 1)
+    # (|above| - 1)^2 - above^2; more where the only step left leads away from the latent
+    costs = np.where(up, 1 - 2 * above, 1 + 2 * above)
+    return symbols, alternatives, costs
+
+
+@functools.cache
+def syndromes() -> NDArray[np.uint32]:
+    """What a change does to a record's CRC-32: uint32 (400, 16), by symbol and by the XOR of its old and new value."""
+    zero = zlib.crc32(bytes(RECORD))
+    table = np.zeros((SYMBOLS, LEVELS), np.uint32)
+    for symbol in range(SYMBOLS):
+        for change in range(1, LEVELS):
+            record = bytearray(RECORD)
+            record[symbol // 2] = change << 4 if symbol % 2 == 0 else change
+            table[symbol, change] = zlib.crc32(record) ^ zero
+    table.flags.writeable = False
+    return table
+
+
+def seal(symbols: Symbols, alternatives: Symbols, costs: NDArray[np.float32], id: int) -> Symbols:
+    """Move some symbols to their alternatives, so that the packed record's CRC-32 is `id`.
+
+    All of shape (N, 400), `symbols` and `alternatives` uint8 in 0..15 and differing by one step, as `quantise` gives them. The
+    moves are taken in order of cost (ties: lower position first) until 32 are independent over GF(2), and the one combination
+    of those 32 that gives the CRC is applied: about 16 of 400 symbols. Always succeeds: the 400 moves of one record have rank 32
+    whatever their directions. Returns new symbols, uint8 (N, 400)."""
+    sealed = np.array(symbols, np.uint8).reshape(-1, SYMBOLS)
+    alternatives = alternatives.reshape(-1, SYMBOLS)
+    order = _sortable(costs.reshape(-1, SYMBOLS))
+    for start in range(0, len(sealed), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        open_ = _seal(sealed[rows], alternatives[rows], order[rows], id, _CANDIDATES)
+        if len(open_):
+            again = sealed[rows][open_]
+            left = _seal(again, alternatives[rows][open_], order[rows][open_], id, SYMBOLS)
+            if len(left):
+                raise ValueError("alternatives must differ from their symbols")
+            sealed[rows][open_] = again
+    return sealed
+
+
+def _sortable(costs: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """Costs and positions in one integer each, that sorts by cost and then by position."""
+    bits = np.ascontiguousarray(costs, np.float32).view(np.uint32)
+    ordered = bits ^ np.where(bits >> 31, np.uint32(0xFFFFFFFF), np.uint32(0x80000000))
+    return (ordered.astype(np.uint64) << np.uint64(9)) | np.arange(SYMBOLS, dtype=np.uint64)
+
+
+def _seal(symbols: Symbols, alternatives: Symbols, order: NDArray[np.uint64], id: int, candidates: int) -> NDArray[np.intp]:
+    """Seal rows in place with their cheapest candidates; returns the rows for which those were too few.
+
+    Gaussian elimination over GF(2), all rows at once. Each vector is 64 bits: above, the syndrome; below, which of the chosen
+    vectors it is a sum of. Reducing x by v, whose highest bit is p, is min(x, x ^ v): smaller just if x has bit p."""
+    n = len(symbols)
+    cheapest = order if candidates == SYMBOLS else np.partition(order, candidates - 1, axis=1)[:, :candidates]
+    positions = (np.sort(cheapest, axis=1) & np.uint64(511)).astype(np.intp)
+    rows = np.arange(n)[:, None]
+    change = symbols[rows, positions] ^ alternatives[rows, positions]
+
+    # One column per record: the candidates in order of cost, and last the change of CRC that is wanted.
+    vectors = np.empty((candidates + 1, n), np.uint64)
+    vectors[:-1] = syndromes()[positions, change].T
+    vectors[-1] = ids(_pack(symbols)) ^ np.uint32(id)
+    vectors <<= np.uint64(32)
+
+    one, below = np.uint64(1), np.uint64(0xFFFFFFFF)
+    rank = np.zeros(n, np.uint64)
+    bits = np.zeros((candidates, n), np.uint64)  # the bit under which each chosen vector is counted; 0: dependent, not chosen
+    for k in range(candidates):
+        vector = vectors[k]
+        chosen = vector > below
+        bits[k] = chosen.astype(np.uint64) << (rank & np.uint64(63))
+        rank += chosen
+        vector *= chosen
+        vector |= bits[k]
+        rest = vectors[k + 1 :]
+        np.minimum(rest, rest ^ vector, out=rest)
+        if k >= 31 and k % 4 == 3 and (rank == 32).all():
+            break
+    target = vectors[-1]
+    solved = target <= below
+    moved = ((bits & target) != 0).T & solved[:, None]
+    row, column = np.nonzero(moved)
+    at = positions[row, column]
+    symbols[row, at] = alternatives[row, at]
+    return np.nonzero(~solved)[0]

@@ -1,0 +1,1 @@
+"""Training: PyTorch lives here and nowhere else. Install it with `pip install atlcodec[train]`."""

@@ -1,0 +1,231 @@
+"""Weights -> the ONNX files of a model folder, and back.
+
+The graphs are built node by node with `onnx.helper`, because the bytes of a decompressor are its identity: they must follow from
+the weights alone, and PyTorch's exporter writes what its release happens to write. The initialisers are the parameters, bit for
+bit, under the names that PyTorch gives them; whatever is derived from them (folded scales, merged kernels, permuted columns) is
+computed by nodes on constants, which ONNX Runtime folds once when it loads the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Collection
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from atlcodec import record
+from atlcodec.errors import BadModel
+from atlcodec.training.networks import MERGE, Networks, Scale, UpscaleConv2d
+
+OPSET = 18  # the first with BitwiseAnd on uint8
+IR_VERSION = 10
+
+
+class _Graph:
+    """Nodes in order; a value is known by its name."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[TensorProto] = []
+        self._constants: dict[bytes, str] = {}
+
+    def add(self, op: str, *inputs: str, **attributes: object) -> str:
+        name = f"v{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, list(inputs), [name], **attributes))
+        return name
+
+    def weight(self, name: str, value: NDArray[np.float32]) -> str:
+        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def constant(self, value: NDArray[np.generic]) -> str:
+        key = str(value.dtype).encode() + str(value.shape).encode() + value.tobytes()
+        if key not in self._constants:
+            self._constants[key] = f"c{len(self._constants)}"
+            self.initializers.append(numpy_helper.from_array(value, self._constants[key]))
+        return self._constants[key]
+
+    def ints(self, *values: int) -> str:
+        return self.constant(np.array(values, np.int64))
+
+    def scaled(self, weight: str, factor: float) -> str:
+        return weight if factor == 1 else self.add("Mul", weight, self.constant(np.array(factor, np.float32)))
+
+    def finish(self, name: str, result: str, source: list[int | str], target: list[int | str], types: tuple[int, int]) -> bytes:
+        """The file: `name` is "input -> output"; `result` becomes the output."""
+        before, after = name.split(" -> ")
+        self.nodes[-1].output[0] = after
+        assert result == f"v{len(self.nodes) - 1}", "the last node gives the result"
+        graph = helper.make_graph(
+            self.nodes,
+            "atlcodec",
+            [helper.make_tensor_value_info(before, types[0], source)],
+            [helper.make_tensor_value_info(after, types[1], target)],
+            self.initializers,
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        model.ClearField("producer_name")
+        onnx.checker.check_model(model, full_check=True)
+        return bytes(model.SerializeToString(deterministic=True))
+
+
+def compressor(network: nn.Sequential) -> bytes:
+    """ONNX: images uint8 (N, 28, 28) -> latents float32 (N, 16, 5, 5) in 0..15, before rounding."""
+    g = _Graph()
+    x = g.add("Cast", g.add("Unsqueeze", "images", g.ints(1)), to=TensorProto.FLOAT)
+    x = _layers(g, network, x)
+    x = g.add("Clip", x, g.constant(np.array(0, np.float32)), g.constant(np.array(15, np.float32)))
+    shape: list[int | str] = ["N", *record.BOTTLENECK]
+    return g.finish("images -> latents", x, ["N", 28, 28], shape, (TensorProto.UINT8, TensorProto.FLOAT))
+
+
+def decompressor(network: nn.Sequential, nonce: int = 0) -> bytes:
+    """ONNX: records uint8 (N, 200) -> images uint8 (N, 28, 28)."""
+    g = _Graph()
+    x = _layers(g, network, _symbols(g))
+    # A cast to uint8 wraps around, so the clip must come before it.
+    x = g.add("Clip", x, g.constant(np.array(0, np.float32)), g.constant(np.array(255, np.float32)))
+    x = g.add("Cast", g.add("Round", x), to=TensorProto.UINT8)
+    x = g.add("Squeeze", x, g.ints(1))
+    file = g.finish("records -> images", x, ["N", record.RECORD], ["N", 28, 28], (TensorProto.UINT8, TensorProto.UINT8))
+    if not nonce:
+        return file
+    model = onnx.load_model_from_string(file)
+    model.metadata_props.add(key="nonce", value=str(nonce))
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def classifier(network: nn.Sequential, classes: int) -> bytes:
+    """ONNX: records uint8 (N, 200) -> logits float32 (N, classes)."""
+    g = _Graph()
+    layers = [layer for layer in network if not isinstance(layer, Scale | nn.Dropout)]
+    if isinstance(layers[0], nn.Flatten) and isinstance(layers[1], nn.Linear):
+        # A dense layer does not mind the order of its inputs: all high nibbles, then all low ones, need no interleaving; the
+        # columns of the weights are put in that order instead.
+        high, low = _nibbles(g)
+        x = g.add("Cast", g.add("Concat", high, low, axis=1), to=TensorProto.FLOAT)
+        x = _layers(g, network, x, halves=True)
+    else:
+        x = _layers(g, network, _symbols(g))
+    return g.finish("records -> logits", x, ["N", record.RECORD], ["N", classes], (TensorProto.UINT8, TensorProto.FLOAT))
+
+
+def _nibbles(g: _Graph) -> tuple[str, str]:
+    high = g.add("BitShift", "records", g.constant(np.array([4], np.uint8)), direction="RIGHT")
+    low = g.add("BitwiseAnd", "records", g.constant(np.array([15], np.uint8)))
+    return high, low
+
+
+def _symbols(g: _Graph) -> str:
+    high, low = (g.add("Unsqueeze", half, g.ints(2)) for half in _nibbles(g))
+    x = g.add("Reshape", g.add("Concat", high, low, axis=2), g.ints(-1, *record.BOTTLENECK))
+    return g.add("Cast", x, to=TensorProto.FLOAT)
+
+
+def _layers(g: _Graph, network: nn.Sequential, x: str, *, halves: bool = False) -> str:
+    """The layers of a network as nodes. A scale is folded into the weights of the next linear layer if one follows before any
+    other that it does not commute with, and into those of the last one otherwise."""
+    named = [(name, layer) for name, layer in network.named_children() if not isinstance(layer, nn.Dropout)]
+    before = 1.0
+    for index, (name, layer) in enumerate(named):
+        after = 1.0
+        if index + 1 < len(named) and isinstance(scale := named[index + 1][1], Scale):
+            after = scale.factor
+        if isinstance(layer, nn.Conv2d | nn.Linear | UpscaleConv2d):
+            weight = g.weight(f"{name}.weight", _array(layer.weight))
+            bias = g.scaled(g.weight(f"{name}.bias", _array(layer.bias)), after)
+            weight = g.scaled(weight, before * after)
+            before = 1.0
+        match layer:
+            case Scale():
+                if index and isinstance(named[index - 1][1], nn.Conv2d | nn.Linear | UpscaleConv2d):
+                    continue  # it was taken into the layer before
+                before *= layer.factor
+                continue
+            case nn.Conv2d():
+                x = g.add("Conv", x, weight, bias, kernel_shape=list(layer.kernel_size), pads=[*_pair(layer.padding)] * 2)
+            case UpscaleConv2d():
+                x = _upscale_conv(g, x, weight, bias, *layer.weight.shape[:2])
+            case nn.Linear():
+                if halves:
+                    weight = g.add("Reshape", weight, g.ints(0, -1, 2))
+                    weight = g.add("Reshape", g.add("Transpose", weight, perm=[0, 2, 1]), g.ints(0, -1))
+                    halves = False
+                x = g.add("Gemm", x, weight, bias, transB=1)
+            case nn.ReLU():
+                x = g.add("Relu", x)
+            case nn.MaxPool2d():
+                x = g.add("MaxPool", x, kernel_shape=[layer.kernel_size] * 2, strides=[layer.stride] * 2)
+            case nn.ZeroPad2d():
+                left, right, top, bottom = layer.padding
+                x = g.add("Pad", x, g.ints(0, 0, top, left, 0, 0, bottom, right))
+            case nn.Flatten():
+                x = x if halves else g.add("Flatten", x, axis=1)
+            case _:
+                raise BadModel(f"a layer {type(layer).__name__} cannot be exported yet; use those of atlcodec/training/networks.py")
+        commutes = isinstance(layer, nn.Conv2d | nn.Linear | UpscaleConv2d | nn.Flatten | nn.ZeroPad2d | nn.MaxPool2d | nn.ReLU)
+        if before != 1 and not commutes:
+            raise BadModel(f"a Scale before {type(layer).__name__} cannot be folded")
+    if before != 1:
+        raise BadModel("a Scale must have a convolution or a dense layer before or behind it")
+    return x
+
+
+def _upscale_conv(g: _Graph, x: str, weight: str, bias: str, outputs: int, inputs: int) -> str:
+    """See `networks.UpscaleConv2d`: merge the kernels, convolve at the lower resolution, shuffle the four phases together."""
+    kernels = g.add("MatMul", g.add("Reshape", weight, g.ints(outputs * inputs, 9)), g.constant(MERGE.numpy()))
+    kernels = g.add("Transpose", g.add("Reshape", kernels, g.ints(outputs, inputs, 4, 4)), perm=[0, 2, 1, 3])
+    kernels = g.add("Reshape", kernels, g.ints(outputs * 4, inputs, 2, 2))
+    biases = g.add("MatMul", g.add("Reshape", bias, g.ints(outputs, 1)), g.constant(np.ones((1, 4), np.float32)))
+    x = g.add("Conv", x, kernels, g.add("Reshape", biases, g.ints(-1)), kernel_shape=[2, 2], pads=[1, 1, 1, 1])
+    return g.add("DepthToSpace", x, blocksize=2, mode="CRD")
+
+
+def _array(parameter: torch.Tensor | None) -> NDArray[np.float32]:
+    assert parameter is not None
+    return parameter.detach().cpu().numpy().astype(np.float32)
+
+
+def _pair(padding: str | tuple[int, ...]) -> tuple[int, ...]:
+    if isinstance(padding, str):
+        raise BadModel("give the padding of a convolution in pixels")
+    return padding
+
+
+def acceptable(id: int, taken: Collection[int]) -> bool:
+    """Whether a codec may have this id: not another codec's, nor one flipped bit away from it (one flip would then turn a record
+    into a valid one of the other codec), not reserved, and not the CRC-32 of 200 equal bytes (a zero-filled block of a disk is
+    no record)."""
+    blank = record.ids(np.repeat(np.arange(256, dtype=np.uint8)[:, None], record.RECORD, axis=1))
+    flips = record.syndromes()[:, [1, 2, 4, 8]].ravel()
+    if id in record.RESERVED or id in set(blank.tolist()) or id in taken:
+        return False
+    return not any(np.any(flips == (id ^ other)) for other in taken)
+
+
+def files(networks: Networks, taken: Collection[int]) -> dict[str, bytes]:
+    """The three ONNX files of a codec whose id is none of `taken`."""
+    networks = networks.cpu().eval()
+    nonce = 0
+    while True:
+        file = decompressor(networks.decompressor, nonce)
+        if acceptable(struct.unpack(">I", hashlib.sha256(file).digest()[:4])[0], taken):
+            break
+        nonce += 1
+    return {
+        "compressor.onnx": compressor(networks.compressor),
+        "decompressor.onnx": file,
+        "classifier.onnx": classifier(networks.classifier, networks.classes),
+    }
+
+
+def weights(file: bytes) -> dict[str, torch.Tensor]:
+    """The parameters in an exported file, by name: what `load_state_dict` of the same network takes."""
+    model = onnx.load_model_from_string(file)
+    return {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in model.graph.initializer if "." in i.name}
