@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class RecordFile:
     def __init__(self, data: np.ndarray[tuple[int], np.dtype[np.uint8]], name: str) -> None:
         self.name = name
         self._bytes = data
+        self.size = len(data)
         self.torn = len(data) % RECORD
         self.array: Records = data[: len(data) - self.torn].reshape(-1, RECORD)
 
@@ -57,10 +59,14 @@ class RecordFile:
         for start in range(0, len(self.array), size):
             yield self.array[start : start + size]
 
+    def bytes(self, start: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+        """Bytes of the file, uint8 (count,), wherever records begin."""
+        return np.asarray(self._bytes[start : start + count])
+
     def spans(self, known: Collection[int]) -> Iterator[Span]:
         """What the file holds, in order: runs of records with one of the `known` ids (or of a reserved kind), and what lies
         between. A record damaged in place costs itself alone. Where the records are out of step (a byte was lost or inserted),
-        reading goes on at the next offset at which two consecutive records have known ids, or at which the last one ends the file."""
+        reading goes on at the next offset at which two consecutive records have known ids, or the last one ends the file."""
         good = np.array(sorted(known), np.uint32)
         size, at = len(self._bytes), 0
         while at < size:
@@ -72,7 +78,7 @@ class RecordFile:
             if size - at < RECORD:
                 yield Span(at, 0, size - at, f"a torn record of {size - at} bytes at the end")
                 return
-            after = self._next(at, good)
+            after = self._next(at, known)
             skipped = after - at
             if not why:
                 lost = f"{skipped // RECORD} damaged or foreign record{'s' if skipped > RECORD else ''}"
@@ -92,25 +98,26 @@ class RecordFile:
                 first = int(np.argmin(fine)) if len(ids) else 0
                 count += first
                 reserved = len(ids) and int(ids[first]) in record.RESERVED
-                return count, f"a record of a kind unknown to this version (ATL {int(ids[first]) & 255:#04x})" if reserved else ""
+                return (
+                    count,
+                    f"a record of a kind unknown to this version (ATL {int(ids[first]) & 255:#04x})" if reserved else "",
+                )
             count += len(ids)
 
-    def _next(self, bad: int, good: np.ndarray[tuple[int], np.dtype[np.uint32]]) -> int:
+    def _next(self, bad: int, known: Collection[int]) -> int:
         """The first offset after `bad` at which reading can go on; the end of the file if there is none."""
-        size = len(self._bytes)
-        window = 1 << 16
-        for start in range(bad + 1, size - RECORD + 1, window):
-            # One record more than the window, so that every offset in it also sees the record that follows.
-            ids = record.ids_everywhere(self._bytes[start : start + window + 2 * RECORD - 1])
-            fine = np.isin(ids, good) | ((ids >= record.RESERVED.start) & (ids < record.RESERVED.stop))
-            for hit in np.nonzero(fine[:window])[0].tolist():
-                offset = start + hit
-                in_step = (offset - bad) % RECORD == 0
-                followed = hit + RECORD < len(fine) and bool(fine[hit + RECORD])
-                if in_step or followed or offset + RECORD == size:
-                    return offset
-        # Nothing more: what is left of the last whole step is a torn record.
-        return size - (size - bad) % RECORD
+        data, size = self._bytes.data, len(self._bytes)
+
+        def fine(at: int) -> bool:
+            crc = zlib.crc32(data[at : at + RECORD])
+            return crc in known or crc in record.RESERVED
+
+        for at in range(bad + 1, size - RECORD + 1):
+            if fine(at):
+                in_step = (at - bad) % RECORD == 0
+                if in_step or at + RECORD == size or (at + 2 * RECORD <= size and fine(at + RECORD)):
+                    return at
+        return size - (size - bad) % RECORD  # what is left of the last whole step is a torn record
 
 
 def open(path: str | os.PathLike[str]) -> RecordFile:
@@ -138,7 +145,7 @@ def write(path: str | os.PathLike[str], records: ArrayLike | bytes, *, append: b
     packed = record.as_records(records)
     if not append:
         with replacing(path) as file:
-            file.write(memoryview(packed).cast("B"))
+            file.write(packed.data.cast("B"))
         return
     with Path(path).open("ab") as file:
         torn = file.seek(0, os.SEEK_END) % RECORD
@@ -146,7 +153,7 @@ def write(path: str | os.PathLike[str], records: ArrayLike | bytes, *, append: b
             raise NotARecord(f"{path}: ends in a torn record of {torn} bytes; repair=True cuts them off before adding")
         if torn:
             file.truncate(file.tell() - torn)
-        file.write(memoryview(packed).cast("B"))
+        file.write(packed.data.cast("B"))
 
 
 @contextmanager

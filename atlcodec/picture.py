@@ -1,1 +1,103 @@
-def read(p): raise NotImplementedError
+"""Picture files <-> uint8 (28, 28). The only file that knows Pillow.
+
+Nothing is thrown away unasked: what is not 28 x 28 grey is refused, and the message names the option that would convert it.
+A colour picture whose three channels agree is grey, and so is one whose transparency is nowhere used.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from atlcodec.errors import BadImage
+
+SIDE = 28
+LARGEST = 64_000_000  # pixels that `resize` will read; beyond that a small file may ask for all memory
+
+
+def read(
+    source: str | os.PathLike[str] | BinaryIO | Image.Image, *, resize: bool = False, gray: bool = False, name: str = ""
+) -> NDArray[np.uint8]:
+    """A picture file, an open binary file or a Pillow image -> uint8 (28, 28).
+
+    `gray` takes the luminance of colours, puts transparent parts on black, and rounds 16 bits to 8. `resize` scales into 28 x 28
+    with the aspect ratio kept and black beside it. The orientation in EXIF is obeyed. Raises `BadImage` with one line."""
+    if not name:
+        if isinstance(source, Image.Image):
+            name = "the image"
+        else:
+            name = os.fspath(source) if isinstance(source, str | os.PathLike) else "the input"
+    if isinstance(source, Image.Image):
+        return _to_array(source, name, resize=resize, gray=gray)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata; the size is checked below
+            with Image.open(source) as image:
+                return _to_array(image, name, resize=resize, gray=gray)
+    except BadImage:
+        raise
+    except UnidentifiedImageError as error:
+        raise BadImage(f"{name}: not a picture in a format that Pillow reads") from error
+    except Image.DecompressionBombError as error:
+        raise BadImage(f"{name}: too many pixels to read safely; make it smaller with another program") from error
+    except OSError as error:
+        raise BadImage(f"{name}: {error.strerror or f'cannot be read ({error})'}") from error
+    except Exception as error:  # Pillow's decoders raise what they like on broken files
+        raise BadImage(f"{name}: cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _to_array(image: Image.Image, name: str, *, resize: bool, gray: bool) -> NDArray[np.uint8]:
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise BadImage(f"{name}: has {frames} frames; save the one you mean as a picture of its own")
+    width, height = image.size
+    if (width, height) != (SIDE, SIDE) and not resize:
+        raise BadImage(f"{name}: {width} x {height} pixels, not {SIDE} x {SIDE}; --resize (resize=True) scales it")
+    if width * height > LARGEST:
+        raise BadImage(f"{name}: {width} x {height} pixels are too many to read safely; make it smaller with another program")
+    image.load()
+    grey = _grey(ImageOps.exif_transpose(image), name, gray=gray)
+    if grey.size != (SIDE, SIDE):
+        grey = ImageOps.pad(grey, (SIDE, SIDE), Image.Resampling.BICUBIC, color=0)
+    return np.array(grey, np.uint8)
+
+
+def _grey(image: Image.Image, name: str, *, gray: bool) -> Image.Image:
+    if image.mode in ("1", "L") and "transparency" not in image.info:
+        return image.convert("L")
+    if image.mode.startswith("I;16") or image.mode == "I":
+        deep = np.asarray(image).astype(np.int64)
+        if deep.size and (deep.min() < 0 or deep.max() > 0xFFFF):
+            raise BadImage(f"{name}: 32-bit values; save it as 8-bit grey")
+        if not gray and np.any(deep % 257):
+            raise BadImage(f"{name}: 16 bits a pixel; --gray (gray=True) rounds them to 8")
+        return Image.fromarray(((deep + 128) // 257).astype(np.uint8))
+    if image.mode == "F":
+        raise BadImage(f"{name}: floating-point pixels; save it as 8-bit grey")
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        layers = image.convert("RGBA")
+        if layers.getchannel("A").getextrema() != (255, 255):
+            if not gray:
+                raise BadImage(f"{name}: partly transparent; --gray (gray=True) puts it on black")
+            layers = Image.alpha_composite(Image.new("RGBA", layers.size, (0, 0, 0, 255)), layers)
+        image = layers
+    colours = image.convert("RGB")
+    red, green, blue = (np.asarray(channel) for channel in colours.split())
+    if np.array_equal(red, green) and np.array_equal(green, blue):
+        return colours.getchannel("R")
+    if not gray:
+        raise BadImage(f"{name}: in colour; --gray (gray=True) takes its luminance")
+    return colours.convert("L")
+
+
+def png(image: NDArray[np.uint8]) -> bytes:
+    """uint8 (28, 28) -> the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -43,7 +43,9 @@ def as_records(records: ArrayLike | bytes | bytearray | memoryview) -> Records:
     if isinstance(records, bytes | bytearray | memoryview):
         array = np.frombuffer(records, np.uint8)
         if array.size % RECORD:
-            raise NotARecord(f"{array.size} bytes are not a whole number of records of {RECORD} bytes: cut off, or not an .atlc file")
+            raise NotARecord(
+                f"{array.size} bytes are not a whole number of records of {RECORD} bytes: cut off, or not an .atlc file"
+            )
         return array.reshape(-1, RECORD)
     array = np.asarray(records)
     if array.dtype != np.uint8 or array.ndim not in (1, 2) or array.shape[-1] != RECORD:
@@ -64,7 +66,7 @@ def pack(symbols: ArrayLike) -> Records:
 
 
 def _pack(flat: Symbols) -> Records:
-    return flat[:, 0::2] << 4 | flat[:, 1::2]
+    return np.asarray(flat[:, 0::2] << 4 | flat[:, 1::2], np.uint8)
 
 
 def unpack(records: ArrayLike | bytes) -> Symbols:
@@ -78,7 +80,7 @@ def unpack(records: ArrayLike | bytes) -> Symbols:
 
 def ids(records: ArrayLike | bytes) -> NDArray[np.uint32]:
     """The CRC-32 of each record, uint8 (N, 200) -> uint32 (N,): for a sealed record, the id of the codec that wrote it."""
-    view = memoryview(as_records(records)).cast("B")
+    view = as_records(records).reshape(-1).data
     crc32 = zlib.crc32
     return np.array([crc32(view[at : at + RECORD]) for at in range(0, len(view), RECORD)], np.uint32)
 
@@ -161,7 +163,7 @@ def _seal(symbols: Symbols, alternatives: Symbols, order: NDArray[np.uint64], id
     vectors[-1] = ids(_pack(symbols)) ^ np.uint32(id)
     vectors <<= np.uint64(32)
 
-    one, below = np.uint64(1), np.uint64(0xFFFFFFFF)
+    below = np.uint64(0xFFFFFFFF)
     rank = np.zeros(n, np.uint64)
     bits = np.zeros((candidates, n), np.uint64)  # the bit under which each chosen vector is counted; 0: dependent, not chosen
     for k in range(candidates):

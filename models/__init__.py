@@ -1,0 +1,1 @@
+"""The bundled models. A package, so that they are installed as `atlcodec.models` with the code that reads them."""

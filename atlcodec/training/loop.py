@@ -80,7 +80,8 @@ def unpack(records: Tensor) -> Tensor:
 class Trainer:
     """Three networks, a data set, and a folder with a checkpoint.
 
-    `unlabelled` images serve the autoencoder beside those of the data set. `say` gets a line of progress after each epoch."""
+    `unlabelled` images serve the autoencoder beside those of the data set. `recipe` is whatever else identifies the run: a
+    checkpoint of another recipe is refused. `say` gets a line of progress after each epoch."""
 
     def __init__(
         self,
@@ -89,13 +90,14 @@ class Trainer:
         folder: Path,
         *,
         unlabelled: Images | None = None,
+        recipe: str = "",
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         if data.train.labels is None or len(data.classes) < 2:
             raise BadData(f"{data.name}: no labels to train a classifier on (train-labels-idx1-ubyte is missing)")
         if len(data.train) < 20:
             raise BadData(f"{data.name}: {len(data.train)} training images are too few")
-        self.settings, self.folder, self.say = settings, folder, say
+        self.settings, self.folder, self.recipe, self.say = settings, folder, recipe, say
         self.device = torch.device(settings.device)
         self.labelled, self.held_out = split_validation(data.train, settings.validation)
         pictures = self.labelled.images if unlabelled is None else np.concatenate([self.labelled.images, unlabelled])
@@ -160,7 +162,7 @@ class Trainer:
 
         count = len(self.images) if task == "autoencoder" else len(self.labels)
         order = torch.randperm(count, generator=generator).to(self.device)
-        batches = order.split(self.settings.batch)
+        batches = torch.split(order, self.settings.batch)
         total = torch.zeros((), device=self.device)
         for index, rows in enumerate(batches):
             for group in optimizer.param_groups:
@@ -201,7 +203,7 @@ class Trainer:
     @torch.no_grad()
     def _symbols(self, images: Tensor) -> Iterator[Tensor]:
         self.nets.eval()
-        for chunk in images.split(2048):
+        for chunk in torch.split(images, 2048):
             yield quantise(self.nets.compressor(chunk.to(self.device).unsqueeze(1).float()))
         self.nets.train()
 
@@ -209,7 +211,7 @@ class Trainer:
         """Pooled PSNR of images uint8 (N, 28, 28) through compressor and decompressor; unsealed."""
         errors = []
         tensor = torch.from_numpy(images.copy())
-        for chunk, symbols in zip(tensor.split(2048), self._symbols(tensor), strict=True):
+        for chunk, symbols in zip(torch.split(tensor, 2048), self._symbols(tensor), strict=True):
             with torch.no_grad():
                 decoded = self.nets.decompressor(symbols).squeeze(1).clamp(0, 255).round().to(torch.uint8).cpu().numpy()
             errors.append(metrics.squared_error(chunk.numpy(), decoded))
@@ -240,6 +242,7 @@ class Trainer:
     def _checkpoint(self) -> None:
         state = {
             "settings": asdict(self.settings),
+            "recipe": self.recipe,
             "steps": [asdict(s) for s in self.steps],
             "networks": self.nets.state_dict(),
             "optimizers": {key: optimizer.state_dict() for key, optimizer in self.optimizers.items()},
@@ -254,7 +257,7 @@ class Trainer:
         if not path.is_file():
             return
         state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-        if state["settings"] != asdict(self.settings):
+        if (state["settings"], state["recipe"]) != (asdict(self.settings), self.recipe):
             raise BadData(f"{self.folder}: holds a run with other settings; take another folder, or delete it to start anew")
         self.nets.load_state_dict(state["networks"])
         self.steps = [Step(**s) for s in state["steps"]]

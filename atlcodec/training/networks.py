@@ -31,7 +31,7 @@ class _Round(torch.autograd.Function):
         return latents.round().clamp(0, LEVELS - 1)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]  # torch types it for any number
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (latents,) = ctx.saved_tensors
         # Descent moves against the gradient: a negative one raises the latent.
         outwards = ((latents < 0) & (gradient > 0)) | ((latents > LEVELS - 1) & (gradient < 0))

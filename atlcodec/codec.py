@@ -1,0 +1,235 @@
+"""Codec: one model as three array functions. And `encode`, `decode`, `classify` for one picture or record at a time."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from atlcodec import engine, metrics, record, zoo
+from atlcodec.errors import BadImage, DamagedRecord, NotARecord, UnknownModel
+from atlcodec.record import Records
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Images = NDArray[np.uint8]
+Scores = NDArray[np.float32]
+
+CHUNK = 512  # pictures at a time: what is computed of them stays in the processor's cache, and memory bounded
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier makes of a record."""
+
+    label: str
+    index: int
+    probability: float
+    model: str
+    head: str
+
+
+class Codec:
+    """One model. `Codec.load` finds it; the networks are loaded when first used."""
+
+    def __init__(self, model: zoo.Model, head: str | None = None) -> None:
+        self.model = model
+        self.name = model.name
+        self.id = model.id
+        self._head_name = head
+
+    @classmethod
+    def load(cls, which: str | os.PathLike[str], head: str | None = None) -> Codec:
+        """A codec by name, by id (eight hex digits) or by path, with its default classifier or the one named.
+
+        Raises `UnknownModel`, or `BadModel` where its card or files are not in order."""
+        codec = cls(zoo.find(which), head)
+        if head is not None:
+            _ = codec.head
+        return codec
+
+    def encode(self, images: ArrayLike) -> Records:
+        """Images, uint8 (N, 28, 28), to sealed records, uint8 (N, 200). Raises `BadImage` for another shape or type."""
+        return _chunked(self._encode, _as_images(images), (record.RECORD,))
+
+    def decode(self, records: ArrayLike | bytes, *, verify: bool = True) -> Images:
+        """Records, uint8 (N, 200) or bytes, to images, uint8 (N, 28, 28).
+
+        Raises `NotARecord`, or `DamagedRecord` if a seal is not this codec's; nothing is decoded then. `verify=False` is for
+        symbols that were packed and not sealed."""
+        packed = self.verified(records) if verify else record.as_records(records)
+        return _chunked(self._decompressor, packed, (28, 28))
+
+    def classify(self, records: ArrayLike | bytes, *, verify: bool = True) -> Scores:
+        """Records, uint8 (N, 200) or bytes, to probabilities, float32 (N, classes): rows sum to 1, columns are `labels`.
+
+        Raises as `decode` does."""
+        packed = self.verified(records) if verify else record.as_records(records)
+        return _chunked(self._classify, packed, (len(self.labels),), np.float32)
+
+    def verified(self, records: ArrayLike | bytes) -> Records:
+        """The records as uint8 (N, 200), if each is sealed by this codec. Raises `NotARecord` or `DamagedRecord`."""
+        packed = record.as_records(records)
+        ids = record.ids(packed)
+        if (ids != self.id).any():
+            bad = np.nonzero(ids != self.id)[0]
+            wrong = ids[bad] if len(bad) == len(ids) else ids[bad[:1]]
+            raise DamagedRecord(f"record {bad[0]} is not one of {self.name}: {explain(wrong, {self.id: self.model})}")
+        return packed
+
+    def latents(self, images: ArrayLike) -> NDArray[np.float32]:
+        """What the compressor makes of images before rounding: float32 (N, 16, 5, 5) in 0..15."""
+        return _chunked(self._compressor, _as_images(images), record.BOTTLENECK, np.float32)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes of its classifier, in the order of the scores."""
+        return self.head.labels
+
+    @functools.cached_property
+    def head(self) -> zoo.Head:
+        return self.model.head(self._head_name)
+
+    def _encode(self, images: Images) -> Records:
+        return record.pack(record.seal(*record.quantise(self._compressor(images)), self.id))
+
+    def _classify(self, records: Records) -> Scores:
+        logits = self._classifier(records)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+    @functools.cached_property
+    def _compressor(self) -> engine.Graph:
+        return self._graph("compressor", engine.COMPRESSOR)
+
+    @functools.cached_property
+    def _decompressor(self) -> engine.Graph:
+        return self._graph("decompressor", engine.DECOMPRESSOR)
+
+    @functools.cached_property
+    def _classifier(self) -> engine.Graph:
+        signature = engine.classifier(len(self.labels))
+        trusted = self.head.folder.is_relative_to(zoo.BUNDLED)
+        return engine.Graph(self.head.file(), signature, str(self.head.folder / "classifier.onnx"), trusted=trusted)
+
+    def _graph(self, part: str, signature: engine.Signature) -> engine.Graph:
+        return engine.Graph(self.model.file(part), signature, str(self.model.folder / f"{part}.onnx"), trusted=self.model.bundled)
+
+
+def encode(image: str | os.PathLike[str] | Image | ArrayLike, model: str | os.PathLike[str] | None = None) -> bytes:
+    """One picture (a path, a Pillow image, or uint8 (28, 28)) to one sealed record of 200 bytes.
+
+    Without `model`, the bundled model whose decoded picture is nearest. Raises `BadImage`, `UnknownModel`."""
+    if isinstance(image, str | os.PathLike) or hasattr(image, "getbands"):
+        from atlcodec import picture
+
+        pixels = picture.read(cast("str | os.PathLike[str] | Image", image))
+    else:
+        pixels = np.asarray(image)
+        if pixels.shape != (28, 28):
+            raise BadImage(f"one picture is uint8 (28, 28), not {pixels.dtype} {pixels.shape}; Codec.encode takes many at once")
+    images = pixels[None]
+    codec = choose(images)[0] if model is None else Codec.load(model)
+    return codec.encode(images).tobytes()
+
+
+def decode(record: ArrayLike | bytes, model: str | os.PathLike[str] | None = None) -> Images:
+    """One record of 200 bytes to its picture, uint8 (28, 28). The record names its codec; with `model`, it must be that one.
+
+    Raises `NotARecord`, `UnknownModel` (no installed codec has its id: damaged, or of another codec), `DamagedRecord`."""
+    packed = _one(record)
+    images = (_writer(packed) if model is None else Codec.load(model)).decode(packed)
+    return np.asarray(images[0])
+
+
+def classify(record: ArrayLike | bytes, model: str | os.PathLike[str] | None = None, head: str | None = None) -> Prediction:
+    """The label of one record of 200 bytes, read without decoding it. Raises as `decode` does."""
+    packed = _one(record)
+    codec = Codec.load(_writer(packed).model.folder if model is None else model, head)
+    scores = codec.classify(packed)[0]
+    index = int(scores.argmax())
+    return Prediction(codec.labels[index], index, float(scores[index]), codec.name, codec.head.name)
+
+
+def choose(images: Images, among: Sequence[Codec] | None = None) -> tuple[Codec, Records, NDArray[np.float64]]:
+    """The codec whose decoded pictures are nearest to the images, uint8 (N, 28, 28): one choice for all of them.
+
+    Among the bundled ones of the default list, unless others are given. Returns it, what it encoded them to, and the mean squared
+    error of each decoded picture."""
+    best: tuple[Codec, Records, NDArray[np.float64]] | None = None
+    for codec in among or [Codec(model) for model in zoo.default()]:
+        records = codec.encode(images)
+        error = metrics.squared_error(images, codec.decode(records))
+        if best is None or error.sum() < best[2].sum():
+            best = codec, records, error
+    if best is None:
+        raise UnknownModel("no models are installed to choose from")
+    return best
+
+
+def explain(ids: NDArray[np.uint32], models: Mapping[int, zoo.Model]) -> str:
+    """Why some records with these CRC-32s are none of the `models`' own, in words: what is likelier, and what to do."""
+    first = int(ids[0])
+    if first in record.RESERVED:
+        return f"of a kind that this version does not know (ATL {first & 255:#04x}); a newer atlcodec may"
+    if len(ids) > 1 and (ids == first).all():
+        elsewhere = zoo.models().get(first)
+        if elsewhere:
+            return f"written by {elsewhere.name}, not by {_names(models)}; leave out the model, or name that one"
+        return f"all have the id {first:08x} of a codec that is not installed (atlc models add)"
+    if len(ids) > 1:
+        return f"damaged, or no records at all: not one has the id of {_names(models)}"
+    flips = record.syndromes()[:, [8, 4, 2, 1]].ravel()  # by bit, the highest of the first byte first
+    for id, model in models.items():
+        hit = np.nonzero(flips == (first ^ id))[0]
+        if len(hit):
+            bit = int(hit[0])
+            return f"damaged: a record of {model.name} with bit {7 - bit % 8} of byte {bit // 8} flipped; get another copy"
+    elsewhere = zoo.models().get(first)
+    if elsewhere:
+        return f"written by {elsewhere.name}, not by {_names(models)}; leave out the model, or name that one"
+    return f"no installed codec has its id {first:08x}: damaged, or written by one that is not installed (atlc models add)"
+
+
+def _names(models: Mapping[int, zoo.Model]) -> str:
+    return next(iter(models.values())).name if len(models) == 1 else "an installed codec"
+
+
+def _writer(packed: Records) -> Codec:
+    """The codec that wrote a record, by its seal."""
+    ids, models = record.ids(packed), zoo.models()
+    if int(ids[0]) not in models:
+        raise UnknownModel(f"the record: {explain(ids, models)}")
+    return Codec(models[int(ids[0])])
+
+
+def _one(data: ArrayLike | bytes) -> Records:
+    packed = record.as_records(data)
+    if len(packed) != 1:
+        raise NotARecord(f"{len(packed)} records where one was expected; Codec.decode and Codec.classify take many at once")
+    return packed
+
+
+def _as_images(images: ArrayLike) -> Images:
+    array = np.asarray(images)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[1:] != (28, 28):
+        raise BadImage(f"images are uint8 (N, 28, 28), not {array.dtype} {array.shape}")
+    return array
+
+
+def _chunked(
+    function: Callable[[Any], NDArray[Any]], rows: NDArray[np.uint8], shape: tuple[int, ...], dtype: type[np.generic] = np.uint8
+) -> NDArray[Any]:
+    """`function` over the rows, a chunk at a time."""
+    if len(rows) <= CHUNK:
+        return function(rows) if len(rows) else np.empty((0, *shape), dtype)
+    result = np.empty((len(rows), *shape), dtype)
+    for start in range(0, len(rows), CHUNK):
+        result[start : start + CHUNK] = function(rows[start : start + CHUNK])
+    return result

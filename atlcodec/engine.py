@@ -1,0 +1,103 @@
+"""Running the networks. The only file that knows ONNX Runtime."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlcodec import untrusted
+from atlcodec.errors import BadModel
+
+MEMORY = 2 << 30  # bytes that all graphs together may ask for; ours take a hundredth of it
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What goes in and what comes out: names, element types, and the shape of one row."""
+
+    source: str
+    source_type: str
+    source_shape: tuple[int, ...]
+    target: str
+    target_type: str
+    target_shape: tuple[int, ...]
+
+
+COMPRESSOR = Signature("images", "tensor(uint8)", (28, 28), "latents", "tensor(float)", (16, 5, 5))
+DECOMPRESSOR = Signature("records", "tensor(uint8)", (200,), "images", "tensor(uint8)", (28, 28))
+
+
+def classifier(classes: int) -> Signature:
+    return Signature("records", "tensor(uint8)", (200,), "logits", "tensor(float)", (classes,))
+
+
+class Graph:
+    """One ONNX file, ready to run. Raises `BadModel` if it is not what its signature says, or would not be safe to run."""
+
+    def __init__(self, file: bytes, signature: Signature, name: str, *, trusted: bool = False) -> None:
+        self._name, self._signature = name, signature
+        if not trusted:
+            untrusted.check(file, name)
+            # Optimising folds constants outside the limit on memory, so a first look goes without: one blank row.
+            self._session = self._load(file, optimise=False)
+            self._check()
+        self._session = self._load(file, optimise=True)
+        self._check()
+
+    def __call__(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Rows of the input's shape -> as many of the output's."""
+        try:
+            result = self._session.run([self._signature.target], {self._signature.source: rows})[0]
+        except Exception as error:  # ONNX Runtime's errors have no common base
+            raise BadModel(f"{self._name}: cannot be run ({_one_line(error)})") from error
+        return np.asarray(result)
+
+    def _load(self, file: bytes, *, optimise: bool) -> Any:
+        ort = _runtime()
+        options = ort.SessionOptions()
+        options.log_severity_level = 4  # what goes wrong comes as an exception
+        options.intra_op_num_threads = threads()
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        if not optimise:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            return ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise BadModel(f"{self._name}: cannot be loaded ({_one_line(error)})") from error
+
+    def _check(self) -> None:
+        s = self._signature
+        sources, targets = self._session.get_inputs(), self._session.get_outputs()
+        ports = [(port.name, port.type, tuple(port.shape[1:])) for port in (*sources, *targets)]
+        if ports != [(s.source, s.source_type, s.source_shape), (s.target, s.target_type, s.target_shape)]:
+            raise BadModel(f"{self._name}: must map {s.source} {s.source_shape} to {s.target} {s.target_shape}, not {ports}")
+        shape = self(np.zeros((1, *s.source_shape), np.uint8)).shape
+        if shape != (1, *s.target_shape):
+            raise BadModel(f"{self._name}: gave {shape} where {(1, *s.target_shape)} was promised")
+
+
+def threads() -> int:
+    """How many threads a graph uses: `$ATLC_THREADS`, or as many as this process may have."""
+    wanted = os.environ.get("ATLC_THREADS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def _runtime() -> Any:
+    """ONNX Runtime, imported when first needed, with one limited arena for all graphs."""
+    import onnxruntime as ort
+
+    info = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    ort.create_and_register_allocator(info, ort.OrtArenaCfg({"max_mem": MEMORY, "arena_extend_strategy": 1}))
+    return ort
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,90 @@
+"""How good a model is on a data set, measured on sealed records: the figures of the cards and of `atlc evaluate`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlcodec import metrics, record
+from atlcodec.codec import Codec
+from atlcodec.datasets import Split
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Per picture: squared error of the decoded record and whether its label was read right (None: the labels are not the
+    model's), and the same without a seal; and which model was used."""
+
+    errors: NDArray[np.float64]
+    right: NDArray[np.bool_] | None
+    errors_unsealed: NDArray[np.float64]
+    right_unsealed: NDArray[np.bool_] | None
+    models: tuple[str, ...]
+
+    def summary(self) -> dict[str, object]:
+        """The figures by name: PSNR in dB, accuracy in percent."""
+        per_image = np.array([metrics.psnr(float(error)) for error in np.maximum(self.errors, 1e-2)])  # a perfect one counts 68 dB
+        figures: dict[str, object] = {
+            "images": len(self.errors),
+            "psnr": round(metrics.psnr(float(self.errors.mean())), 3),
+            "psnr_mean": round(float(per_image.mean()), 3),
+            "psnr_low": round(float(np.quantile(per_image, 0.001)), 3),
+            "psnr_unsealed": round(metrics.psnr(float(self.errors_unsealed.mean())), 3),
+        }
+        if self.right is not None and self.right_unsealed is not None:
+            figures["accuracy"] = round(100 * float(self.right.mean()), 3)
+            figures["accuracy_unsealed"] = round(100 * float(self.right_unsealed.mean()), 3)
+        if len(set(self.models)) > 1:
+            figures["models"] = dict(Counter(self.models).most_common())
+        return figures
+
+    def line(self) -> str:
+        f = self.summary()
+        text = f"PSNR {f['psnr']:.2f} dB pooled, {f['psnr_mean']:.2f} dB mean per image"
+        text += f", accuracy {f['accuracy']:.2f} %" if "accuracy" in f else ""
+        if "models" in f:
+            text += "; " + ", ".join(f"{name} {count}" for name, count in Counter(self.models).most_common())
+        return text
+
+
+def measure(codec: Codec, split: Split, classes: tuple[str, ...]) -> Figures:
+    """One model over a split whose labels are numbers of `classes`."""
+    latents = codec.latents(split.images)
+    symbols, alternatives, costs = record.quantise(latents)
+    sealed = record.pack(record.seal(symbols, alternatives, costs, codec.id))
+    # What the seal costs: the nearest symbols themselves. They are no valid records, so the networks are asked directly.
+    bare = record.pack(symbols)
+    errors = metrics.squared_error(split.images, codec.decode(sealed))
+    errors_unsealed = metrics.squared_error(split.images, codec.decode(bare, verify=False))
+    right = right_unsealed = None
+    if split.labels is not None and set(classes) & set(codec.labels):
+        wanted = np.array(classes)[split.labels]
+        names = np.array(codec.labels)
+        right = names[codec.classify(sealed).argmax(axis=1)] == wanted
+        right_unsealed = names[codec.classify(bare, verify=False).argmax(axis=1)] == wanted
+    return Figures(errors, right, errors_unsealed, right_unsealed, (codec.name,) * len(sealed))
+
+
+def automatic(codecs: list[Codec], split: Split, classes: tuple[str, ...]) -> Figures:
+    """Every picture as if encoded by itself without naming a model: the codec that decodes it nearest. A label counts as right
+    only if the chosen model gives it, so that each wrong choice shows."""
+    each = [measure(codec, split, classes) for codec in codecs]
+    best = np.argmin([figures.errors for figures in each], axis=0)
+    rows = np.arange(len(split))
+
+    def pick(columns: list[NDArray[Any]]) -> NDArray[Any]:
+        return np.asarray(np.stack(columns)[best, rows])
+
+    nothing = np.zeros(len(split), np.bool_)
+    labelled = any(figures.right is not None for figures in each)
+    return Figures(
+        pick([f.errors for f in each]),
+        pick([nothing if f.right is None else f.right for f in each]) if labelled else None,
+        pick([f.errors_unsealed for f in each]),
+        pick([nothing if f.right_unsealed is None else f.right_unsealed for f in each]) if labelled else None,
+        tuple(codecs[index].name for index in best),
+    )

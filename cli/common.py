@@ -1,0 +1,159 @@
+"""What the commands share: messages, inputs, outputs, progress."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from atlcodec import codec, files, record, zoo
+from atlcodec.codec import Codec
+from atlcodec.errors import AtlcError, NotARecord
+from atlcodec.files import RecordFile, Span
+from atlcodec.record import Records
+
+T = TypeVar("T")
+STANDARD = "-"  # standard input or output
+
+
+def say(message: str) -> None:
+    """A line for the person at the terminal: to stderr, so that stdout holds nothing but results."""
+    click.echo(clean(message), err=True)
+
+
+def clean(text: str) -> str:
+    """Text from outside, safe for a terminal: control characters and undecodable bytes escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+class Tally:
+    """Bad inputs are reported and the others go on; the exit code tells at the end."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+
+    def fail(self, message: object) -> None:
+        self.failures += 1
+        say(f"atlc: {message}")
+
+    def exit(self) -> None:
+        if self.failures:
+            sys.exit(1)
+
+
+def progress(items: Sequence[T], label: str) -> Iterator[T]:
+    """The items, with a bar on a terminal if there are many, and none in a pipe."""
+    if len(items) < 20 or not sys.stderr.isatty():
+        yield from items
+        return
+    with click.progressbar(items, label=label, file=sys.stderr, show_pos=True) as bar:
+        yield from bar
+
+
+# -- outputs -----------------------------------------------------------------------------------------------------------------
+
+
+def is_folder(output: str) -> bool:
+    return output.endswith(("/", "\\")) or Path(output).is_dir()
+
+
+def refuse_collisions(pairs: Iterable[tuple[str, str]], inputs: Iterable[str]) -> None:
+    """Two inputs that want the same output, or an output that is an input, are refused before any work."""
+    taken: dict[Path, str] = {}
+    sources = {Path(name).resolve() for name in inputs if name != STANDARD}
+    for name, target in pairs:
+        if target == STANDARD:
+            continue
+        place = Path(target).resolve()
+        if place in taken:
+            raise click.UsageError(f"{clean(taken[place])} and {clean(name)} would both be written to {clean(target)}")
+        if place in sources:
+            raise click.UsageError(f"{clean(target)} is an input and would be overwritten")
+        taken[place] = name
+
+
+def refuse_existing(target: Path, force: bool) -> None:
+    if target.is_dir():
+        raise AtlcError(f"{target}: is a folder")
+    if not force and (target.exists() or target.is_symlink()):
+        raise AtlcError(f"{target}: is there already; -f overwrites it")
+
+
+def save(target: Path | str, data: bytes, force: bool) -> None:
+    """A whole file or none; `-` is standard output."""
+    if target == STANDARD:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    refuse_existing(Path(target), force)
+    with files.replacing(target) as file:
+        file.write(data)
+
+
+# -- records -----------------------------------------------------------------------------------------------------------------
+
+
+def open_records(name: str) -> RecordFile:
+    if name != STANDARD:
+        return files.open(name)
+    data = sys.stdin.buffer.read()
+    if 0 < len(data) < record.RECORD:
+        raise NotARecord(f"standard input: {len(data)} bytes, but a record has {record.RECORD}")
+    return RecordFile(np.frombuffer(data, np.uint8), "standard input")
+
+
+class Reader:
+    """Records of files, each with the codec that wrote it; or with one codec only, if it was named."""
+
+    def __init__(self, model: str | None, head: str | None = None) -> None:
+        self._head = head
+        self._codecs: dict[int, Codec] = {}
+        if model is not None:
+            only = Codec.load(model, head)
+            self._codecs[only.id] = only
+            self._models = {only.id: only.model}
+        else:
+            self._models = zoo.models()
+
+    def codec(self, id: int) -> Codec:
+        if id not in self._codecs:
+            self._codecs[id] = Codec(self._models[id], self._head)
+        return self._codecs[id]
+
+    def read(self, file: RecordFile, tally: Tally) -> Iterator[tuple[NDArray[np.int64], Records, NDArray[np.uint32]]]:
+        """Batches of a file: record numbers, records, and their ids, all known. What is none is reported to the tally."""
+        for span in file.spans(self._models.keys()):
+            if span.skipped:
+                tally.fail(f"{file.name}: {self.why(file, span)}")
+                continue
+            for start in range(0, span.count, files.BATCH):
+                count = min(files.BATCH, span.count - start)
+                at = span.start + start * record.RECORD
+                records = file.bytes(at, count * record.RECORD).reshape(-1, record.RECORD)
+                yield at // record.RECORD + np.arange(count), records, record.ids(records)
+
+    def why(self, file: RecordFile, span: Span) -> str:
+        """What is said of bytes that were skipped."""
+        number, count = span.start // record.RECORD, span.skipped // record.RECORD
+        if span.skipped % record.RECORD:
+            return f"byte {span.start}: {span.why}"
+        ids = record.ids(file.bytes(span.start, min(count, files.BATCH) * record.RECORD).reshape(-1, record.RECORD))
+        which = f"record {number}" if count == 1 else f"records {number} to {number + count - 1}"
+        return f"{which}: {codec.explain(ids, self._models)}"
+
+    def apply(
+        self, records: Records, ids: NDArray[np.uint32], function: Callable[[Codec, Records], NDArray[Any]]
+    ) -> list[tuple[Codec, NDArray[Any]]]:
+        """`function` over the records of each codec; the results in the order of the records, each with its codec."""
+        results: list[tuple[Codec, NDArray[Any]]] = [None] * len(records)  # type: ignore[list-item]  # every row is filled below
+        for id in np.unique(ids):
+            own = self.codec(int(id))
+            rows = np.nonzero(ids == id)[0]
+            for row, result in zip(rows, function(own, records[rows]), strict=True):
+                results[row] = own, result
+        return results

@@ -1,0 +1,72 @@
+"""atlc decode: records to pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from atlcodec import picture
+from atlcodec.cli.common import STANDARD, Reader, Tally, is_folder, open_records, refuse_collisions, save, say
+from atlcodec.errors import AtlcError, NotARecord
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="FILE...")
+@click.option("-o", "--output", metavar="FILE|DIR|-", help="[default: x.atlc becomes x.atlc.png]")
+@click.option("-m", "--model", help="Insist on this model: name, id or path. [default: the record says]")
+@click.option("-f", "--force", is_flag=True, help="Overwrite what is there.")
+def decode(names: tuple[str, ...], output: str | None, model: str | None, force: bool) -> None:
+    """Decode records to PNG pictures: x.atlc becomes x.atlc.png.
+
+    A file of many records becomes numbered pictures in the folder of -o. "-" is standard input or output."""
+    if len(names) > 1 and output is not None and not is_folder(output):
+        if not Path(output).suffix:
+            output += "/"  # a folder yet to be made
+        else:
+            raise click.UsageError(f"several files cannot become one picture; name a folder: -o {Path(output).stem}/")
+    refuse_collisions([(name, _target(name, output)) for name in names], names)
+    reader, tally = Reader(model), Tally()
+    for name in names:
+        try:
+            _decode(name, output, reader, force, tally)
+        except AtlcError as error:
+            tally.fail(error)
+    tally.exit()
+
+
+def _target(name: str, output: str | None) -> str:
+    """Where the picture of a file of one record goes."""
+    if output is not None and not is_folder(output):
+        return output
+    if name == STANDARD:
+        return STANDARD if output is None else str(Path(output) / "stdin.png")
+    path = Path(name)
+    return str((Path(output) if output is not None else path.parent) / f"{path.name}.png")
+
+
+def _decode(name: str, output: str | None, reader: Reader, force: bool, tally: Tally) -> None:
+    file = open_records(name)
+    target = _target(name, output)
+    many = len(file) > 1
+    if many and (output is None or output == STANDARD or (Path(output).suffix and not is_folder(output))):
+        raise NotARecord(f"{file.name}: holds {len(file)} records; name a folder for their pictures: -o DIR/")
+    if output is not None and (many or is_folder(output)):
+        Path(output).mkdir(parents=True, exist_ok=True)
+    if not len(file) and not file.torn:
+        say(f"{file.name}: empty, a file of no records")
+    done = 0
+    for numbers, records, ids in reader.read(file, tally):
+        decoded = reader.apply(records, ids, lambda codec, own: codec.decode(own))
+        for number, (codec, image) in zip(numbers.tolist(), decoded, strict=True):
+            place = str(Path(output) / f"{Path(name).name}.{number:06d}.png") if many and output is not None else target
+            try:
+                save(place, picture.png(np.asarray(image)), force)
+                done += 1
+                if not many and place != STANDARD:
+                    say(f"{file.name} -> {place}  {codec.name}")
+            except AtlcError as error:
+                tally.fail(error)
+    if many:
+        say(f"{file.name} -> {output}  {done} pictures")

@@ -1,0 +1,94 @@
+"""atlc encode: pictures to records."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+
+from atlcodec import codec, metrics, picture
+from atlcodec.cli.common import STANDARD, Tally, is_folder, progress, refuse_collisions, refuse_existing, save, say
+from atlcodec.codec import Codec, Images
+from atlcodec.errors import AtlcError
+
+SAMPLE = 1000  # pictures, spread over all, by which the model is chosen
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("-o", "--output", metavar="FILE|DIR|-", help="One file for all, or a folder. [default: beside each picture]")
+@click.option("-m", "--model", help="Name, id or path. [default: the bundled one that fits best]")
+@click.option("-f", "--force", is_flag=True, help="Overwrite what is there.")
+@click.option("--resize", is_flag=True, help="Scale into 28 x 28, black beside it if it is not square.")
+@click.option("--gray", "--grey", is_flag=True, help="Colours to luminance, transparency onto black, 16 bits to 8.")
+def encode(images: tuple[str, ...], output: str | None, model: str | None, force: bool, resize: bool, gray: bool) -> None:
+    """Encode pictures to records of 200 bytes: img.png becomes img.atlc.
+
+    Several pictures become one file with -o set.atlc. "-" is standard input or output."""
+    together = output is not None and not is_folder(output)
+    if images.count(STANDARD) > 1:
+        raise click.UsageError("standard input can be read only once")
+    if together and output:
+        targets = dict.fromkeys(images, output)
+        refuse_collisions([(images[0], output)], images)
+    else:
+        targets = {name: _target(name, output) for name in images}
+        refuse_collisions([(name, _target(name, output)) for name in images], images)
+    if together and output and output != STANDARD:
+        refuse_existing(Path(output), force)
+    fixed = Codec.load(model) if model is not None else None
+    tally = Tally()
+    names, pictures = [], []
+    for name in progress(images, "reading"):
+        try:
+            if not together and targets[name] != STANDARD:
+                refuse_existing(Path(targets[name]), force)
+            pictures.append(_read(name, resize=resize, gray=gray))
+            names.append(name)
+        except AtlcError as error:
+            tally.fail(error)
+    if pictures:
+        pixels = np.stack(pictures)
+        chosen = fixed or codec.choose(pixels[:: -(-len(pixels) // SAMPLE)])[0]
+        records = chosen.encode(pixels)
+        errors = metrics.squared_error(pixels, chosen.decode(records))
+        how = chosen.name if fixed else f"{chosen.name} (chosen)"
+        if together and output:
+            save(output, records.tobytes(), force)
+            what = names[0] if len(names) == 1 else f"{len(names)} pictures"
+            say(f"{what} -> {output}  {records.size} bytes  {how}  {metrics.psnr(errors.mean()):.1f} dB")
+        for name, packed, mse in zip(names, records, errors, strict=True):
+            try:
+                if not together:
+                    save(targets[name], packed.tobytes(), force)
+                    say(f"{name} -> {targets[name]}  {packed.size} bytes  {how}  {metrics.psnr(mse):.1f} dB")
+                _warn_if_poor(name, chosen, metrics.psnr(mse))
+            except AtlcError as problem:
+                tally.fail(problem)
+    tally.exit()
+
+
+def _target(name: str, output: str | None) -> str:
+    """Where the record of one picture goes when each has its own file."""
+    if name == STANDARD:
+        return str(Path(output) / "stdin.atlc") if output else STANDARD
+    path = Path(name)
+    return str((Path(output) if output else path.parent) / f"{path.stem or path.name}.atlc")
+
+
+def _read(name: str, *, resize: bool, gray: bool) -> Images:
+    if name == STANDARD:
+        return picture.read(io.BytesIO(sys.stdin.buffer.read()), resize=resize, gray=gray, name="standard input")
+    return picture.read(name, resize=resize, gray=gray)
+
+
+def _warn_if_poor(name: str, chosen: Codec, psnr: float) -> None:
+    low = chosen.model.psnr_low
+    if low is not None and psnr < low:
+        say(
+            f"atlc: warning: {name}: {psnr:.1f} dB, where {chosen.name} gives {low:.1f} dB or more to nearly every picture of its "
+            "kind; is it dark on white, or of another kind?"
+        )

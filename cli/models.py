@@ -1,0 +1,69 @@
+"""atlc models: what is installed; install another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+
+from atlcodec import engine, zoo
+from atlcodec.cli.common import clean, say
+from atlcodec.codec import Codec
+from atlcodec.errors import BadModel
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_context
+def models(ctx: click.Context, as_json: bool) -> None:
+    """The installed models, bundled ones first."""
+    if ctx.invoked_subcommand is None:
+        show(as_json)
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def list_(as_json: bool) -> None:
+    """The installed models, bundled ones first."""
+    show(as_json)
+
+
+def show(as_json: bool) -> None:
+    default = [model.id for model in zoo.default()]
+    for model in zoo.installed():
+        if isinstance(model, BadModel):
+            say(f"atlc: {model}")
+            continue
+        heads = model.heads()
+        if as_json:
+            line = {"name": model.name, "id": f"{model.id:08x}", "folder": str(model.folder), "default": model.id in default}
+            click.echo(json.dumps({**line, "heads": list(heads), "figures": model.card.get("figures", {})}))
+            continue
+        figures = model.card.get("figures", {})
+        quality = f"{figures['psnr']:5.2f} dB" if "psnr" in figures else ""
+        quality += f"  {figures['accuracy']:5.2f} %" if "accuracy" in figures else ""
+        where = "bundled" if model.bundled else str(model.folder)
+        click.echo(clean(f"{model.name:16s} {model.id:08x}  {quality:18s}  {', '.join(heads)}  ({where})"))
+
+
+@models.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def add(folder: Path) -> None:
+    """Install a model folder, or the folder of a classifier, for this user. It is checked and tried out first."""
+    blank = np.zeros((1, 28, 28), np.uint8)
+    if (folder / "classifier.onnx").is_file():
+        head = zoo.read_head(folder)
+        codec = Codec.load(head.card["codec"][:8])
+        if codec.model.sha256 != head.card["codec"]:
+            raise BadModel(f"{folder}: is a classifier of another codec than the installed {codec.name}")
+        graph = engine.Graph(head.file(), engine.classifier(len(head.labels)), str(folder / "classifier.onnx"))
+        graph(codec.encode(blank))
+    else:
+        codec = Codec.load(folder)
+        records = codec.encode(blank)
+        codec.decode(records)
+        for name in codec.model.heads():
+            Codec.load(folder, name).classify(records)
+    say(f"installed in {zoo.add(folder)}")
