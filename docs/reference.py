@@ -1,0 +1,44 @@
+"""The format, one record at a time, for reading: what docs/format.md quotes and the tests hold atlcodec/record.py to."""
+
+from __future__ import annotations
+
+import zlib
+
+from bitstring import BitArray, Bits
+
+
+def pack(symbols: list[int]) -> bytes:
+    """400 symbols 0..15, in channel, row, column order, to the 200 bytes of a record."""
+    record = BitArray()
+    for symbol in symbols:
+        record.append(Bits(uint=symbol, length=4))
+    return record.tobytes()
+
+
+def unpack(record: bytes) -> list[int]:
+    """The 400 symbols of a record."""
+    return [nibble.uint for nibble in Bits(record).cut(4)]
+
+
+def seal(symbols: list[int], alternatives: list[int], costs: list[float], id: int) -> list[int]:
+    """Move symbols to their alternatives so that the CRC-32 of the packed record is `id`."""
+    crc = zlib.crc32(pack(symbols))
+    basis: list[tuple[int, set[int]]] = []  # (change of the CRC, the symbols that are moved together to get it)
+    for position in sorted(range(400), key=lambda i: (costs[i], i)):
+        moved = [*symbols[:position], alternatives[position], *symbols[position + 1 :]]
+        change, positions = reduce(zlib.crc32(pack(moved)) ^ crc, {position}, basis)
+        if change:
+            basis.append((change, positions))
+        if len(basis) == 32:
+            break
+    rest, positions = reduce(crc ^ id, set(), basis)
+    assert rest == 0, "32 independent changes reach every CRC"
+    return [alternatives[i] if i in positions else symbol for i, symbol in enumerate(symbols)]
+
+
+def reduce(change: int, positions: set[int], basis: list[tuple[int, set[int]]]) -> tuple[int, set[int]]:
+    """Gaussian elimination over GF(2): take away what the basis already reaches. Moving a symbol twice is not moving it."""
+    for vector, members in basis:
+        if change ^ vector < change:
+            change, positions = change ^ vector, positions ^ members
+    return change, positions

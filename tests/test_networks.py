@@ -1,0 +1,72 @@
+"""The paper's Table 1, and rounding that lets gradients through."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from atlcodec.training.networks import (
+    Networks,
+    Scale,
+    UpscaleConv2d,
+    lenet_classifier,
+    lenet_compressor,
+    lenet_decompressor,
+    quantise,
+)
+
+
+def test_an_upscaling_convolution_is_upscale_pad_and_convolution() -> None:
+    torch.manual_seed(0)
+    layer = UpscaleConv2d(6, 5)
+    plain = nn.Conv2d(6, 5, 3)
+    plain.weight, plain.bias = layer.weight, layer.bias
+    oracle = nn.Sequential(nn.Upsample(scale_factor=2), nn.ZeroPad2d(2), plain)
+    x = torch.randn(3, 6, 7, 4)
+    assert layer(x).shape == (3, 5, 16, 10)
+    torch.testing.assert_close(layer(x), oracle(x), atol=1e-5, rtol=1e-5)
+
+
+def test_shapes_are_those_of_table_1() -> None:
+    def shapes(network: nn.Sequential, x: torch.Tensor) -> list[tuple[int, ...]]:
+        found = []
+        for layer in network:
+            x = layer(x)
+            if not isinstance(layer, Scale | nn.ReLU | nn.Dropout):
+                found.append(tuple(x.shape[1:]))
+        return found
+
+    assert shapes(lenet_compressor(), torch.zeros(1, 1, 28, 28)) == [
+        (6, 24, 24),
+        (6, 28, 28),
+        (6, 14, 14),
+        (16, 10, 10),
+        (16, 5, 5),
+    ]
+    assert shapes(lenet_decompressor(), torch.zeros(1, 16, 5, 5)) == [(16, 12, 12), (6, 26, 26), (1, 28, 28)]
+    assert shapes(lenet_classifier(10), torch.zeros(1, 16, 5, 5)) == [(400,), (120,), (84,), (10,)]
+
+
+def test_the_parameters_are_those_of_table_1() -> None:
+    nets = Networks("lenet", 10)
+    kernels = {name: tuple(p.shape) for name, p in nets.named_parameters() if p.dim() > 1}
+    assert sorted(kernels.values()) == sorted(
+        [(6, 1, 5, 5), (16, 6, 5, 5), (16, 16, 3, 3), (6, 16, 3, 3), (1, 6, 3, 3), (120, 400), (84, 120), (10, 84)]
+    )
+
+
+def test_rounding_gives_the_16_levels_and_lets_the_gradient_through() -> None:
+    latents = torch.tensor([-0.4, 0.4, 7.5, 14.6, 15.4], requires_grad=True)
+    symbols = quantise(latents)
+    assert symbols.tolist() == [0, 0, 8, 15, 15]
+    (symbols * torch.tensor([-1.0, 2.0, 3.0, 4.0, 5.0])).sum().backward()  # type: ignore[no-untyped-call]
+    assert latents.grad is not None
+    assert latents.grad.tolist() == [-1, 2, 3, 4, 5]
+
+
+def test_a_latent_out_of_range_is_pushed_back_and_never_further_out() -> None:
+    latents = torch.tensor([-3.0, -3.0, 20.0, 20.0], requires_grad=True)
+    # Descent goes against the gradient: -1 raises a latent, +1 lowers it.
+    (quantise(latents) * torch.tensor([-1.0, 1.0, -1.0, 1.0])).sum().backward()  # type: ignore[no-untyped-call]
+    assert latents.grad is not None
+    assert latents.grad.tolist() == [-1, 0, 0, 1]
