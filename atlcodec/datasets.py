@@ -81,10 +81,21 @@ OFFICIAL = {
     ),
 }
 
-# Digest of a training label file -> what its numbers stand for, and whose they are. The last is a part of KMNIST: 8,000 + 1,000
-# images out of its 10,000 official test images, for places where the 60,000 training images are not at hand.
-_KNOWN = {o.digests[1]: (name, o) for name, o in OFFICIAL.items()} | {
-    "1d6cba4f208bd6bb5759f19b722d70759c9a4f7daaa463eb30ea9c6dce5fb477": ("KMNIST-part", OFFICIAL["KMNIST"])
+# Digest of a training file (labels, or images where there are no labels) -> name, source, licence, what the labels stand for.
+_KNOWN = {o.digests[1]: (name, o.source, o.licence, o.labels) for name, o in OFFICIAL.items()} | {
+    # 8,000 + 1,000 of KMNIST's 10,000 official test images, for places where its 60,000 training images are not at hand
+    "1d6cba4f208bd6bb5759f19b722d70759c9a4f7daaa463eb30ea9c6dce5fb477": (
+        "KMNIST-part",
+        "CODH (Clanuwat et al. 2018), images 0..8999 of KMNIST's test images",
+        "CC BY-SA 4.0",
+        KANA,
+    ),
+    "be5e712c65a71b49cb164aa697d7b53422bd6aacdacccce725f6d0b9304ca204": (
+        "KuzushijiKanji28",
+        "CODH, Kuzushiji-Kanji resized to 28 x 28",
+        "CC BY-SA 4.0",
+        (),
+    ),
 }
 
 
@@ -197,14 +208,15 @@ def _load_idx(folder: Path) -> Dataset:
     train = split(IDX_FILES[0], IDX_FILES[1], must=True)
     assert train is not None
     test = split(IDX_FILES[2], IDX_FILES[3], must=False)
-    name, official = _KNOWN.get(digests.get(IDX_FILES[1], ""), (folder.resolve().name, None))
+    known = _KNOWN.get(digests.get(IDX_FILES[1], digests[IDX_FILES[0]]))
     highest = max((int(s.labels.max(initial=-1)) for s in (train, test) if s and s.labels is not None), default=-1)
-    classes = official.labels if official else _label_names(folder, highest + 1)
+    classes = known[3] if known else _label_names(folder, highest + 1)
     if highest >= len(classes):
         raise BadData(f"{folder}: a label {highest}, but only {len(classes)} names in labels.txt")
-    if official is None:
-        return Dataset(name, train, test, classes, sha256=digests)
-    return Dataset(name, train, test, classes, official.source, official.licence, digests)
+    if known is None:
+        return Dataset(folder.resolve().name, train, test, classes, sha256=digests)
+    name, source, licence, _ = known
+    return Dataset(name, train, test, classes, source, licence, digests)
 
 
 def _label_names(folder: Path, count: int) -> tuple[str, ...]:

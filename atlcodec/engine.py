@@ -43,19 +43,21 @@ class Graph:
         self._name, self._signature = name, signature
         if not trusted:
             untrusted.check(file, name)
-            # Optimising folds constants outside the limit on memory, so a first look goes without: one blank row.
-            self._session = self._load(file, optimise=False)
-            self._check()
-        self._session = self._load(file, optimise=True)
+        self._session = self._load(file, optimise=trusted)
         self._check()
 
     def __call__(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Rows of the input's shape -> as many of the output's."""
+        """Rows of the input's shape -> as many of the output's, all numbers finite. Raises `BadModel`."""
         try:
-            result = self._session.run([self._signature.target], {self._signature.source: rows})[0]
+            result = np.asarray(self._session.run([self._signature.target], {self._signature.source: rows})[0])
         except Exception as error:  # ONNX Runtime's errors have no common base
             raise BadModel(f"{self._name}: cannot be run ({_one_line(error)})") from error
-        return np.asarray(result)
+        promised = (len(rows), *self._signature.target_shape)
+        if result.shape != promised:
+            raise BadModel(f"{self._name}: gave {result.shape} where {promised} was promised")
+        if not np.isfinite(result).all():
+            raise BadModel(f"{self._name}: gave values that are no finite numbers")
+        return result
 
     def _load(self, file: bytes, *, optimise: bool) -> Any:
         ort = _runtime()
@@ -64,7 +66,9 @@ class Graph:
         options.intra_op_num_threads = threads()
         options.add_session_config_entry("session.use_env_allocators", "1")
         if not optimise:
+            # Optimising computes with the weights (folds constants, packs kernels) outside the limit on memory.
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+            options.add_session_config_entry("session.disable_prepacking", "1")
         try:
             return ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         except Exception as error:
@@ -76,9 +80,8 @@ class Graph:
         ports = [(port.name, port.type, tuple(port.shape[1:])) for port in (*sources, *targets)]
         if ports != [(s.source, s.source_type, s.source_shape), (s.target, s.target_type, s.target_shape)]:
             raise BadModel(f"{self._name}: must map {s.source} {s.source_shape} to {s.target} {s.target_shape}, not {ports}")
-        shape = self(np.zeros((1, *s.source_shape), np.uint8)).shape
-        if shape != (1, *s.target_shape):
-            raise BadModel(f"{self._name}: gave {shape} where {(1, *s.target_shape)} was promised")
+        for count in (1, 2):
+            self(np.zeros((count, *s.source_shape), np.uint8))
 
 
 def threads() -> int:

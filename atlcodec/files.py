@@ -145,15 +145,23 @@ def write(path: str | os.PathLike[str], records: ArrayLike | bytes, *, append: b
     packed = record.as_records(records)
     if not append:
         with replacing(path) as file:
-            file.write(packed.data.cast("B"))
+            file.write(packed.reshape(-1).data)
         return
-    with Path(path).open("ab") as file:
-        torn = file.seek(0, os.SEEK_END) % RECORD
-        if torn and not repair:
-            raise NotARecord(f"{path}: ends in a torn record of {torn} bytes; repair=True cuts them off before adding")
-        if torn:
-            file.truncate(file.tell() - torn)
-        file.write(packed.data.cast("B"))
+    try:
+        with Path(path).open("ab") as file:
+            end = file.seek(0, os.SEEK_END)
+            torn = end % RECORD
+            if torn and not repair:
+                raise NotARecord(f"{path}: ends in a torn record of {torn} bytes; repair=True cuts them off before adding")
+            file.truncate(end - torn)
+            try:
+                file.write(packed.reshape(-1).data)
+                file.flush()
+            except OSError:
+                file.truncate(end - torn)  # a full disk: back to what was whole
+                raise
+    except OSError as error:
+        raise AtlcError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 @contextmanager

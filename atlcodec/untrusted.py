@@ -1,8 +1,8 @@
 """What an ONNX file from a stranger may hold: feed-forward arithmetic on its own weights, and nothing else.
 
-ONNX Runtime would read other files that a graph names as "external data", and would run loops for as long as they like. So the
-file is looked through before it is loaded: its protobuf fields, of which only the few below matter (numbers as in onnx.proto).
-How much memory a graph may ask for is the engine's to limit.
+ONNX Runtime would read other files that a graph names as "external data", would run loops for as long as they like, and takes far
+more memory for a node than its bytes in the file. So the file is looked through before it is loaded: its protobuf fields, of which
+only the few below matter (numbers as in onnx.proto). How much memory the tensors may take is the engine's to limit.
 """
 
 from __future__ import annotations
@@ -11,78 +11,118 @@ from collections.abc import Iterator
 
 from atlcodec.errors import BadModel
 
+# No Div: the smallest integer over -1 kills the process. Mul by a Reciprocal does the same for floats.
 OPERATORS = frozenset(
-    "Add AveragePool BatchNormalization BitShift BitwiseAnd Cast Clip Concat Constant Conv ConvTranspose DepthToSpace Div Elu Erf "
+    "Add AveragePool BatchNormalization BitShift BitwiseAnd Cast Clip Concat Constant Conv ConvTranspose DepthToSpace Elu Erf "
     "Exp Flatten Floor Gather Gelu Gemm GlobalAveragePool HardSigmoid HardSwish Identity LayerNormalization LeakyRelu Log "
     "LogSoftmax MatMul Max MaxPool Min Mul Neg PRelu Pad Pow Reciprocal ReduceMean ReduceSum Relu Reshape Resize Round Sigmoid "
     "Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze".split()
 )
+FIELDS = 100_000  # in nodes, attributes and weights; a network of a thousand layers has a tenth of that
+DESCRIPTION = 1 << 20  # bytes of everything that is neither node nor weight
+STRING = 8  # the element type whose tensors are not limited in memory
 
 
 def check(file: bytes, name: str) -> None:
     """Raise `BadModel` if an ONNX file holds more than a plain graph of the operators above."""
     try:
-        graphs = [value for number, value in _fields(memoryview(file)) if number == 7]
-        if any(number in (20, 25) for number, _ in _fields(memoryview(file))):
-            raise BadModel(f"{name}: holds training data or functions of its own, which are not allowed")
-        if len(graphs) != 1:
-            raise BadModel(f"{name}: not an ONNX file with one graph")
-        for number, value in _fields(_bytes(graphs[0])):
-            if number == 1:
-                _check_node(_bytes(value), name)
-            elif number == 5:
-                _check_tensor(_bytes(value), name)
-            elif number == 15:
-                raise BadModel(f"{name}: sparse weights are not allowed")
+        _Check(name).model(memoryview(file))
     except (IndexError, UnicodeDecodeError, ValueError) as error:
         if isinstance(error, BadModel):
             raise
         raise BadModel(f"{name}: not an ONNX file") from error
 
 
-def _check_node(node: memoryview, name: str) -> None:
-    operator, domain = "", ""
-    for number, value in _fields(node):
-        if number == 4:
-            operator = bytes(_bytes(value)).decode()
-        elif number == 7:
-            domain = bytes(_bytes(value)).decode()
-        elif number == 5:
-            for inner, content in _fields(_bytes(value)):
-                if inner in (6, 11, 22, 23):  # graphs within graphs, sparse tensors
-                    raise BadModel(f"{name}: loops, branches and sparse tensors are not allowed")
-                if inner in (5, 10):
-                    _check_tensor(_bytes(content), name)
-    if operator not in OPERATORS or domain not in ("", "ai.onnx"):
-        raise BadModel(f"{name}: the operator {ascii(domain + '.' + operator).strip('.')} is not allowed")
+class _Check:
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._fields_left = FIELDS
 
+    def model(self, file: memoryview) -> None:
+        graphs = []
+        for number, value in self._fields(file):
+            if number == 7:
+                graphs.append(_bytes(value))
+            elif number in (20, 25):
+                raise self._refused("training data and functions of its own")
+        if len(graphs) != 1:
+            raise BadModel(f"{self._name}: not an ONNX file with one graph")
+        rest = len(file) - len(graphs[0])
+        for number, value in self._fields(graphs[0]):
+            if number == 1:
+                self._node(_bytes(value))
+            elif number == 5:
+                self._tensor(_bytes(value))
+            elif number == 15:
+                raise self._refused("sparse weights")
+            else:
+                rest += 8 if isinstance(value, int) else len(value)
+        if rest > DESCRIPTION:
+            raise self._refused(f"more than {DESCRIPTION} bytes of names and remarks")
 
-def _check_tensor(tensor: memoryview, name: str) -> None:
-    for number, value in _fields(tensor):
-        if number == 13 or (number == 14 and value != 0):
-            raise BadModel(f"{name}: takes weights from another file, which is not allowed")
+    def _node(self, node: memoryview) -> None:
+        operator, domain = "", ""
+        for number, value in self._fields(node):
+            if number == 4:
+                operator = bytes(_bytes(value)).decode()
+            elif number == 7:
+                domain = bytes(_bytes(value)).decode()
+            elif number == 5:
+                self._attribute(_bytes(value))
+        if operator not in OPERATORS or domain not in ("", "ai.onnx"):
+            raise self._refused(f"the operator {ascii((domain + '.' + operator)[:80]).strip('.')}")
 
+    def _attribute(self, attribute: memoryview) -> None:
+        name = b""
+        for number, value in self._fields(attribute):
+            if number == 1:
+                name = bytes(_bytes(value))
+            elif number in (5, 10):
+                self._tensor(_bytes(value))
+            elif number in (6, 11):
+                raise self._refused("loops and branches")
+            elif number in (22, 23):
+                raise self._refused("sparse weights")
+            elif number == 9 or (number == 3 and name == b"to" and value == STRING):
+                raise self._refused("text")
+        if name == b"value_string":
+            raise self._refused("text")
 
-def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """The fields of a protobuf message: number, and the value as an integer or as bytes."""
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        number, wire = tag >> 3, tag & 7
-        if wire == 0:
-            value, at = _varint(data, at)
-            yield number, value
-            continue
-        if wire == 2:
-            size, at = _varint(data, at)
-        elif wire in (1, 5):
-            size = 8 if wire == 1 else 4
-        else:
-            raise ValueError("not protobuf")
-        if at + size > len(data):
-            raise ValueError("not protobuf")
-        yield number, data[at : at + size]
-        at += size
+    def _tensor(self, tensor: memoryview) -> None:
+        for number, value in self._fields(tensor):
+            if number == 13 or (number == 14 and value != 0):
+                raise self._refused("weights in another file")
+            if number == 6 or (number == 2 and value == STRING):
+                raise self._refused("text")
+
+    def _fields(self, data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+        """The fields of a protobuf message: number, and the value as an integer or as bytes."""
+        at = 0
+        while at < len(data):
+            self._fields_left -= 1
+            if self._fields_left < 0:
+                raise self._refused(f"more than {FIELDS} fields")
+            tag, at = _varint(data, at)
+            number, wire = tag >> 3, tag & 7
+            if tag >> 32:
+                raise ValueError("not protobuf")  # other readers would drop the high bits and see another field
+            if wire == 0:
+                value, at = _varint(data, at)
+                yield number, value
+                continue
+            if wire == 2:
+                size, at = _varint(data, at)
+            elif wire in (1, 5):
+                size = 8 if wire == 1 else 4
+            else:
+                raise ValueError("not protobuf")
+            if at + size > len(data):
+                raise ValueError("not protobuf")
+            yield number, data[at : at + size]
+            at += size
+
+    def _refused(self, what: str) -> BadModel:
+        return BadModel(f"{self._name}: holds {what}: not allowed in a model")
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from atlcodec.cli.common import say
 from atlcodec.errors import AtlcError
@@ -25,7 +27,7 @@ from atlcodec.errors import AtlcError
 @click.option("--limit", type=click.IntRange(20), help="Use only so many training images, for a quick look.")
 @click.option("--seed", default=0, show_default=True, type=int)
 @click.option("--batch", default=128, show_default=True, type=click.IntRange(1))
-@click.option("--rate", default=2e-3, show_default=True, type=float, help="Highest learning rate (Adam).")
+@click.option("--rate", default=2e-3, show_default=True, type=click.FloatRange(0, min_open=True), help="Highest learning rate (Adam).")
 @click.option(
     "--shift", default=0, show_default=True, type=click.IntRange(0, 8), help="Augmentation in the classifier's turns, pixels."
 )
@@ -42,12 +44,13 @@ from atlcodec.errors import AtlcError
 @click.option("--k-class", default=1, show_default=True, type=click.IntRange(0), help="Epochs of compressor + classifier in a set.")
 @click.option("--j-ae", default=1, show_default=True, type=click.IntRange(0), help="Epochs of the decompressor alone in a set.")
 @click.option("--patience", default=5, show_default=True, type=click.IntRange(1), help="Sets without progress before it stops.")
-@click.option("--turn", default=1.0, show_default=True, type=float, help="Rate of the classifier's turns, relative.")
+@click.option("--turn", default=1.0, show_default=True, type=click.FloatRange(0), help="Rate of the classifier's turns, relative.")
 @click.option(
     "--tune", default=10, show_default=True, type=click.IntRange(0), help="Epochs of fine-tuning for each half at the end."
 )
 @click.option("-f", "--force", is_flag=True, help="Replace OUTPUT if it is there.")
-def train(output: Path, name: str | None, run: Path | None, force: bool, **options: Any) -> None:
+@click.pass_context
+def train(ctx: click.Context, output: Path, name: str | None, run: Path | None, force: bool, **options: Any) -> None:
     """Train compressor, decompressor and classifier by Alternating Transfer Learning, and write them as a model folder.
 
     The same command goes on where it was stopped; it stops by itself when a validation split stops improving. The folder is then
@@ -64,6 +67,8 @@ def train(output: Path, name: str | None, run: Path | None, force: bool, **optio
 
     if output.exists() and not force:
         raise AtlcError(f"{output}: is there already; -f replaces it")
+    if output.exists() and not (output / "card.json").is_file():
+        raise AtlcError(f"{output}: is no model folder, and is not replaced by one")
     name = zoo.valid_name(name or output.resolve().name)
     zoo.valid_name(options["head"])
     run = run or output.with_name(output.name + ".run")
@@ -91,7 +96,7 @@ def train(output: Path, name: str | None, run: Path | None, force: bool, **optio
 
     test = data.test
     figures_from = "test" if test is not None else "validation"
-    card = {"name": name, "recipe": recipe, "data": described, "licence": options["licence"]}
+    card = {"name": name, "command": _command(ctx), "recipe": recipe, "data": described, "licence": options["licence"]}
     head = {"name": options["head"], "labels": list(data.classes)}
     # The model that this one replaces may keep its id.
     taken = {model.id for model in zoo.models().values() if model.folder.resolve() != output.resolve()}
@@ -104,3 +109,17 @@ def train(output: Path, name: str | None, run: Path | None, force: bool, **optio
         shutil.rmtree(output)
     part.rename(output)
     say(f"{output}: id {Codec.load(output).id:08x}, {figures.line()}")
+
+
+def _command(ctx: click.Context) -> str:
+    """This command as the card gives it: what was asked for, with data and output by name, without their paths."""
+    words = ["atlc train"]
+    for parameter in ctx.command.params:
+        asked = ctx.get_parameter_source(str(parameter.name)) is not ParameterSource.DEFAULT
+        if not asked or parameter.name in ("force", "run"):
+            continue
+        value = ctx.params[str(parameter.name)]
+        if parameter.name in ("data", "unlabelled", "output"):
+            value = Path(value).resolve().name
+        words += [parameter.opts[-1], shlex.quote(str(value))]
+    return " ".join(words)

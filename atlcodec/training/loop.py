@@ -8,6 +8,7 @@ the figures that were measured, and so ends with the same weights as an unbroken
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from torch.nn import functional
 
 from atlcodec import metrics, record
 from atlcodec.datasets import Dataset, Images, Split
-from atlcodec.errors import BadData
+from atlcodec.errors import AtlcError, BadData
 from atlcodec.training.networks import Networks, quantise
 
 Task = Literal["autoencoder", "classifier"]
@@ -98,7 +99,10 @@ class Trainer:
         if len(data.train) < 20:
             raise BadData(f"{data.name}: {len(data.train)} training images are too few")
         self.settings, self.folder, self.recipe, self.say = settings, folder, recipe, say
-        self.device = torch.device(settings.device)
+        try:
+            self.device = torch.empty(0, device=settings.device).device
+        except (RuntimeError, AssertionError) as error:
+            raise AtlcError(f"device {settings.device!r} is not to be had here ({str(error).splitlines()[0]})") from error
         self.labelled, self.held_out = split_validation(data.train, settings.validation)
         pictures = self.labelled.images if unlabelled is None else np.concatenate([self.labelled.images, unlabelled])
         self.images = torch.from_numpy(pictures.copy()).to(self.device)  # the labelled ones come first
@@ -130,8 +134,9 @@ class Trainer:
                 started = time.perf_counter()
                 first, last = cosine(*rate, epoch / epochs), cosine(*rate, (epoch + 1) / epochs)
                 loss = self._epoch(parts.split("+"), task, first, last)
+                if not math.isfinite(loss):
+                    raise AtlcError("the training diverged (the loss is no number any more); lower the learning rate")
                 self._log(Step(name, loss, time.perf_counter() - started))
-                self._checkpoint()
 
     def measure(self, task: Task) -> float:
         """On the validation split: PSNR in dB of the autoencoder, or accuracy (0..1) of the classifier."""
@@ -233,6 +238,7 @@ class Trainer:
 
     def _log(self, step: Step) -> None:
         self.steps.append(step)
+        self._checkpoint()
         left = 0.0
         for name, epochs in self._planned.items():
             known = [s.seconds for s in self.steps if s.name == name]

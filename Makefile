@@ -1,0 +1,53 @@
+# Two commands matter: `make demo` shows the codec at work, `make test` is what must pass. Each sets up what it needs, once, in an
+# environment of its own below this folder; a python3 with venv is all they ask for.
+
+PYTHON ?= python3
+DEV := .venv
+DEMO := .venv-demo
+
+SHIPPED := $(shell find -L atlcodec -type f ! -name '*.py[co]')
+BENCHMARKS := $(wildcard $(addprefix benchmarks/,throughput.py startup.py quality.py million.py))
+PIP := -m pip --disable-pip-version-check --quiet --quiet
+
+.PHONY: help demo test lint types benchmarks clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1 /p' Makefile | awk '{ printf "  %s %-12s", $$1, $$2; $$1 = $$2 = ""; print }'
+
+demo: $(DEMO)/.ready ## encode, decode and classify a drawn digit; no PyTorch is installed for it
+	@$(DEMO)/bin/python examples/demo.py
+
+test: lint types ## lint, types, and the tests (those on the data sets look for them in $ATLC_DATA)
+	$(DEV)/bin/pytest
+
+lint: $(DEV)/.ready ## ruff: rules and format
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+
+types: $(DEV)/.ready ## mypy, strict
+	$(DEV)/bin/mypy
+
+benchmarks: $(DEV)/.ready ## the programs that print the tables in benchmarks/results
+	@set -e; for program in $(BENCHMARKS); do echo "$$program"; $(DEV)/bin/python "$$program"; done
+
+clean: ## remove the environments, caches and what the demo and builds left; trained runs stay
+	rm -rf $(DEV) $(DEMO) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last, so that a setup that was broken off is done again.
+$(DEV)/.ready: pyproject.toml setup.py requirements-dev.txt
+	$(call setup,$(DEV),PyTorch is the larger part)
+	@$(DEV)/bin/python $(PIP) install -r requirements-dev.txt
+	@touch $@
+
+$(DEMO)/.ready: pyproject.toml setup.py $(SHIPPED)
+	$(call setup,$(DEMO),without PyTorch)
+	@$(DEMO)/bin/python $(PIP) install .
+	@touch $@
+
+define setup
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	{ echo "Python 3.11 or later is needed, and $(PYTHON) is not; name one: make PYTHON=python3.13" >&2; exit 1; }
+@echo "Setting up $(1) ($(2)) ..."
+@$(PYTHON) -m venv $(1)
+endef

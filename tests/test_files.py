@@ -1,0 +1,170 @@
+"""Files of records: what is whole is read, what is not is reported, and writing is all or nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import atlcodec
+from atlcodec import record
+from atlcodec.errors import AtlcError, NotARecord
+from atlcodec.files import RecordFile, Span
+
+A, B = 0x11111111, 0x22222222
+KNOWN = {A, B}
+
+
+def sealed(n: int, id: int = A, seed: int = 0) -> record.Records:
+    latents = np.random.default_rng(seed).uniform(0, 15, (n, 16, 5, 5)).astype(np.float32)
+    return record.pack(record.seal(*record.quantise(latents), id))
+
+
+def spans(data: bytes, known: set[int] = KNOWN) -> list[Span]:
+    found = list(RecordFile(np.frombuffer(data, np.uint8), "x").spans(known))
+    at = 0
+    for span in found:  # nothing is passed over in silence, and nothing is reported twice
+        assert span.start == at
+        assert bool(span.skipped) != bool(span.count)
+        at += span.count * 200 + span.skipped
+    assert at == len(data)
+    return found
+
+
+def kept(data: bytes) -> bytes:
+    return b"".join(data[s.start : s.start + 200 * s.count] for s in spans(data))
+
+
+def test_a_written_file_is_read_back(tmp_path: Path) -> None:
+    records = sealed(10)
+    atlcodec.write(tmp_path / "a.atlc", records)
+    with_bytes = tmp_path / "b.atlc"
+    atlcodec.write(with_bytes, records.tobytes())
+    assert (tmp_path / "a.atlc").read_bytes() == with_bytes.read_bytes() == records.tobytes()
+    file = atlcodec.open(tmp_path / "a.atlc")
+    assert len(file) == 10
+    assert file.torn == 0
+    assert np.array_equal(file[3], records[3])
+    assert np.array_equal(file[-1], records[-1])
+    assert np.array_equal(file[2:5], records[2:5])
+    assert [len(batch) for batch in file.batches(4)] == [4, 4, 2]
+    assert np.array_equal(np.concatenate(list(file.batches(3))), records)
+    with pytest.raises(IndexError):
+        file[10]
+    assert os.listdir(tmp_path) and not [name for name in os.listdir(tmp_path) if name.endswith(".part")]
+
+
+def test_cat_makes_a_valid_file_and_split_too(tmp_path: Path) -> None:
+    both = sealed(3).tobytes() + sealed(2, B).tobytes()
+    assert spans(both) == [Span(0, 5)]
+    assert spans(both[200:400]) == [Span(0, 1)]
+
+
+def test_an_empty_file_is_a_valid_file_of_no_records(tmp_path: Path) -> None:
+    atlcodec.write(tmp_path / "none.atlc", b"")
+    file = atlcodec.open(tmp_path / "none.atlc")
+    assert len(file) == 0
+    assert list(file.batches()) == []
+    assert list(file.spans(KNOWN)) == []
+
+
+def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
+    (tmp_path / "short.atlc").write_bytes(bytes(199))
+    for path, message in ((tmp_path / "missing", "No such file"), (tmp_path, "directory"), (tmp_path / "short.atlc", "199 bytes")):
+        with pytest.raises(NotARecord, match=message):
+            atlcodec.open(path)
+
+
+def test_appending_adds_whole_records_and_repairs_only_when_asked(tmp_path: Path) -> None:
+    path = tmp_path / "x.atlc"
+    atlcodec.write(path, sealed(2), append=True)
+    atlcodec.write(path, sealed(1, B), append=True)
+    whole = path.read_bytes()
+    assert spans(whole) == [Span(0, 3)]
+    path.write_bytes(whole[:-50])
+    with pytest.raises(NotARecord, match="torn record of 150 bytes"):
+        atlcodec.write(path, sealed(1), append=True)
+    assert path.read_bytes() == whole[:-50]
+    atlcodec.write(path, sealed(1), append=True, repair=True)
+    assert path.read_bytes() == whole[:400] + sealed(1).tobytes()
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.atlc"
+    atlcodec.write(path, sealed(2))
+    with pytest.raises(NotARecord):
+        atlcodec.write(path, bytes(201))
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(AtlcError, match="No space left"):
+        atlcodec.write(path, sealed(5))
+    assert path.read_bytes() == sealed(2).tobytes()
+    assert os.listdir(tmp_path) == ["x.atlc"]
+
+
+@pytest.mark.parametrize("cut", [1, 100, 199])
+def test_a_torn_last_record_is_reported_and_the_rest_reads(cut: int, tmp_path: Path) -> None:
+    data = sealed(3).tobytes()[:-cut]
+    assert spans(data)[0] == Span(0, 2)
+    assert spans(data)[1].skipped == 200 - cut
+    assert "torn" in spans(data)[1].why
+    (tmp_path / "x.atlc").write_bytes(data)
+    file = atlcodec.open(tmp_path / "x.atlc")
+    assert (len(file), file.torn) == (2, 200 - cut)
+
+
+@pytest.mark.parametrize("which", [0, 1, 5, 8, 9])
+def test_damage_in_place_costs_that_record_alone(which: int) -> None:
+    records = sealed(10)
+    records[which, 77] ^= 0x5A
+    assert kept(records.tobytes()) == np.delete(records, which, axis=0).tobytes()
+
+
+def test_damage_to_neighbours_costs_no_others() -> None:
+    records = sealed(10)
+    for which in (1, 3, 4, 6, 8):
+        records[which, 0] ^= 1
+    assert kept(records.tobytes()) == records[[0, 2, 5, 7, 9]].tobytes()
+
+
+@pytest.mark.parametrize("at", [0, 1, 199, 200, 450, 1799, 1800, 1999])
+@pytest.mark.parametrize("how", ["lost", "inserted", "many lost", "many inserted"])
+def test_after_lost_or_inserted_bytes_the_rest_reads(at: int, how: str) -> None:
+    records = sealed(10)
+    data = records.tobytes()
+    changed = {
+        "lost": data[:at] + data[at + 1 :],
+        "inserted": data[:at] + b"\x5a" + data[at:],
+        "many lost": data[:at] + data[at + 333 :],
+        "many inserted": data[:at] + bytes(range(256)) * 3 + data[at:],
+    }[how]
+    first = at // 200
+    last = (at + {"lost": 1, "many lost": 333}.get(how, 0) + 199) // 200
+    lost = list(range(first, min(last, 10)))
+    if "inserted" in how and at % 200 == 0:
+        lost = []
+    assert kept(changed) == np.delete(records, lost, axis=0).tobytes()
+
+
+def test_foreign_bytes_are_no_records() -> None:
+    data = np.random.default_rng(1).integers(0, 256, 20_000, np.uint8).tobytes()
+    assert [span.count for span in spans(data)] == [0]
+    assert kept(bytes(2000)) == b""
+
+
+def test_records_of_kinds_to_come_are_named_and_passed_over() -> None:
+    data = sealed(1).tobytes() + sealed(1, 0x41544C07).tobytes() + sealed(2).tobytes()
+    found = spans(data)
+    assert [span.count for span in found] == [1, 0, 2]
+    assert "unknown to this version" in found[1].why
+
+
+def test_a_long_run_crosses_batches() -> None:
+    records = np.tile(sealed(50), (200, 1))
+    records[9_000, 5] ^= 1
+    assert [(s.count, s.skipped) for s in spans(records.tobytes())] == [(9_000, 0), (0, 200), (999, 0)]

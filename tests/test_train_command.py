@@ -1,0 +1,84 @@
+"""`atlc train`: from a folder of labelled pictures to a model folder that -m takes, stopped and gone on with."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from atlcodec import picture
+from atlcodec.codec import Codec
+
+QUICK = ["--warmup", "1", "--sets", "1", "--tune", "1", "--batch", "16", "--seed", "3", "--head", "bars"]
+
+
+def atlc(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-c", "from atlcodec.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(program, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Labelled pictures: bars upright and lying."""
+    root = tmp_path_factory.mktemp("bars")
+    for label in ("upright", "lying"):
+        (root / "data" / label).mkdir(parents=True)
+        for at in range(30):
+            image = np.zeros((28, 28), np.uint8)
+            (image.T if label == "upright" else image)[at % 24 : at % 24 + 4, 2 + at // 10 : 20] = 200
+            (root / "data" / label / f"{at}.png").write_bytes(picture.png(image))
+    return root
+
+
+def test_a_folder_of_pictures_becomes_a_model_that_is_used_at_once(folder: Path) -> None:
+    done = atlc("train", "--data", "data", "-o", "bars", *QUICK, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    card = json.loads((folder / "bars/card.json").read_text())
+    assert card["command"] == "atlc train --data data --output bars --head bars --seed 3 --batch 16 --warmup 1 --sets 1 --tune 1"
+    assert card["recipe"]["recipe"] == "atl"
+    assert card["recipe"]["sets"] == 1
+    assert card["data"][0]["train"] == 54
+    assert card["figures"]["images"] == 6
+    metrics = [json.loads(line) for line in (folder / "bars.run/metrics.jsonl").read_text().splitlines()]
+    assert [m["name"] for m in metrics][-2:] == ["accuracy", "psnr"]
+
+    picture_ = "data/lying/3.png"
+    assert atlc("encode", "-m", "./bars", picture_, cwd=folder).returncode == 0
+    assert (folder / "data/lying/3.atlc").stat().st_size == 200
+    assert atlc("decode", "-m", "./bars", "data/lying/3.atlc", cwd=folder).returncode == 0
+    answer = json.loads(atlc("classify", "-m", "./bars", "--json", "data/lying/3.atlc", cwd=folder).stdout)
+    assert answer["model"] == "bars"
+    assert answer["label"] in ("upright", "lying")
+
+    refused = atlc("train", "--data", "data", "-o", "bars", *QUICK, cwd=folder)
+    assert refused.returncode == 1
+    assert "-f replaces it" in refused.stderr
+
+    # The finished run is still there: the same command exports it again, to the same bytes.
+    before = Codec.load(folder / "bars").id
+    again = atlc("train", "--data", "data", "-o", "bars", "-f", *QUICK, cwd=folder)
+    assert again.returncode == 0, again.stderr
+    assert "going on after" in again.stderr
+    assert Codec.load(folder / "bars").id == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "nowhere", "-o", "x"], "no such folder"),
+        (["--data", "data", "-o", "data", "-f"], "is no model folder"),
+        (["--data", "data", "-o", "x", "--name", "../x"], "is no name"),
+        (["--data", "data", "-o", "x", "--device", "abacus"], "'abacus' is not to be had"),
+        (["--data", "data", "-o", "x", "--rate", "1e30", *QUICK], "diverged"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(folder: Path, arguments: list[str], message: str) -> None:
+    done = atlc("train", *arguments, cwd=folder)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (folder / "x").exists()
