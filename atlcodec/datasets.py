@@ -255,7 +255,9 @@ def _pictures(root: Path, classes: tuple[str, ...]) -> tuple[Split, str]:
     digest = hashlib.sha256()
     images, labels = [], []
     for index, label in enumerate(classes):
-        for path in sorted(p for p in (root / label).rglob("*") if p.is_file() and not p.name.startswith(".")):
+        for path in sorted((root / label).rglob("*")):
+            if not path.is_file() or path.name.startswith(".") or path.suffix == ".atlc":
+                continue  # records may lie beside the pictures they were made of
             try:
                 image = picture.read(path)
             except AtlcError as error:

@@ -19,8 +19,8 @@ OPERATORS = frozenset(
     "Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze".split()
 )
 FIELDS = 100_000  # in nodes, attributes and weights; a network of a thousand layers has a tenth of that
-DESCRIPTION = 1 << 20  # bytes of everything that is neither node nor weight
-STRING = 8  # the element type whose tensors are not limited in memory
+DESCRIPTION = 4 << 20  # bytes of everything that is neither node nor weight
+TYPES = frozenset((1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 16))  # plain numbers; the memory that text takes is not limited
 
 
 def check(file: bytes, name: str) -> None:
@@ -34,9 +34,12 @@ def check(file: bytes, name: str) -> None:
 
 
 class _Check:
+    """One walk through a file, with what is left of its limits."""
+
     def __init__(self, name: str) -> None:
         self._name = name
         self._fields_left = FIELDS
+        self._bytes_left = DESCRIPTION
 
     def model(self, file: memoryview) -> None:
         graphs = []
@@ -44,10 +47,11 @@ class _Check:
             if number == 7:
                 graphs.append(_bytes(value))
             elif number in (20, 25):
-                raise self._refused("training data and functions of its own")
+                raise self._refused("training data or functions of its own")
+            else:
+                self._other(value)
         if len(graphs) != 1:
             raise BadModel(f"{self._name}: not an ONNX file with one graph")
-        rest = len(file) - len(graphs[0])
         for number, value in self._fields(graphs[0]):
             if number == 1:
                 self._node(_bytes(value))
@@ -56,9 +60,7 @@ class _Check:
             elif number == 15:
                 raise self._refused("sparse weights")
             else:
-                rest += 8 if isinstance(value, int) else len(value)
-        if rest > DESCRIPTION:
-            raise self._refused(f"more than {DESCRIPTION} bytes of names and remarks")
+                self._other(value)
 
     def _node(self, node: memoryview) -> None:
         operator, domain = "", ""
@@ -69,31 +71,45 @@ class _Check:
                 domain = bytes(_bytes(value)).decode()
             elif number == 5:
                 self._attribute(_bytes(value))
+            else:
+                self._other(value)
         if operator not in OPERATORS or domain not in ("", "ai.onnx"):
             raise self._refused(f"the operator {ascii((domain + '.' + operator)[:80]).strip('.')}")
 
     def _attribute(self, attribute: memoryview) -> None:
-        name = b""
+        names, integers = set(), set()
         for number, value in self._fields(attribute):
             if number == 1:
-                name = bytes(_bytes(value))
+                names.add(bytes(_bytes(value)))
+            elif number == 3:
+                integers.add(value)
             elif number in (5, 10):
                 self._tensor(_bytes(value))
             elif number in (6, 11):
-                raise self._refused("loops and branches")
+                raise self._refused("loops or branches")
             elif number in (22, 23):
                 raise self._refused("sparse weights")
-            elif number == 9 or (number == 3 and name == b"to" and value == STRING):
+            elif number == 9:
                 raise self._refused("text")
-        if name == b"value_string":
+            elif number not in (2, 7, 8):
+                self._other(value)
+        if b"value_string" in names or (b"to" in names and not integers <= TYPES):
             raise self._refused("text")
 
     def _tensor(self, tensor: memoryview) -> None:
         for number, value in self._fields(tensor):
             if number == 13 or (number == 14 and value != 0):
                 raise self._refused("weights in another file")
-            if number == 6 or (number == 2 and value == STRING):
-                raise self._refused("text")
+            if number == 6 or (number == 2 and value not in TYPES):
+                raise self._refused("weights that are no plain numbers")
+            if number > 14:
+                self._other(value)
+
+    def _other(self, value: int | memoryview) -> None:
+        """Names and remarks: they may be anything, but not much."""
+        self._bytes_left -= 1 if isinstance(value, int) else len(value)
+        if self._bytes_left < 0:
+            raise self._refused(f"more than {DESCRIPTION} bytes of names and remarks")
 
     def _fields(self, data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         """The fields of a protobuf message: number, and the value as an integer or as bytes."""
@@ -103,9 +119,9 @@ class _Check:
             if self._fields_left < 0:
                 raise self._refused(f"more than {FIELDS} fields")
             tag, at = _varint(data, at)
-            number, wire = tag >> 3, tag & 7
             if tag >> 32:
                 raise ValueError("not protobuf")  # other readers would drop the high bits and see another field
+            number, wire = tag >> 3, tag & 7
             if wire == 0:
                 value, at = _varint(data, at)
                 yield number, value
@@ -131,11 +147,14 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
         shift += 7
+        if byte < 0x80:
+            break
         if shift > 63:
             raise ValueError("not protobuf")
+    if value >> 64:
+        raise ValueError("not protobuf")
+    return value, at
 
 
 def _bytes(value: int | memoryview) -> memoryview:
