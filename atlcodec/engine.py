@@ -70,15 +70,22 @@ class Graph:
             # Optimising computes with the weights (folds constants, packs kernels) outside the limit on memory.
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
             options.add_session_config_entry("session.disable_prepacking", "1")
-        try:
-            return ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        # Releases before 1.32 merge a Pad into the MaxPool behind it, as our compressors have them, and then refuse the result.
+        faulty = ["Pad_Fusion"]
+        try:  # once: its "fallback" would print, and try the same again
+            return ort.InferenceSession(
+                file, options, providers=["CPUExecutionProvider"], disabled_optimizers=faulty, enable_fallback=0
+            )
         except Exception as error:
             raise BadModel(f"{self._name}: cannot be loaded ({_one_line(error)})") from error
 
     def _check(self) -> None:
         s = self._signature
-        sources, targets = self._session.get_inputs(), self._session.get_outputs()
-        ports = [(port.name, port.type, tuple(port.shape[1:])) for port in (*sources, *targets)]
+        try:
+            sources, targets = self._session.get_inputs(), self._session.get_outputs()
+            ports = [(port.name, port.type, tuple(port.shape[1:])) for port in (*sources, *targets)]
+        except UnicodeDecodeError as error:
+            raise BadModel(f"{self._name}: not an ONNX file") from error
         if ports != [(s.source, s.source_type, s.source_shape), (s.target, s.target_type, s.target_shape)]:
             raise BadModel(f"{self._name}: must map {s.source} {s.source_shape} to {s.target} {s.target_shape}, not {ports}"[:500])
         for count in (1, 2):

@@ -27,7 +27,7 @@ from atlcodec.errors import AtlcError
 @click.option("--limit", type=click.IntRange(20), help="Use only so many training images, for a quick look.")
 @click.option("--seed", default=0, show_default=True, type=int)
 @click.option("--batch", default=128, show_default=True, type=click.IntRange(1))
-@click.option("--rate", default=2e-3, show_default=True, type=click.FloatRange(0, min_open=True), help="Highest learning rate (Adam).")
+@click.option("--rate", default=2e-3, show_default=True, type=click.FloatRange(0, min_open=True), help="Highest rate (Adam).")
 @click.option(
     "--shift", default=0, show_default=True, type=click.IntRange(0, 8), help="Augmentation in the classifier's turns, pixels."
 )
@@ -50,7 +50,7 @@ from atlcodec.errors import AtlcError
 )
 @click.option("-f", "--force", is_flag=True, help="Replace OUTPUT if it is there.")
 @click.pass_context
-def train(ctx: click.Context, output: Path, name: str | None, run: Path | None, force: bool, **options: Any) -> None:
+def train(ctx: click.Context, /, output: Path, name: str | None, run: Path | None, force: bool, **options: Any) -> None:
     """Train compressor, decompressor and classifier by Alternating Transfer Learning, and write them as a model folder.
 
     The same command goes on where it was stopped; it stops by itself when a validation split stops improving. The folder is then

@@ -1,7 +1,7 @@
 """Freeze one record per bundled model: `python tests/freeze.py`.
 
-A model that is released decodes its records for ever. For each installed id this writes tests/fixtures/ID.json once: a picture drawn
-by a program, its record, and the pixels that come out. A file that is there already is never changed.
+A model that is released decodes its records for ever. For each installed id this writes tests/fixtures/ID.json once: the record
+of a picture drawn by a program, and the pixels that come out. A file that is there already is never changed.
 """
 
 from __future__ import annotations

@@ -53,7 +53,8 @@ def test_a_written_file_is_read_back(tmp_path: Path) -> None:
     assert np.array_equal(np.concatenate(list(file.batches(3))), records)
     with pytest.raises(IndexError):
         file[10]
-    assert os.listdir(tmp_path) and not [name for name in os.listdir(tmp_path) if name.endswith(".part")]
+    assert os.listdir(tmp_path)
+    assert not [name for name in os.listdir(tmp_path) if name.endswith(".part")]
 
 
 def test_cat_makes_a_valid_file_and_split_too(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_the_figures_of_the_card_are_measured_again(model: zoo.Model) -> None:
         assert figures[name] == pytest.approx(model.card["figures"][name], abs=tolerance)
 
 
-# What the paper's own method reached (Table 5), and for KMNIST-part, where 8,000 images train what 60,000 did there, its PSNR alone.
+# What the paper's own method reached (Table 5); for KMNIST-part, where 8,000 images train what 60,000 did there, its PSNR alone.
 PAPER = {"mnist-lenet": (22.8, 97.2), "fashion-lenet": (18.5, 85.2), "kmnist-lenet": (17.6, 0.0)}
 
 

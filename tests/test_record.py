@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
+import reference
+from numpy.typing import NDArray
 
 from atlcodec import record
 from atlcodec.errors import NotARecord
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
-import reference
-
 IDS = [0x00000000, 0xFFFFFFFF, 0x12345678, 0x41544C00, 0xDEADBEEF]
 
 
-def latents(kind: str, n: int = 40) -> record.NDArray[np.float32]:
+def latents(kind: str, n: int = 40) -> NDArray[np.float32]:
     rng = np.random.default_rng(7)
     made = {
         "uniform": rng.uniform(0, 15, (n, 16, 5, 5)),
@@ -57,7 +54,7 @@ def test_the_symbols_are_the_hex_digits_of_a_record() -> None:
 @pytest.mark.parametrize(
     "bad", [np.zeros((1, 399), int), np.zeros(400, int), np.full((1, 400), 16), np.full((1, 400), -1), np.zeros((1, 400))]
 )
-def test_pack_refuses_what_is_no_symbols(bad: record.NDArray[np.generic]) -> None:
+def test_pack_refuses_what_is_no_symbols(bad: NDArray[np.generic]) -> None:
     with pytest.raises(ValueError, match="symbols are"):
         record.pack(bad)
 
@@ -157,6 +154,6 @@ def test_bytes_that_are_no_whole_records_are_refused(length: int) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.zeros((1, 199), np.uint8), np.zeros((1, 200), np.int64), np.zeros((1, 1, 200), np.uint8)])
-def test_arrays_that_are_no_records_are_refused(bad: record.NDArray[np.generic]) -> None:
+def test_arrays_that_are_no_records_are_refused(bad: NDArray[np.generic]) -> None:
     with pytest.raises(NotARecord, match="uint8"):
         record.unpack(bad)
