@@ -1,12 +1,14 @@
 """Freeze one record per bundled model: `python tests/freeze.py`.
 
 A model that is released decodes its records for ever. For each installed id this writes tests/fixtures/ID.json once: the record
-of a picture drawn by a program, and the pixels that come out. A file that is there already is never changed.
+of a picture drawn by a program, and the pixels that come out. A file that is there already is never changed. The record of the
+first default model is also the example in docs/format.md, which is brought up to date.
 """
 
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ from atlcodec import zoo
 from atlcodec.codec import Codec
 
 FIXTURES = Path(__file__).parent / "fixtures"
+FORMAT = Path(__file__).parents[1] / "docs/format.md"
+HEADING = "## A record to check against"
 
 
 def drawn() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -26,6 +30,18 @@ def drawn() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         distance = np.hypot(x - x0 - along * (x1 - x0), y - y0 - along * (y1 - y0))
         image = np.maximum(image, np.clip(2.2 - distance, 0, 1))
     return np.rint(255 * image).astype(np.uint8)
+
+
+def example() -> str:
+    """The end of docs/format.md: a record of the first default model to check a reader against."""
+    model = zoo.default()[0]
+    frozen = json.loads((FIXTURES / f"{model.id:08x}.json").read_text())
+    record = "\n".join(textwrap.wrap(frozen["record"], 80))
+    pixels = "\n".join(frozen["pixels"])
+    return (
+        f"{HEADING}\n\nWritten by `{model.name}`, whose id is `{model.id:08x}`. Its 200 bytes, and so its 400 symbols:\n\n"
+        f"```\n{record}\n```\n\nIts pixels, 28 rows of 28 bytes (within 1):\n\n```\n{pixels}\n```\n"
+    )
 
 
 def main() -> None:
@@ -43,6 +59,8 @@ def main() -> None:
             }
             path.write_text(json.dumps(frozen, indent=1) + "\n")
             print(path)
+    page = FORMAT.read_text("utf-8")
+    FORMAT.write_text(page[: page.index(HEADING)] + example(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,177 @@
+"""The library as its users call it: `encode`, `decode`, `classify`, `Codec`, and the errors."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+import freeze
+import numpy as np
+import pytest
+from PIL import Image
+
+import atlcodec
+from atlcodec import codec, picture, record, zoo
+from atlcodec.codec import CHUNK, Codec
+from atlcodec.errors import AtlcError, BadImage, DamagedRecord, NotARecord, UnknownModel
+
+SEVEN = freeze.drawn()
+MNIST = "mnist-lenet"
+
+
+@pytest.fixture(scope="module")
+def images() -> codec.Images:
+    """Sevens moved about, and noise: uint8 (1100, 28, 28), more than two chunks."""
+    rng = np.random.default_rng(0)
+    made = np.stack([np.roll(SEVEN, tuple(rng.integers(-3, 4, 2)), (0, 1)) for _ in range(CHUNK * 2 + 76)])
+    made[::50] = rng.integers(0, 256, (len(made[::50]), 28, 28))
+    return made
+
+
+def test_a_picture_becomes_200_bytes_and_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "seven.png"
+    path.write_bytes(picture.png(SEVEN))
+    sealed = atlcodec.encode(path)
+    assert isinstance(sealed, bytes)
+    assert len(sealed) == 200
+    assert atlcodec.encode(str(path)) == atlcodec.encode(Image.open(path)) == atlcodec.encode(SEVEN) == sealed
+    decoded = atlcodec.decode(sealed)
+    assert decoded.shape == (28, 28)
+    assert decoded.dtype == np.uint8
+    answer = atlcodec.classify(sealed)
+    assert (answer.label, answer.index, answer.model, answer.head) == ("7", 7, MNIST, "digits")
+    assert 0.5 < answer.probability <= 1
+    assert np.array_equal(atlcodec.decode(np.frombuffer(sealed, np.uint8)), decoded)
+    assert np.array_equal(atlcodec.decode(sealed, model=MNIST), decoded)
+
+
+def test_a_codec_is_three_array_functions(images: codec.Images) -> None:
+    own = Codec.load(MNIST)
+    records = own.encode(images)
+    assert records.shape == (len(images), 200)
+    assert records.dtype == np.uint8
+    assert (record.ids(records) == own.id).all()
+    decoded = own.decode(records)
+    assert decoded.shape == images.shape
+    assert decoded.dtype == np.uint8
+    scores = own.classify(records)
+    assert scores.shape == (len(images), 10)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
+    assert own.labels == tuple("0123456789")
+    assert np.array_equal(own.decode(records.tobytes()), decoded)
+
+
+def test_what_becomes_of_a_picture_does_not_depend_on_the_others_in_the_call(images: codec.Images) -> None:
+    own = Codec.load(MNIST)
+    together = own.encode(images)
+    for rows in (slice(0, 1), slice(7, 10), slice(500, 530), slice(1090, None)):
+        assert np.array_equal(own.encode(images[rows]), together[rows])
+        assert np.array_equal(own.decode(together[rows]), own.decode(together)[rows])
+
+
+def test_nothing_in_gives_nothing_out() -> None:
+    own = Codec.load(MNIST)
+    assert own.encode(np.empty((0, 28, 28), np.uint8)).shape == (0, 200)
+    assert own.decode(b"").shape == (0, 28, 28)
+    assert own.classify(b"").shape == (0, 10)
+
+
+def test_codecs_are_found_by_name_id_and_path() -> None:
+    own = Codec.load(MNIST)
+    assert Codec.load(f"{own.id:08x}").id == Codec.load(f"{own.id:08X}").id == own.id
+    assert Codec.load(own.model.folder).id == Codec.load(str(own.model.folder)).id == own.id
+    assert Codec.load(MNIST, head="digits").head.name == "digits"
+    for which, message in (("mnist-lenett", "no model 'mnist-lenett'.*mnist-lenet"), ("01234567", "no model"), ("", "no model")):
+        with pytest.raises(UnknownModel, match=message):
+            Codec.load(which)
+    with pytest.raises(UnknownModel, match="no classifier 'letters'; it has: digits"):
+        Codec.load(MNIST, head="letters")
+
+
+def test_without_a_model_the_nearest_is_chosen_once_for_all() -> None:
+    coats = np.zeros((4, 28, 28), np.uint8)
+    coats[:, 2:27, 6:22] = np.random.default_rng(0).integers(120, 180, (4, 25, 16))
+    for pixels in (SEVEN[None], coats):
+        chosen, records, errors = codec.choose(pixels)
+        candidates = {model.name: Codec(model) for model in zoo.default()}
+        error = {
+            name: float(((pixels.astype(float) - own.decode(own.encode(pixels))) ** 2).sum()) for name, own in candidates.items()
+        }
+        assert chosen.name == min(error, key=lambda name: error[name])
+        assert (record.ids(records) == chosen.id).all()
+        assert float(errors.sum()) * 784 == pytest.approx(error[chosen.name])
+    assert codec.choose(SEVEN[None])[0].name == MNIST
+    assert codec.choose(coats)[0].name == "fashion-lenet"
+
+
+@pytest.mark.parametrize("bad", [np.zeros((28, 28)), np.zeros((27, 28), np.uint8), np.zeros((1, 28, 28), np.uint8), 7])
+def test_an_image_of_another_shape_or_type_is_refused(bad: object) -> None:
+    with pytest.raises(BadImage):
+        atlcodec.encode(bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", [np.zeros((1, 28, 28)), np.zeros((28, 28), np.uint8), np.zeros((1, 28, 27), np.uint8)])
+def test_images_of_another_shape_or_type_are_refused(bad: codec.Images) -> None:
+    with pytest.raises(BadImage, match="uint8"):
+        Codec.load(MNIST).encode(bad)
+
+
+def test_records_that_are_none() -> None:
+    for bad in (b"", bytes(199), bytes(400)):
+        with pytest.raises(NotARecord):
+            atlcodec.decode(bad)
+        with pytest.raises(NotARecord):
+            atlcodec.classify(bad)
+    with pytest.raises(UnknownModel, match="no installed codec has its id"):
+        atlcodec.decode(bytes(200))
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        with pytest.raises(UnknownModel):
+            atlcodec.classify(rng.bytes(200))
+
+
+def test_a_flipped_bit_is_noticed_and_named() -> None:
+    sealed = bytearray(atlcodec.encode(SEVEN))
+    sealed[17] ^= 0b00100000
+    with pytest.raises(UnknownModel, match=r"a record of mnist-lenet with bit 5 of byte 17 flipped"):
+        atlcodec.decode(bytes(sealed))
+    with pytest.raises(DamagedRecord, match=r"record 0 .* bit 5 of byte 17"):
+        atlcodec.decode(bytes(sealed), model=MNIST)
+
+
+def test_a_record_of_another_model_is_not_decoded_by_the_one_named() -> None:
+    sealed = atlcodec.encode(SEVEN, model="fashion-lenet")
+    with pytest.raises(DamagedRecord, match="written by fashion-lenet, not by mnist-lenet"):
+        atlcodec.decode(sealed, model=MNIST)
+    assert atlcodec.classify(sealed).model == "fashion-lenet"
+    many = np.stack([np.frombuffer(atlcodec.encode(SEVEN, model=MNIST), np.uint8), np.frombuffer(sealed, np.uint8)])
+    with pytest.raises(DamagedRecord, match=r"record 1 .* written by fashion-lenet"):
+        Codec.load(MNIST).classify(many)
+
+
+def test_records_of_kinds_to_come_say_so() -> None:
+    latents = np.random.default_rng(0).uniform(0, 15, (1, 16, 5, 5)).astype(np.float32)
+    other = record.pack(record.seal(*record.quantise(latents), 0x41544C01))
+    with pytest.raises(UnknownModel, match="does not know"):
+        atlcodec.decode(other.tobytes())
+
+
+def test_every_error_is_an_atlc_error_and_one_line() -> None:
+    for call in (lambda: atlcodec.decode(bytes(200)), lambda: Codec.load("none"), lambda: atlcodec.encode("none.png")):
+        with pytest.raises(AtlcError) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) > 20
+
+
+def test_the_example_of_the_package_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("seven.png").write_bytes(picture.png(SEVEN))
+    lines = [line.strip() for line in (atlcodec.__doc__ or "").splitlines() if " = atlcodec." in line]
+    assert len(lines) == 3
+    examples = "\n".join(f">>> {line.split('#')[0].strip()}" for line in ["import atlcodec", *lines])
+    test = doctest.DocTestParser().get_doctest(
+        f"{examples}\n>>> len(record), image.shape, answer.label\n(200, (28, 28), '7')\n", {}, "x", None, 0
+    )
+    assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
