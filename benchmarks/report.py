@@ -62,19 +62,23 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
 
 
 def publish(name: str, title: str, tables: Sequence[Table], output: Path, facts: Mapping[str, Cell] | None = None) -> None:
-    """Print the tables, and write them to NAME.md and NAME.json."""
+    """Write the tables to NAME.md and NAME.json, and print them."""
     made = {**provenance(), **(facts or {})}
     text = "\n".join(
         [f"# {title}", "", *(f"- {key}: {value}" for key, value in made.items()), "", *(table.markdown() for table in tables)]
     )
-    print(text)
     content = [
-        {"title": table.title, "rows": [dict(zip(table.columns, row, strict=True)) for row in table.rows], "notes": list(table.notes)}
+        {
+            "title": table.title,
+            "rows": [dict(zip(table.columns, row, strict=True)) for row in table.rows],
+            "notes": list(table.notes),
+        }
         for table in tables
     ]
     output.mkdir(parents=True, exist_ok=True)
     (output / f"{name}.md").write_text(text.rstrip() + "\n", "utf-8")
     (output / f"{name}.json").write_text(json.dumps({**made, "tables": content}, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    print(text)
 
 
 def provenance() -> dict[str, Cell]:
@@ -110,7 +114,7 @@ def _processor() -> str:
 def _text(cell: Cell) -> str:
     """Large numbers without decimals, the others with two."""
     if cell is None:
-        return "–"
+        return "-"
     if isinstance(cell, str):
         return cell.replace("|", "\\|")
     return f"{cell:,}" if isinstance(cell, int) else f"{cell:,.0f}" if abs(cell) >= 100 else f"{cell:.2f}"

@@ -91,7 +91,8 @@ def train(ctx: click.Context, /, output: Path, name: str | None, run: Path | Non
         recipe=hashlib.sha256(repr((recipe, described)).encode()).hexdigest(),
         say=say,
     )
-    say(f"{data.name}: {len(trainer.labelled)} training images, {len(trainer.held_out)} for validation; checkpoints in {run}")
+    first = trainer.domains[0]
+    say(f"{data.name}: {len(first.labels)} training images, {len(first.held_out)} for validation; checkpoints in {run}")
     atl(trainer, parameters)
 
     test = data.test
@@ -103,7 +104,7 @@ def train(ctx: click.Context, /, output: Path, name: str | None, run: Path | Non
     part = output.with_name(f".{output.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     zoo.write(part, export.files(trainer.nets, taken), card, head)
-    figures = evaluation.measure(Codec.load(part), test if test is not None else trainer.held_out, data.classes)
+    figures = evaluation.measure(Codec.load(part), test if test is not None else first.held_out, data.classes)
     zoo.add_to_card(part, {"figures": {"measured on": f"{data.name}, {figures_from}", **figures.summary()}})
     if output.exists():
         shutil.rmtree(output)

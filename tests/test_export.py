@@ -28,7 +28,7 @@ RECORDS = RNG.integers(0, 256, (40, 200), np.uint8)
 @pytest.fixture(scope="module")
 def nets() -> Networks:
     torch.manual_seed(3)
-    return Networks("lenet", 7).eval()
+    return Networks("lenet", [7]).eval()
 
 
 def symbols() -> torch.Tensor:
@@ -42,10 +42,10 @@ def test_the_files_compute_what_the_networks_do(nets: Networks) -> None:
     expected = nets.compressor(torch.from_numpy(IMAGES).unsqueeze(1).float()).clamp(0, 15).numpy()
     np.testing.assert_allclose(latents, expected, atol=1e-4)
     images = engine.Graph(files["decompressor.onnx"], engine.DECOMPRESSOR, "d")(RECORDS)
-    exact = nets.decompressor(symbols()).squeeze(1).clamp(0, 255).numpy()
+    exact = nets.part("decompressor")(symbols()).squeeze(1).clamp(0, 255).numpy()
     assert np.abs(images - exact).max() <= 0.5 + 1e-3
     logits = engine.Graph(files["classifier.onnx"], engine.classifier(7), "k")(RECORDS)
-    np.testing.assert_allclose(logits, nets.classifier(symbols()).numpy(), atol=1e-4)
+    np.testing.assert_allclose(logits, nets.part("classifier")(symbols()).numpy(), atol=1e-4)
 
 
 def test_a_classifier_that_does_not_start_dense_is_exported_too() -> None:
@@ -64,10 +64,10 @@ def test_what_cannot_be_exported_says_so() -> None:
 
 def test_the_initialisers_are_the_weights_bit_for_bit(nets: Networks) -> None:
     files = export.files(nets, [])
-    again = Networks("lenet", 7).eval()
+    again = Networks("lenet", [7]).eval()
     again.compressor.load_state_dict(export.weights(files["compressor.onnx"]))
-    again.decompressor.load_state_dict(export.weights(files["decompressor.onnx"]))
-    again.classifier.load_state_dict(export.weights(files["classifier.onnx"]))
+    again.part("decompressor").load_state_dict(export.weights(files["decompressor.onnx"]))
+    again.part("classifier").load_state_dict(export.weights(files["classifier.onnx"]))
     for before, after in zip(nets.parameters(), again.parameters(), strict=True):
         assert torch.equal(before, after)
     assert export.files(again, []) == files
@@ -77,7 +77,7 @@ def test_the_same_weights_give_the_same_bytes_in_any_folder_and_process(nets: Ne
     here = {name: hashlib.sha256(file).hexdigest() for name, file in export.files(nets, []).items()}
     program = (
         "import hashlib, torch; from atlcodec.training import export; from atlcodec.training.networks import Networks;"
-        "torch.manual_seed(3); n = Networks('lenet', 7).eval();"
+        "torch.manual_seed(3); n = Networks('lenet', [7]).eval();"
         "print({k: hashlib.sha256(v).hexdigest() for k, v in export.files(n, []).items()})"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": str(Path(__file__).parents[1])}

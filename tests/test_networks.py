@@ -48,7 +48,7 @@ def test_shapes_are_those_of_table_1() -> None:
 
 
 def test_the_parameters_are_those_of_table_1() -> None:
-    nets = Networks("lenet", 10)
+    nets = Networks("lenet", [10])
     kernels = {name: tuple(p.shape) for name, p in nets.named_parameters() if p.dim() > 1}
     assert sorted(kernels.values()) == sorted(
         [(6, 1, 5, 5), (16, 6, 5, 5), (16, 16, 3, 3), (6, 16, 3, 3), (1, 6, 3, 3), (120, 400), (84, 120), (10, 84)]

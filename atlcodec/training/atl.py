@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atlcodec.training.loop import Trainer, cosine
+from atlcodec.training.loop import Trainer
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def atl(trainer: Trainer, p: Atl) -> None:
     best_accuracy = best_psnr = float("-inf")
     stale = 0
     for number in range(p.sets):
-        rate = (cosine(top, top / 50, number / p.sets), cosine(top, top / 50, (number + 1) / p.sets))
+        rate = (trainer.rate(number / p.sets), trainer.rate((number + 1) / p.sets))
 
         trainer.train("compressor+decompressor", "autoencoder", p.k_ae, rate)
         trainer.train("classifier", "classifier", p.j_class, rate)

@@ -22,10 +22,28 @@ from torch import nn
 
 from atlcodec import record
 from atlcodec.errors import BadModel
-from atlcodec.training.networks import MERGE, Networks, Scale, UpscaleConv2d
+from atlcodec.training import networks
+from atlcodec.training.networks import Networks, Scale, UpscaleConv2d
 
 OPSET = 18  # the first with BitwiseAnd on uint8
 IR_VERSION = 10
+
+
+LINEAR = (nn.Conv2d, nn.Linear, UpscaleConv2d)
+
+
+def _phase_kernels() -> NDArray[np.float32]:
+    """(9, 64): from a 3 x 3 kernel to the 2 x 2 kernels from four phases to four phases, in the order (row phase, column phase)
+    of the output, then of the input, then (row tap, column tap)."""
+    axis = np.zeros((2, 2, 2, 3), np.float32)  # output phase, input phase, new tap, old tap
+    for output in range(2):
+        for tap in range(3):
+            axis[output, (output + tap) % 2, (output + tap) // 2, tap] = 1
+    return np.asarray(np.einsum("acsu,bdtv->uvabcdst", axis, axis).reshape(9, 64), np.float32)
+
+
+MERGE = networks.MERGE.numpy()
+PHASES = _phase_kernels()
 
 
 class _Graph:
@@ -76,7 +94,7 @@ class _Graph:
         return bytes(model.SerializeToString(deterministic=True))
 
 
-def compressor(network: nn.Sequential) -> bytes:
+def compressor(network: nn.Module) -> bytes:
     """ONNX: images uint8 (N, 28, 28) -> latents float32 (N, 16, 5, 5) in 0..15, before rounding."""
     g = _Graph()
     x = g.add("Cast", g.add("Unsqueeze", "images", g.ints(1)), to=TensorProto.FLOAT)
@@ -86,7 +104,7 @@ def compressor(network: nn.Sequential) -> bytes:
     return g.finish("images -> latents", x, ["N", 28, 28], shape, (TensorProto.UINT8, TensorProto.FLOAT))
 
 
-def decompressor(network: nn.Sequential, nonce: int = 0) -> bytes:
+def decompressor(network: nn.Module, nonce: int = 0) -> bytes:
     """ONNX: records uint8 (N, 200) -> images uint8 (N, 28, 28)."""
     g = _Graph()
     x = _layers(g, network, _symbols(g))
@@ -102,10 +120,10 @@ def decompressor(network: nn.Sequential, nonce: int = 0) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def classifier(network: nn.Sequential, classes: int) -> bytes:
+def classifier(network: nn.Module, classes: int) -> bytes:
     """ONNX: records uint8 (N, 200) -> logits float32 (N, classes)."""
     g = _Graph()
-    layers = [layer for layer in network if not isinstance(layer, Scale | nn.Dropout)]
+    layers = [layer for layer in network.children() if not isinstance(layer, Scale | nn.Dropout)]
     if isinstance(layers[0], nn.Flatten) and isinstance(layers[1], nn.Linear):
         # A dense layer does not mind the order of its inputs: all high nibbles, then all low ones, need no interleaving; the
         # columns of the weights are put in that order instead.
@@ -129,30 +147,39 @@ def _symbols(g: _Graph) -> str:
     return g.add("Cast", x, to=TensorProto.FLOAT)
 
 
-def _layers(g: _Graph, network: nn.Sequential, x: str, *, halves: bool = False) -> str:
-    """The layers of a network as nodes. A scale is folded into the weights of the next linear layer if one follows before any
-    other that it does not commute with, and into those of the last one otherwise."""
+def _layers(g: _Graph, network: nn.Module, x: str, *, halves: bool = False) -> str:
+    """The layers of a network as nodes.
+
+    A scale is folded into the weights of the linear layer behind it, or of the one before it. An upscaling convolution leaves its
+    four phases side by side as channels, and they are shuffled into one image only when a layer needs that: a 3 x 3 convolution
+    does not, and of its result there may be far less to shuffle. Padding by zeros before a pooling of what is not negative
+    becomes padding behind it, which the next convolution does on the way."""
     named = [(name, layer) for name, layer in network.named_children() if not isinstance(layer, nn.Dropout)]
-    before = 1.0
+    kinds = [type(layer) for _, layer in named]
+    before, phases, padding = 1.0, False, 0
     for index, (name, layer) in enumerate(named):
-        after = 1.0
-        if index + 1 < len(named) and isinstance(scale := named[index + 1][1], Scale):
-            after = scale.factor
-        if isinstance(layer, nn.Conv2d | nn.Linear | UpscaleConv2d):
-            weight = g.weight(f"{name}.weight", _array(layer.weight))
-            bias = g.scaled(g.weight(f"{name}.bias", _array(layer.bias)), after)
-            weight = g.scaled(weight, before * after)
-            before = 1.0
-        match layer:
-            case Scale():
-                if index and isinstance(named[index - 1][1], nn.Conv2d | nn.Linear | UpscaleConv2d):
-                    continue  # it was taken into the layer before
+        if isinstance(layer, Scale):
+            if index == 0 or not issubclass(kinds[index - 1], LINEAR):
                 before *= layer.factor
-                continue
+            continue  # otherwise the layer before has taken it in
+        if phases and not isinstance(layer, nn.ReLU) and not (isinstance(layer, nn.Conv2d) and _is_3x3(layer)):
+            x, phases = g.add("DepthToSpace", x, blocksize=2, mode="CRD"), False
+        if isinstance(layer, nn.Conv2d | nn.Linear | UpscaleConv2d):
+            behind = named[index + 1][1] if index + 1 < len(named) else None
+            after = behind.factor if isinstance(behind, Scale) else 1.0
+            weight = g.scaled(g.weight(f"{name}.weight", _array(layer.weight)), before * after)
+            bias = g.scaled(g.weight(f"{name}.bias", _array(layer.bias)), after)
+            before = 1.0
+        elif before != 1 and not isinstance(layer, nn.Flatten | nn.ZeroPad2d | nn.MaxPool2d | nn.ReLU):
+            raise BadModel(f"a Scale before {type(layer).__name__} cannot be folded")
+        match layer:
+            case nn.Conv2d() if phases:
+                x = _merged_conv(g, x, weight, bias, PHASES, layer.weight.shape)
             case nn.Conv2d():
-                x = g.add("Conv", x, weight, bias, kernel_shape=list(layer.kernel_size), pads=[*_pair(layer.padding)] * 2)
+                pads = [_pixels(layer.padding) + padding] * 4
+                x, padding = g.add("Conv", x, weight, bias, kernel_shape=list(layer.kernel_size), pads=pads), 0
             case UpscaleConv2d():
-                x = _upscale_conv(g, x, weight, bias, *layer.weight.shape[:2])
+                x, phases = _merged_conv(g, x, weight, bias, MERGE, layer.weight.shape), True
             case nn.Linear():
                 if halves:
                     weight = g.add("Reshape", weight, g.ints(0, -1, 2))
@@ -163,29 +190,43 @@ def _layers(g: _Graph, network: nn.Sequential, x: str, *, halves: bool = False) 
                 x = g.add("Relu", x)
             case nn.MaxPool2d():
                 x = g.add("MaxPool", x, kernel_shape=[layer.kernel_size] * 2, strides=[layer.stride] * 2)
+            case nn.ZeroPad2d() if kinds[index - 1 : index + 3] == [nn.ReLU, nn.ZeroPad2d, nn.MaxPool2d, nn.Conv2d]:
+                padding = _ring(layer, named[index + 1][1])
             case nn.ZeroPad2d():
                 left, right, top, bottom = layer.padding
                 x = g.add("Pad", x, g.ints(0, 0, top, left, 0, 0, bottom, right))
             case nn.Flatten():
                 x = x if halves else g.add("Flatten", x, axis=1)
             case _:
-                raise BadModel(f"a layer {type(layer).__name__} cannot be exported yet; use those of atlcodec/training/networks.py")
-        commutes = isinstance(layer, nn.Conv2d | nn.Linear | UpscaleConv2d | nn.Flatten | nn.ZeroPad2d | nn.MaxPool2d | nn.ReLU)
-        if before != 1 and not commutes:
-            raise BadModel(f"a Scale before {type(layer).__name__} cannot be folded")
+                raise BadModel(f"a layer {type(layer).__name__} cannot be exported yet; use those of training/networks.py")
     if before != 1:
         raise BadModel("a Scale must have a convolution or a dense layer before or behind it")
-    return x
+    return g.add("DepthToSpace", x, blocksize=2, mode="CRD") if phases else x
 
 
-def _upscale_conv(g: _Graph, x: str, weight: str, bias: str, outputs: int, inputs: int) -> str:
-    """See `networks.UpscaleConv2d`: merge the kernels, convolve at the lower resolution, shuffle the four phases together."""
-    kernels = g.add("MatMul", g.add("Reshape", weight, g.ints(outputs * inputs, 9)), g.constant(MERGE.numpy()))
-    kernels = g.add("Transpose", g.add("Reshape", kernels, g.ints(outputs, inputs, 4, 4)), perm=[0, 2, 1, 3])
-    kernels = g.add("Reshape", kernels, g.ints(outputs * 4, inputs, 2, 2))
+def _merged_conv(g: _Graph, x: str, weight: str, bias: str, merge: NDArray[np.float32], shape: torch.Size) -> str:
+    """A 3 x 3 convolution that gives its four phases as channels: 2 x 2 kernels, merged from those of 3 x 3 by a matrix, either
+    from an image yet to be upscaled (see `networks.UpscaleConv2d`) or from its four phases."""
+    outputs, inputs = shape[:2]
+    kernels = g.add("MatMul", g.add("Reshape", weight, g.ints(outputs * inputs, 9)), g.constant(merge))
+    phases = merge.shape[1] // 16  # of the input
+    kernels = g.add("Transpose", g.add("Reshape", kernels, g.ints(outputs, inputs, 4, phases * 4)), perm=[0, 2, 1, 3])
+    kernels = g.add("Reshape", kernels, g.ints(outputs * 4, inputs * phases, 2, 2))
     biases = g.add("MatMul", g.add("Reshape", bias, g.ints(outputs, 1)), g.constant(np.ones((1, 4), np.float32)))
-    x = g.add("Conv", x, kernels, g.add("Reshape", biases, g.ints(-1)), kernel_shape=[2, 2], pads=[1, 1, 1, 1])
-    return g.add("DepthToSpace", x, blocksize=2, mode="CRD")
+    return g.add("Conv", x, kernels, g.add("Reshape", biases, g.ints(-1)), kernel_shape=[2, 2], pads=[1, 1, 1, 1])
+
+
+def _is_3x3(layer: nn.Conv2d) -> bool:
+    return layer.kernel_size == (3, 3) and layer.padding == (2, 2)
+
+
+def _ring(pad: nn.ZeroPad2d, pool: nn.Module) -> int:
+    """How many rings of zeros a padding leaves behind a pooling."""
+    assert isinstance(pool, nn.MaxPool2d)
+    rings = {side / int(str(pool.kernel_size)) for side in pad.padding}
+    if len(rings) != 1 or not (ring := rings.pop()).is_integer():
+        raise BadModel("a ZeroPad2d before a MaxPool2d must pad all sides by whole windows")
+    return int(ring)
 
 
 def _array(parameter: torch.Tensor | None) -> NDArray[np.float32]:
@@ -193,10 +234,10 @@ def _array(parameter: torch.Tensor | None) -> NDArray[np.float32]:
     return parameter.detach().cpu().numpy().astype(np.float32)
 
 
-def _pair(padding: str | tuple[int, ...]) -> tuple[int, ...]:
-    if isinstance(padding, str):
-        raise BadModel("give the padding of a convolution in pixels")
-    return padding
+def _pixels(padding: str | tuple[int, ...]) -> int:
+    if isinstance(padding, str) or len(set(padding)) != 1:
+        raise BadModel("give the padding of a convolution in pixels, the same on all sides")
+    return padding[0]
 
 
 def acceptable(id: int, taken: Collection[int]) -> bool:
@@ -210,19 +251,19 @@ def acceptable(id: int, taken: Collection[int]) -> bool:
     return not any(np.any(flips == (id ^ other)) for other in taken)
 
 
-def files(networks: Networks, taken: Collection[int]) -> dict[str, bytes]:
-    """The three ONNX files of a codec whose id is none of `taken`."""
-    networks = networks.cpu().eval()
+def files(nets: Networks, taken: Collection[int], domain: int = 0) -> dict[str, bytes]:
+    """The three ONNX files of the codec of one domain, whose id is none of `taken`."""
+    nets = nets.cpu().eval()
     nonce = 0
     while True:
-        file = decompressor(networks.decompressor, nonce)
+        file = decompressor(nets.part("decompressor", domain), nonce)
         if acceptable(struct.unpack(">I", hashlib.sha256(file).digest()[:4])[0], taken):
             break
         nonce += 1
     return {
-        "compressor.onnx": compressor(networks.compressor),
+        "compressor.onnx": compressor(nets.compressor),
         "decompressor.onnx": file,
-        "classifier.onnx": classifier(networks.classifier, networks.classes),
+        "classifier.onnx": classifier(nets.part("classifier", domain), nets.classes[domain]),
     }
 
 

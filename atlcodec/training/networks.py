@@ -9,7 +9,7 @@ Shapes: images float32 (N, 1, 28, 28) in 0..255, latents and symbols float32 (N,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -137,12 +137,20 @@ CLASSIFIERS: dict[str, Callable[[int], nn.Sequential]] = {"lenet": lenet_classif
 
 
 class Networks(nn.Module):
-    """The three networks of one codec, by the name of their architecture (`lenet` is Table 1)."""
+    """One compressor, and for each domain (data set) a decompressor and a classifier; most often there is one domain."""
 
-    def __init__(self, architecture: str, classes: int) -> None:
+    def __init__(self, architecture: str, classes: Sequence[int]) -> None:
         super().__init__()
         self.architecture = architecture
-        self.classes = classes
+        self.classes = tuple(classes)
         self.compressor = COMPRESSORS[architecture]()
-        self.decompressor = DECOMPRESSORS[architecture]()
-        self.classifier = CLASSIFIERS[architecture](classes)
+        self.decompressors = nn.ModuleList(DECOMPRESSORS[architecture]() for _ in classes)
+        self.classifiers = nn.ModuleList(CLASSIFIERS[architecture](count) for count in classes)
+
+    def part(self, name: str, domain: int = 0) -> nn.Module:
+        """`compressor`, `decompressor` or `classifier`; the latter two of one domain."""
+        return {
+            "compressor": self.compressor,
+            "decompressor": self.decompressors[domain],
+            "classifier": self.classifiers[domain],
+        }[name]

@@ -1,0 +1,179 @@
+"""Pictures per second: encode, decode and classify, beside Pillow's codecs and beside the matrix products alone.
+
+Every contestant does the same pictures, in memory, in turns within one run; the best turn counts. Pillow works on one picture
+at a time and in one thread; atlcodec takes whole arrays.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import gemm
+import inputs
+import numpy as np
+import report
+from numpy.typing import NDArray
+from PIL import Image
+
+from atlcodec import record
+from atlcodec.codec import CHUNK, Codec
+from atlcodec.engine import threads
+
+SEALING = 4096  # the batch at which sealing is compared with the compressor
+PEERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "WebP, quality 50": ("WEBP", {"quality": 50}),
+    "WebP, lossless": ("WEBP", {"lossless": True}),
+    "JPEG, quality 50": ("JPEG", {"quality": 50}),
+    "PNG": ("PNG", {}),
+}
+
+
+def main() -> None:
+    parser = report.parser(__doc__)
+    parser.add_argument("-m", "--model", default="mnist-lenet", help="name, id or path")
+    parser.add_argument("--data", metavar="DIR|NAME", help="data set [$ATLC_DATA/MNIST if there, else drawn digits]")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 10, 100, 1000, SEALING, 10000], help="pictures at a time")
+    parser.add_argument("--peer-images", type=int, default=500, help="pictures for Pillow, one at a time")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant")
+    parser.add_argument("--seconds", type=float, default=0.2, help="length of a turn")
+    parser.add_argument("--threads", type=int, default=threads(), help="for ONNX Runtime and NumPy alike")
+    options = parser.parse_args()
+    use_threads(options.threads)
+
+    batches = sorted(set(options.batches))
+    images, what = inputs.pictures(options.data, max(*batches, options.peer_images))
+    codec = Codec.load(options.model)
+    contestants: dict[tuple[str, int], Callable[[], object]] = {}
+    for count in batches:
+        contestants |= {(name, count): call for name, call in ours(codec, images[:count]).items()}
+    peers, sizes = pillow(images[: options.peer_images])
+    best = report.race({**contestants, **{(name, 0): call for name, call in peers.items()}}, options.rounds, options.seconds)
+
+    rates = {(name, count): (count or options.peer_images) / time for (name, count), time in best.items()}
+    tables = [throughput(rates, batches), ratios(rates, batches), beside_pillow(rates, batches, sizes, options.peer_images)]
+    facts = {"model": f"{codec.name} {codec.id:08x}", "pictures": what, "threads": options.threads}
+    report.publish("throughput", "Pictures per second", tables, options.output, facts)
+
+
+def use_threads(count: int) -> None:
+    """BLAS libraries read their number of threads when they are loaded, so the program begins again if it is another."""
+    names = ("ATLC_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+    wanted = dict.fromkeys(names, str(count))
+    if any(os.environ.get(name) != value for name, value in wanted.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **wanted})
+
+
+def ours(codec: Codec, images: NDArray[np.uint8]) -> dict[str, Callable[[], object]]:
+    """What the codec does with these pictures, its parts, and the floors."""
+    records, latents = codec.encode(images), codec.latents(images)
+    chunks = [slice(start, start + CHUNK) for start in range(0, len(images), CHUNK)]
+
+    def seal() -> list[NDArray[np.uint8]]:
+        return [record.seal(*record.quantise(latents[rows]), codec.id) for rows in chunks]
+
+    symbols = np.concatenate(seal())
+    if not np.array_equal(record.pack(symbols), records):
+        raise SystemExit("the parts measured do not make what encode makes: this program is out of date")
+
+    encoding, decoding = gemm.products(codec.model.file("compressor")), gemm.products(codec.model.file("decompressor"))
+    return {
+        "encode": lambda: codec.encode(images),
+        "- compressor": lambda: codec.latents(images),
+        "- quantise, seal": seal,
+        "- pack": lambda: [record.pack(symbols[rows]) for rows in chunks],
+        "- floor of encode": gemm.floor(encoding, len(images)),
+        "decode": lambda: codec.decode(records),
+        "- check the seals": lambda: record.ids(records),
+        "- decompressor": lambda: codec.decode(records, verify=False),
+        "- floor of decode": gemm.floor(decoding, len(images)),
+        "classify": lambda: codec.classify(records),
+        "- classifier": lambda: codec.classify(records, verify=False),
+        "- floor of classify": gemm.floor(gemm.products(codec.head.file()), len(images)),
+    }
+
+
+def pillow(images: NDArray[np.uint8]) -> tuple[dict[str, Callable[[], object]], dict[str, float]]:
+    """Pillow's codecs over the same pictures, and the mean size of their files."""
+    pictures = [Image.fromarray(image) for image in images]
+    contestants: dict[str, Callable[[], object]] = {}
+    sizes = {}
+    for name, (format, settings) in PEERS.items():
+
+        def encode(format: str = format, settings: dict[str, Any] = settings) -> list[bytes]:
+            return [saved(picture, format, settings) for picture in pictures]
+
+        files = encode()
+
+        def decode(format: str = format, files: list[bytes] = files) -> None:
+            for file in files:
+                Image.open(io.BytesIO(file), formats=[format]).load()
+
+        contestants |= {f"{name}: encode": encode, f"{name}: decode": decode}
+        sizes[name] = sum(map(len, files)) / len(files)
+    return contestants, sizes
+
+
+def saved(picture: Image.Image, format: str, settings: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format, **settings)
+    return buffer.getvalue()
+
+
+def throughput(rates: dict[tuple[str, int], float], batches: list[int]) -> report.Table:
+    names = list(dict.fromkeys(name for name, count in rates if count))
+    rows: list[list[report.Cell]] = [[name, *(round(rates[name, count], 1) for count in batches)] for name in names]
+    notes = [
+        f"A line with a dash is a part of the one above it, by itself, in the chunks of {CHUNK} in which it is done.",
+        "The floors are the products of the same shapes in NumPy, float32, in blocks that stay in the cache: the dense layers, and "
+        "the convolutions as products of patches that lie there ready. They leave out all else that a network does.",
+    ]
+    return report.Table("Pictures per second, by pictures at a time", ["", *map(str, batches)], rows, notes)
+
+
+def ratios(rates: dict[tuple[str, int], float], batches: list[int]) -> report.Table:
+    def fastest(name: str) -> float:
+        return max(rates[name, count] for count in batches)
+
+    rows: list[list[report.Cell]] = [
+        [f"{name}, of the rate of its floor, each at its best batch", round(fastest(name) / fastest(f"- floor of {name}"), 3)]
+        for name in ("encode", "decode", "classify")
+    ]
+    rows += [
+        [
+            f"{part}, of the rate of its floor, each at its best batch",
+            round(fastest(f"- {part}") / fastest(f"- floor of {name}"), 3),
+        ]
+        for name, part in (("encode", "compressor"), ("decode", "decompressor"), ("classify", "classifier"))
+    ]
+    if SEALING in batches:
+        share = rates["- compressor", SEALING] / rates["- quantise, seal", SEALING]
+        rows.append([f"time to quantise and seal, of the compressor's, {SEALING} at a time", round(share, 3)])
+    rows.append(["classify, of the rate of decode, each at its best batch", round(fastest("classify") / fastest("decode"), 3)])
+    return report.Table("Ratios", ["", "ratio"], rows)
+
+
+def beside_pillow(rates: dict[tuple[str, int], float], batches: list[int], sizes: dict[str, float], count: int) -> report.Table:
+    smallest, largest = batches[0], batches[-1]
+    columns = ["", "bytes a picture", "encode", "decode"]
+    for size in dict.fromkeys((smallest, largest)):
+        columns += [f"atlcodec / Pillow, {verb}, {size} at a time" for verb in ("encode", "decode")]
+    rows: list[list[report.Cell]] = []
+    for name, bytes_ in sizes.items():
+        rate = {verb: rates[f"{name}: {verb}", 0] for verb in ("encode", "decode")}
+        row: list[report.Cell] = [name, round(bytes_, 1), round(rate["encode"], 1), round(rate["decode"], 1)]
+        for size in dict.fromkeys((smallest, largest)):
+            row += [round(rates[verb, size] / rate[verb], 3) for verb in ("encode", "decode")]
+        rows.append(row)
+    notes = [
+        f"{count} pictures, one at a time in one thread, which is how Pillow works; atlcodec uses the threads named above.",
+        f"An .atlc record has {record.RECORD} bytes. The codecs do not lose the same: quality.py compares that.",
+    ]
+    return report.Table("Pillow's codecs, pictures per second", columns, rows, notes)
+
+
+if __name__ == "__main__":
+    main()
