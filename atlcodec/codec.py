@@ -100,9 +100,11 @@ class Codec:
         return record.pack(record.seal(*record.quantise(self._compressor(images)), self.id))
 
     def _classify(self, records: Records) -> Scores:
-        logits = self._classifier(records)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+        scores = np.ascontiguousarray(self._classifier(records).T)  # classes first: sums over the few are quick then
+        scores -= scores.max(axis=0)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(axis=0)
+        return np.ascontiguousarray(scores.T)
 
     @functools.cached_property
     def _compressor(self) -> engine.Graph:

@@ -12,7 +12,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +122,10 @@ class Dataset:
     source: str = "the user's own"
     licence: str = "the user's own"
     sha256: dict[str, str] = field(default_factory=dict)  # of each decompressed IDX file, or of the picture paths and pixels
+
+    def limited(self, count: int) -> Dataset:
+        """The same with only the first so many training images."""
+        return replace(self, train=self.train[:count])
 
     def describe(self) -> dict[str, object]:
         """What a model card says of its data."""

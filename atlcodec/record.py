@@ -80,9 +80,10 @@ def unpack(records: ArrayLike | bytes) -> Symbols:
 
 def ids(records: ArrayLike | bytes) -> NDArray[np.uint32]:
     """The CRC-32 of each record, uint8 (N, 200) -> uint32 (N,): for a sealed record, the id of the codec that wrote it."""
-    view = as_records(records).reshape(-1).data
-    crc32 = zlib.crc32
-    return np.array([crc32(view[at : at + RECORD]) for at in range(0, len(view), RECORD)], np.uint32)
+    packed = as_records(records)
+    # One bytes object a row, all made at once: slicing in a loop would take longer than the sums.
+    rows = packed.view(f"V{RECORD}").ravel().tolist()
+    return np.fromiter(map(zlib.crc32, rows), np.uint32, len(packed))
 
 
 def quantise(latents: NDArray[np.float32]) -> tuple[Symbols, Symbols, NDArray[np.float32]]:

@@ -7,7 +7,7 @@ import shlex
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -15,112 +15,163 @@ from click.core import ParameterSource
 from atlcodec.cli.common import say
 from atlcodec.errors import AtlcError
 
+if TYPE_CHECKING:
+    from atlcodec.datasets import Dataset
+    from atlcodec.training.loop import Trainer
+
+COUNT, AT_LEAST_ONE = click.IntRange(0), click.IntRange(1)
+RECIPES = ["atl", "baseline", "ae-driven", "classifier-driven", "transfer", "joint", "turns", "multi-domain"]
+RATE, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0)
+
 
 @click.command()
-@click.option("--data", required=True, metavar="DIR|NAME", help="IDX files, labelled picture folders, or an official set by name.")
+@click.option("--data", required=True, multiple=True, metavar="DIR|NAME", help="IDX files, labelled pictures, or a set by name.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Model folder to write.")
+@click.option("--recipe", default="atl", show_default=True, type=click.Choice(RECIPES), help="See atlcodec/training/recipes.py.")
 @click.option("--name", help="Name of the model. [default: the name of the folder]")
 @click.option("--head", default="labels", show_default=True, help="Name of its classifier.")
-@click.option("--unlabelled", metavar="DIR|NAME", help="More pictures for the autoencoder alone.")
+@click.option("--unlabelled", metavar="DIR|NAME", help="More pictures, for the autoencoder alone.")
+@click.option("--unlabelled-limit", type=AT_LEAST_ONE, help="Only the first so many of those.")
+@click.option("--start", metavar="MODEL", help="The model whose compressor to begin with. (transfer: to keep)")
 @click.option("--run", type=click.Path(path_type=Path), help="Folder of checkpoints and metrics. [default: OUTPUT.run]")
 @click.option("--licence", default="the trainer's own", show_default=True, help="Licence of the weights, for the card.")
 @click.option("--limit", type=click.IntRange(20), help="Use only so many training images, for a quick look.")
-@click.option("--seed", default=0, show_default=True, type=int)
-@click.option("--batch", default=128, show_default=True, type=click.IntRange(1))
-@click.option("--rate", default=2e-3, show_default=True, type=click.FloatRange(0, min_open=True), help="Highest rate (Adam).")
-@click.option(
-    "--shift", default=0, show_default=True, type=click.IntRange(0, 8), help="Augmentation in the classifier's turns, pixels."
-)
-@click.option(
-    "--validation", default=5000, show_default=True, type=click.IntRange(1), help="Last training images, kept out (<= 10 %)."
-)
-@click.option("--device", default="cpu", show_default=True)
-@click.option(
-    "--warmup", default=10, show_default=True, type=click.IntRange(0), help="Epochs of the autoencoder before the first set."
-)
-@click.option("--sets", default=25, show_default=True, type=click.IntRange(1), help="Sets of turns, at most.")
-@click.option("--k-ae", default=1, show_default=True, type=click.IntRange(0), help="Epochs of compressor + decompressor in a set.")
-@click.option("--j-class", default=1, show_default=True, type=click.IntRange(0), help="Epochs of the classifier alone in a set.")
-@click.option("--k-class", default=1, show_default=True, type=click.IntRange(0), help="Epochs of compressor + classifier in a set.")
-@click.option("--j-ae", default=1, show_default=True, type=click.IntRange(0), help="Epochs of the decompressor alone in a set.")
-@click.option("--patience", default=5, show_default=True, type=click.IntRange(1), help="Sets without progress before it stops.")
-@click.option("--turn", default=1.0, show_default=True, type=click.FloatRange(0), help="Rate of the classifier's turns, relative.")
-@click.option(
-    "--tune", default=10, show_default=True, type=click.IntRange(0), help="Epochs of fine-tuning for each half at the end."
-)
+@click.option("--seed", type=int, help="[default: 0]")
+@click.option("--batch", type=AT_LEAST_ONE, help="[default: 512]")
+@click.option("--rate", type=RATE, help="Highest learning rate (Adam). [default: 0.002]")
+@click.option("--schedule", type=click.Choice(["cosine", "constant"]), help="Of the rate. [default: cosine]")
+@click.option("--shift", type=click.IntRange(0, 8), help="Moves pictures while learning from labels, by pixels. [default: 0]")
+@click.option("--validation", type=AT_LEAST_ONE, help="Last training images, kept out (10 % at most). [default: 5000]")
+@click.option("--weight", type=SHARE, help="Of the cross-entropy in the joint loss. [default: 0.002]")
+@click.option("--device", help="[default: cpu]")
+@click.option("--warmup", type=COUNT, help="atl: epochs of the autoencoder before the first set. [default: 0]")
+@click.option("--sets", type=AT_LEAST_ONE, help="atl: sets of turns, at most. [default: 25]")
+@click.option("--k-ae", type=COUNT, help="atl: epochs of compressor + decompressor in a set. [default: 1]")
+@click.option("--j-class", type=COUNT, help="atl: epochs of the classifier alone in a set. [default: 1]")
+@click.option("--k-class", type=COUNT, help="atl: epochs of compressor + classifier in a set. [default: 1]")
+@click.option("--j-ae", type=COUNT, help="atl: epochs of the decompressor alone in a set. [default: 1]")
+@click.option("--patience", type=AT_LEAST_ONE, help="atl: sets without progress before it stops. [default: 5]")
+@click.option("--class-rate", type=SHARE, help="atl: rate of the classifier's turns, relative. [default: 1]")
+@click.option("--epochs", type=AT_LEAST_ONE, help="Other recipes: epochs of each phase. [default: 50]")
+@click.option("--turn", type=AT_LEAST_ONE, help="turns: mini-batches in a turn. [default: 1]")
+@click.option("--tune", type=COUNT, help="atl, joint, turns: epochs of each half alone at the end. [default: 10]")
 @click.option("-f", "--force", is_flag=True, help="Replace OUTPUT if it is there.")
 @click.pass_context
-def train(ctx: click.Context, /, output: Path, name: str | None, run: Path | None, force: bool, **options: Any) -> None:
-    """Train compressor, decompressor and classifier by Alternating Transfer Learning, and write them as a model folder.
+def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **options: Any) -> None:
+    """Train compressor, decompressor and classifier, by Alternating Transfer Learning unless another recipe is named, and write
+    them as a model folder.
 
     The same command goes on where it was stopped; it stops by itself when a validation split stops improving. The folder is then
-    ready: atlc encode -m OUTPUT picture.png"""
+    ready: atlc encode -m OUTPUT picture.png. With several --data (multi-domain) it holds a model folder for each."""
     try:
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
         raise AtlcError("training needs PyTorch: pip install 'atlcodec[train]'") from error
-    from atlcodec import datasets, evaluation, zoo
-    from atlcodec.codec import Codec
+    from atlcodec import datasets, zoo
     from atlcodec.training import export
-    from atlcodec.training.atl import Atl, atl
     from atlcodec.training.loop import Settings, Trainer
+    from atlcodec.training.recipes import RECIPES as KNOWN
 
+    recipe = KNOWN[options["recipe"]]
+    settings, parameters = _parameters(ctx, Settings, recipe.parameters)
     if output.exists() and not force:
         raise AtlcError(f"{output}: is there already; -f replaces it")
-    if output.exists() and not (output / "card.json").is_file():
+    if output.exists() and not (output / "card.json").is_file() and not any(output.glob("*/card.json")):
         raise AtlcError(f"{output}: is no model folder, and is not replaced by one")
-    name = zoo.valid_name(name or output.resolve().name)
+    name = zoo.valid_name(options["name"] or output.resolve().name)
     zoo.valid_name(options["head"])
     run = run or output.with_name(output.name + ".run")
 
-    data = datasets.load(options["data"], say=say)
-    limit = options["limit"]
-    if limit:
-        data = datasets.Dataset(data.name, data.train[:limit], data.test, data.classes, data.source, data.licence, data.sha256)
+    sets = [datasets.load(where, say=say) for where in options["data"]]
+    if options["limit"]:
+        sets = [one.limited(options["limit"]) for one in sets]
     more = datasets.load(options["unlabelled"], say=say) if options["unlabelled"] else None
-    settings = Settings(**{key: options[key] for key in Settings.__dataclass_fields__ if key in options})
-    parameters = Atl(**{key: options[key] for key in Atl.__dataclass_fields__})
-    # Same command, same run: what the checkpoint must have been made with.
-    recipe = {"recipe": "atl", **asdict(settings), **asdict(parameters), "limit": limit}
-    described = [data.describe()] + ([more.describe()] if more else [])
+    start = zoo.find(options["start"]) if options["start"] else None
+    described = [one.describe() for one in (*sets, *([more] if more else []))]
+    # Same command, same run: this is what a checkpoint must have been made with.
+    card: dict[str, Any] = {
+        "command": _command(ctx),
+        "recipe": {
+            **{key: options[key] for key in ("recipe", "limit", "unlabelled_limit")},
+            **({"start": f"{start.name} {start.sha256}"} if start else {}),
+            **asdict(settings),
+            **asdict(parameters),
+        },
+        "data": described,
+        "licence": options["licence"],
+    }
     trainer = Trainer(
         settings,
-        data,
+        sets,
         run,
-        unlabelled=more.train.images if more else None,
-        recipe=hashlib.sha256(repr((recipe, described)).encode()).hexdigest(),
+        unlabelled=more.train.images[: options["unlabelled_limit"]] if more else None,
+        start=export.weights(start.file("compressor")) if start else None,
+        recipe=hashlib.sha256(repr((card["recipe"], described)).encode()).hexdigest(),
         say=say,
     )
-    first = trainer.domains[0]
-    say(f"{data.name}: {len(first.labels)} training images, {len(first.held_out)} for validation; checkpoints in {run}")
-    atl(trainer, parameters)
+    for domain in trainer.domains:
+        say(f"{domain.name}: {len(domain.labels)} labelled training images, {len(domain.held_out)} for validation")
+    say(f"checkpoints and metrics in {run}")
+    recipe.run(trainer, parameters)
+    _export(trainer, sets, output, name, card, options["head"])
 
-    test = data.test
-    figures_from = "test" if test is not None else "validation"
-    card = {"name": name, "command": _command(ctx), "recipe": recipe, "data": described, "licence": options["licence"]}
-    head = {"name": options["head"], "labels": list(data.classes)}
-    # The model that this one replaces may keep its id.
-    taken = {model.id for model in zoo.models().values() if model.folder.resolve() != output.resolve()}
+
+def _parameters(ctx: click.Context, *classes: type[Any]) -> list[Any]:
+    """The dataclasses filled with what was asked for; what none of them knows was asked of the wrong recipe."""
+    from atlcodec.training.recipes import RECIPES as KNOWN
+
+    asked = {key: value for key, value in ctx.params.items() if ctx.get_parameter_source(key) is not ParameterSource.DEFAULT}
+    recipe = ctx.params["recipe"]
+    others = {key for other in KNOWN.values() for key in other.parameters.__dataclass_fields__}
+    for key in asked.keys() & others - KNOWN[recipe].parameters.__dataclass_fields__.keys():
+        raise click.UsageError(f"--{key.replace('_', '-')} is no parameter of the recipe {recipe}")
+    if recipe == "transfer" and not ctx.params["start"]:
+        raise click.UsageError("transfer needs --start MODEL, whose compressor it keeps")
+    if (recipe == "multi-domain") != (len(ctx.params["data"]) > 1):
+        raise click.UsageError("several --data are for the recipe multi-domain, which needs two or more")
+    return [one(**{key: value for key, value in asked.items() if key in one.__dataclass_fields__}) for one in classes]
+
+
+def _export(trainer: Trainer, sets: list[Dataset], output: Path, name: str, card: dict[str, Any], head: str) -> None:
+    """Write OUTPUT, whole or not at all: one model folder, or one for each domain."""
+    from atlcodec import evaluation, zoo
+    from atlcodec.codec import Codec
+    from atlcodec.training import export
+
     part = output.with_name(f".{output.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    zoo.write(part, export.files(trainer.nets, taken), card, head)
-    figures = evaluation.measure(Codec.load(part), test if test is not None else first.held_out, data.classes)
-    zoo.add_to_card(part, {"figures": {"measured on": f"{data.name}, {figures_from}", **figures.summary()}})
+    # The model that this one replaces may keep its id.
+    taken = {model.id for model in zoo.models().values() if not model.folder.resolve().is_relative_to(output.resolve())}
+    lines = []
+    for number, data in enumerate(sets):
+        own = name if len(sets) == 1 else f"{name}-{data.name}"
+        folder = part if len(sets) == 1 else part / own
+        files = export.files(trainer.nets, taken, number)
+        zoo.write(folder, files, {"name": own, **card}, {"name": head, "labels": list(data.classes)})
+        codec = Codec.load(folder)
+        taken.add(codec.id)
+        split = data.test or trainer.domains[number].held_out
+        figures = evaluation.measure(codec, split, data.classes)
+        source = f"{data.name}, {'test' if data.test else 'validation'}"
+        zoo.add_to_card(folder, {"figures": {"measured on": source, **figures.summary()}})
+        lines.append(f"{output / own if len(sets) > 1 else output}: id {codec.id:08x}, {figures.line()}")
     if output.exists():
         shutil.rmtree(output)
     part.rename(output)
-    say(f"{output}: id {Codec.load(output).id:08x}, {figures.line()}")
+    for line in lines:
+        say(line)
 
 
 def _command(ctx: click.Context) -> str:
-    """This command as the card gives it: what was asked for, with data and output by name, without their paths."""
+    """This command as the card gives it: what was asked for, with folders by name, without their paths."""
     words = ["atlc train"]
     for parameter in ctx.command.params:
         asked = ctx.get_parameter_source(str(parameter.name)) is not ParameterSource.DEFAULT
         if not asked or parameter.name in ("force", "run"):
             continue
         value = ctx.params[str(parameter.name)]
-        if parameter.name in ("data", "unlabelled", "output"):
-            value = Path(value).resolve().name
-        words += [parameter.opts[-1], shlex.quote(str(value))]
+        for one in value if isinstance(value, tuple) else [value]:
+            if parameter.name in ("data", "unlabelled", "output", "start"):
+                one = Path(one).resolve().name
+            words += [parameter.opts[-1], shlex.quote(str(one))]
     return " ".join(words)

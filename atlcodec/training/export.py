@@ -125,29 +125,27 @@ def classifier(network: nn.Module, classes: int) -> bytes:
     g = _Graph()
     layers = [layer for layer in network.children() if not isinstance(layer, Scale | nn.Dropout)]
     if isinstance(layers[0], nn.Flatten) and isinstance(layers[1], nn.Linear):
-        # A dense layer does not mind the order of its inputs: all high nibbles, then all low ones, need no interleaving; the
-        # columns of the weights are put in that order instead.
-        high, low = _nibbles(g)
-        x = g.add("Cast", g.add("Concat", high, low, axis=1), to=TensorProto.FLOAT)
-        x = _layers(g, network, x, halves=True)
+        # A dense layer need not see the nibbles h and l of a byte b = 16 h + l in their order, nor h itself: it takes all bytes,
+        # then all low nibbles, with its weights changed to suit. Unpacking would be a third of the whole otherwise.
+        x = g.add("Cast", g.add("Concat", "records", _low(g), axis=1), to=TensorProto.FLOAT)
+        x = _layers(g, network, x, bytes_and_low=True)
     else:
         x = _layers(g, network, _symbols(g))
     return g.finish("records -> logits", x, ["N", record.RECORD], ["N", classes], (TensorProto.UINT8, TensorProto.FLOAT))
 
 
-def _nibbles(g: _Graph) -> tuple[str, str]:
-    high = g.add("BitShift", "records", g.constant(np.array([4], np.uint8)), direction="RIGHT")
-    low = g.add("BitwiseAnd", "records", g.constant(np.array([15], np.uint8)))
-    return high, low
+def _low(g: _Graph) -> str:
+    return g.add("BitwiseAnd", "records", g.constant(np.array([15], np.uint8)))
 
 
 def _symbols(g: _Graph) -> str:
-    high, low = (g.add("Unsqueeze", half, g.ints(2)) for half in _nibbles(g))
+    high = g.add("BitShift", "records", g.constant(np.array([4], np.uint8)), direction="RIGHT")
+    high, low = (g.add("Unsqueeze", half, g.ints(2)) for half in (high, _low(g)))
     x = g.add("Reshape", g.add("Concat", high, low, axis=2), g.ints(-1, *record.BOTTLENECK))
     return g.add("Cast", x, to=TensorProto.FLOAT)
 
 
-def _layers(g: _Graph, network: nn.Module, x: str, *, halves: bool = False) -> str:
+def _layers(g: _Graph, network: nn.Module, x: str, *, bytes_and_low: bool = False) -> str:
     """The layers of a network as nodes.
 
     A scale is folded into the weights of the linear layer behind it, or of the one before it. An upscaling convolution leaves its
@@ -181,10 +179,12 @@ def _layers(g: _Graph, network: nn.Module, x: str, *, halves: bool = False) -> s
             case UpscaleConv2d():
                 x, phases = _merged_conv(g, x, weight, bias, MERGE, layer.weight.shape), True
             case nn.Linear():
-                if halves:
-                    weight = g.add("Reshape", weight, g.ints(0, -1, 2))
-                    weight = g.add("Reshape", g.add("Transpose", weight, perm=[0, 2, 1]), g.ints(0, -1))
-                    halves = False
+                if bytes_and_low:
+                    # W h + V l = (W / 16) b + (V - W / 16) l, for each byte
+                    pairs = g.add("Reshape", weight, g.ints(0, -1, 2))
+                    pairs = g.add("MatMul", pairs, g.constant(np.array([[1 / 16, -1 / 16], [0, 1]], np.float32)))
+                    weight = g.add("Reshape", g.add("Transpose", pairs, perm=[0, 2, 1]), g.ints(0, -1))
+                    bytes_and_low = False
                 x = g.add("Gemm", x, weight, bias, transB=1)
             case nn.ReLU():
                 x = g.add("Relu", x)
@@ -196,7 +196,7 @@ def _layers(g: _Graph, network: nn.Module, x: str, *, halves: bool = False) -> s
                 left, right, top, bottom = layer.padding
                 x = g.add("Pad", x, g.ints(0, 0, top, left, 0, 0, bottom, right))
             case nn.Flatten():
-                x = x if halves else g.add("Flatten", x, axis=1)
+                x = x if bytes_and_low else g.add("Flatten", x, axis=1)
             case _:
                 raise BadModel(f"a layer {type(layer).__name__} cannot be exported yet; use those of training/networks.py")
     if before != 1:

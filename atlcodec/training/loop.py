@@ -90,7 +90,7 @@ class Trainer:
         recipe: str = "",
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.settings, self.folder, self.recipe, self.say = settings, folder, recipe, say
+        self.settings, self.data, self.folder, self.recipe, self.say = settings, data, folder, recipe, say
         try:
             self.device = torch.empty(0, device=settings.device).device
         except (RuntimeError, AssertionError) as error:
@@ -149,6 +149,10 @@ class Trainer:
         value = self.psnr(held_out.images, domain) if task == "autoencoder" else self.accuracy(held_out, domain)
         self._log(Step("psnr" if task == "autoencoder" else "accuracy", domain, value, time.perf_counter() - started))
         return value
+
+    def beside(self, name: str) -> Trainer:
+        """Another run with the same settings and data, and networks of its own, in a folder below this one's."""
+        return Trainer(self.settings, self.data, self.folder / name, recipe=self.recipe, say=self.say)
 
     # -- one epoch ---------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,108 @@
+"""The ways to make one compressor serve two tasks: those that the paper compares with Algorithm 1, and the rivals that it leaves
+open. Each is a few calls of the same primitives; a part that is not named in a call is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from atlcodec.training.atl import Atl, atl, fine_tune
+from atlcodec.training.loop import Trainer, kind
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """Epochs of each phase; the paper takes 50."""
+
+    epochs: int = 50
+
+
+@dataclass(frozen=True)
+class Both:
+    """Both tasks in one phase, then each half alone."""
+
+    epochs: int = 50
+    tune: int = 10
+
+
+@dataclass(frozen=True)
+class Turns:
+    """As `Both`, in turns of mini-batches."""
+
+    epochs: int = 50
+    tune: int = 10
+    turn: int = 1  # mini-batches in a turn
+
+
+def baseline(trainer: Trainer, p: Epochs) -> None:
+    """End to end, apart (Table 2): an autoencoder; and in a run of its own, with a compressor of its own, a classifier.
+
+    The two compressors differ, so the classifier cannot read the autoencoder's records: it is no part of the codec."""
+    trainer.plan({kind("compressor+decompressor", "autoencoder"): p.epochs, kind("compressor+classifier", "classifier"): p.epochs})
+    trainer.train("compressor+decompressor", "autoencoder", p.epochs)
+    trainer.measure("autoencoder")
+    alone = trainer.beside("classifier")
+    alone.train("compressor+classifier", "classifier", p.epochs)
+    alone.measure("classifier")
+
+
+def ae_driven(trainer: Trainer, p: Epochs) -> None:
+    """The autoencoder end to end, then a classifier on its frozen compressor (Table 3)."""
+    trainer.plan({kind("compressor+decompressor", "autoencoder"): p.epochs, kind("classifier", "classifier"): p.epochs})
+    trainer.train("compressor+decompressor", "autoencoder", p.epochs)
+    trainer.measure("autoencoder")
+    trainer.train("classifier", "classifier", p.epochs)
+    trainer.measure("classifier")
+
+
+def classifier_driven(trainer: Trainer, p: Epochs) -> None:
+    """The classifier end to end, then a decompressor on its frozen compressor (Table 4)."""
+    trainer.plan({kind("compressor+classifier", "classifier"): p.epochs, kind("decompressor", "autoencoder"): p.epochs})
+    trainer.train("compressor+classifier", "classifier", p.epochs)
+    trainer.measure("classifier")
+    trainer.train("decompressor", "autoencoder", p.epochs)
+    trainer.measure("autoencoder")
+
+
+def transfer(trainer: Trainer, p: Epochs) -> None:
+    """A compressor from another domain, frozen; a new decompressor and classifier on it (Table 6)."""
+    trainer.plan({kind("decompressor", "autoencoder"): p.epochs, kind("classifier", "classifier"): p.epochs})
+    trainer.train("decompressor", "autoencoder", p.epochs)
+    trainer.measure("autoencoder")
+    trainer.train("classifier", "classifier", p.epochs)
+    trainer.measure("classifier")
+
+
+def joint(trainer: Trainer, p: Both) -> None:
+    """Both losses at once, weighted: the obvious rival of turns."""
+    trainer.plan({kind("compressor+decompressor+classifier", "joint"): p.epochs})
+    trainer.train("compressor+decompressor+classifier", "joint", p.epochs)
+    fine_tune(trainer, p.tune)
+
+
+def turns(trainer: Trainer, p: Turns) -> None:
+    """ATL in turns of mini-batches instead of epochs."""
+    trainer.plan({kind("compressor+decompressor+classifier", "turns"): p.epochs})
+    trainer.train("compressor+decompressor+classifier", "turns", p.epochs, turn=p.turn)
+    fine_tune(trainer, p.tune)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe and the dataclass of its parameters."""
+
+    run: Callable[[Trainer, Any], None]
+    parameters: type[Any]
+
+
+RECIPES = {
+    "atl": Recipe(atl, Atl),
+    "baseline": Recipe(baseline, Epochs),
+    "ae-driven": Recipe(ae_driven, Epochs),
+    "classifier-driven": Recipe(classifier_driven, Epochs),
+    "transfer": Recipe(transfer, Epochs),
+    "joint": Recipe(joint, Both),
+    "turns": Recipe(turns, Turns),
+    "multi-domain": Recipe(atl, Atl),  # the same loop, over several data sets
+}
