@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +23,7 @@ Images = NDArray[np.uint8]
 Scores = NDArray[np.float32]
 
 CHUNK = 512  # pictures at a time: what is computed of them stays in the processor's cache, and memory bounded
+SMALLEST = 64  # fewer are not worth a thread of their own
 
 
 @dataclass(frozen=True)
@@ -56,36 +58,47 @@ class Codec:
 
     def encode(self, images: ArrayLike) -> Records:
         """Images, uint8 (N, 28, 28), to sealed records, uint8 (N, 200). Raises `BadImage` for another shape or type."""
-        return _chunked(self._encode, _as_images(images), (record.RECORD,))
+        compressor = self._compressor
+
+        def encode(chunk: Images) -> Records:
+            return record.pack(record.seal(*record.quantise(compressor(chunk)), self.id))
+
+        return _chunked(encode, _as_images(images), (record.RECORD,))
 
     def decode(self, records: ArrayLike | bytes, *, verify: bool = True) -> Images:
         """Records, uint8 (N, 200) or bytes, to images, uint8 (N, 28, 28).
 
-        Raises `NotARecord`, or `DamagedRecord` if a seal is not this codec's; nothing is decoded then. `verify=False` is for
-        symbols that were packed and not sealed."""
-        packed = self.verified(records) if verify else record.as_records(records)
-        return _chunked(self._decompressor, packed, (28, 28))
+        Raises `NotARecord`, or `DamagedRecord` if a seal is not this codec's. `verify=False` is for symbols that were packed and
+        not sealed."""
+        return _chunked(self._decompressor, record.as_records(records), (28, 28), check=self._check if verify else None)
 
     def classify(self, records: ArrayLike | bytes, *, verify: bool = True) -> Scores:
         """Records, uint8 (N, 200) or bytes, to probabilities, float32 (N, classes): rows sum to 1, columns are `labels`.
 
         Raises as `decode` does."""
-        packed = self.verified(records) if verify else record.as_records(records)
-        return _chunked(self._classify, packed, (len(self.labels),), np.float32)
+        classifier = self._classifier
 
-    def verified(self, records: ArrayLike | bytes) -> Records:
-        """The records as uint8 (N, 200), if each is sealed by this codec. Raises `NotARecord` or `DamagedRecord`."""
+        def classify(chunk: Records) -> Scores:
+            scores = np.ascontiguousarray(classifier(chunk).T)  # classes first: sums over the few are quick then
+            scores -= scores.max(axis=0)
+            np.exp(scores, out=scores)
+            scores /= scores.sum(axis=0)
+            return scores.T
+
         packed = record.as_records(records)
-        ids = record.ids(packed)
-        if (ids != self.id).any():
-            bad = np.nonzero(ids != self.id)[0]
-            wrong = ids[bad] if len(bad) == len(ids) else ids[bad[:1]]
-            raise DamagedRecord(f"record {bad[0]} is not one of {self.name}: {explain(wrong, {self.id: self.model})}")
-        return packed
+        return _chunked(classify, packed, (len(self.labels),), np.float32, check=self._check if verify else None)
 
     def latents(self, images: ArrayLike) -> NDArray[np.float32]:
         """What the compressor makes of images before rounding: float32 (N, 16, 5, 5) in 0..15."""
         return _chunked(self._compressor, _as_images(images), record.BOTTLENECK, np.float32)
+
+    def _check(self, records: Records, first: int) -> None:
+        """Raise `DamagedRecord` unless each record, numbered from `first`, is sealed by this codec."""
+        ids = record.ids(records)
+        if (ids != self.id).any():
+            bad = np.nonzero(ids != self.id)[0]
+            wrong = ids[bad] if len(bad) == len(ids) else ids[bad[:1]]
+            raise DamagedRecord(f"record {first + bad[0]} is not one of {self.name}: {explain(wrong, {self.id: self.model})}")
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -95,16 +108,6 @@ class Codec:
     @functools.cached_property
     def head(self) -> zoo.Head:
         return self.model.head(self._head_name)
-
-    def _encode(self, images: Images) -> Records:
-        return record.pack(record.seal(*record.quantise(self._compressor(images)), self.id))
-
-    def _classify(self, records: Records) -> Scores:
-        scores = np.ascontiguousarray(self._classifier(records).T)  # classes first: sums over the few are quick then
-        scores -= scores.max(axis=0)
-        np.exp(scores, out=scores)
-        scores /= scores.sum(axis=0)
-        return np.ascontiguousarray(scores.T)
 
     @functools.cached_property
     def _compressor(self) -> engine.Graph:
@@ -226,12 +229,33 @@ def _as_images(images: ArrayLike) -> Images:
 
 
 def _chunked(
-    function: Callable[[Any], NDArray[Any]], rows: NDArray[np.uint8], shape: tuple[int, ...], dtype: type[np.generic] = np.uint8
+    function: Callable[[Any], NDArray[Any]],
+    rows: NDArray[np.uint8],
+    shape: tuple[int, ...],
+    dtype: type[np.generic] = np.uint8,
+    check: Callable[[Any, int], None] | None = None,
 ) -> NDArray[Any]:
-    """`function` over the rows, a chunk at a time."""
-    if len(rows) <= CHUNK:
-        return function(rows) if len(rows) else np.empty((0, *shape), dtype)
-    result = np.empty((len(rows), *shape), dtype)
-    for start in range(0, len(rows), CHUNK):
-        result[start : start + CHUNK] = function(rows[start : start + CHUNK])
+    """`function` over the rows, each chunk checked first: as many chunks at a time as there are threads.
+
+    The graphs run on one thread each. Two of them side by side keep two cores busier than two threads within one, since not all
+    of what is done to a chunk can be divided."""
+    count, threads = len(rows), engine.threads()
+    result = np.empty((count, *shape), dtype)
+    size = min(CHUNK, max(SMALLEST, -(-count // threads)))
+
+    def work(start: int) -> None:
+        chunk = rows[start : start + size]
+        if check is not None:
+            check(chunk, start)
+        result[start : start + size] = function(chunk)
+
+    starts = range(0, count, size)
+    if len(starts) <= 1 or threads == 1:
+        for start in starts:
+            work(start)
+        return result
+    # A pool for each call: one that lived on would not survive a fork.
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(work, start) for start in starts]:
+            done.result()
     return result

@@ -64,18 +64,14 @@ class Graph:
         ort = _runtime()
         options = ort.SessionOptions()
         options.log_severity_level = 4  # what goes wrong comes as an exception
-        options.intra_op_num_threads = threads()
+        options.intra_op_num_threads = 1  # see codec._chunked
         options.add_session_config_entry("session.use_env_allocators", "1")
         if not optimise:
             # Optimising computes with the weights (folds constants, packs kernels) outside the limit on memory.
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
             options.add_session_config_entry("session.disable_prepacking", "1")
-        # Releases before 1.32 merge a Pad into the MaxPool behind it, as our compressors have them, and then refuse the result.
-        faulty = ["Pad_Fusion"]
         try:  # once: its "fallback" would print, and try the same again
-            return ort.InferenceSession(
-                file, options, providers=["CPUExecutionProvider"], disabled_optimizers=faulty, enable_fallback=0
-            )
+            return ort.InferenceSession(file, options, providers=["CPUExecutionProvider"], enable_fallback=0)
         except Exception as error:
             raise BadModel(f"{self._name}: cannot be loaded ({_one_line(error)})") from error
 
@@ -93,11 +89,10 @@ class Graph:
 
 
 def threads() -> int:
-    """How many threads a graph uses: `$ATLC_THREADS`, or as many as this process may have."""
-    wanted = os.environ.get("ATLC_THREADS", "")
-    if wanted.isdecimal() and int(wanted) > 0:
-        return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many threads a graph uses: as many as this process may have, or `$ATLC_THREADS` if that is fewer."""
+    most = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("ATLC_THREADS", "")[:9]
+    return min(int(wanted), most) if wanted.isdecimal() and int(wanted) else most
 
 
 @functools.cache
@@ -105,6 +100,7 @@ def _runtime() -> Any:
     """ONNX Runtime, imported when first needed, with one limited arena for all graphs."""
     import onnxruntime as ort
 
+    ort.set_default_logger_severity(4)
     info = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
     ort.create_and_register_allocator(info, ort.OrtArenaCfg({"max_mem": MEMORY, "arena_extend_strategy": 1}))
     return ort

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -82,7 +83,11 @@ class RecordFile:
             skipped = after - at
             if not why:
                 lost = f"{skipped // RECORD} damaged or foreign record{'s' if skipped > RECORD else ''}"
-                why = lost if skipped % RECORD == 0 else f"{skipped} bytes out of step (bytes lost or inserted)"
+                why = (
+                    lost
+                    if skipped % RECORD == 0
+                    else f"{skipped} byte{'s' if skipped > 1 else ''} out of step (bytes lost or inserted)"
+                )
             yield Span(at, 0, skipped, why)
             at = after
 
@@ -107,15 +112,11 @@ class RecordFile:
     def _next(self, bad: int, known: Collection[int]) -> int:
         """The first offset after `bad` at which reading can go on; the end of the file if there is none."""
         data, size = self._bytes.data, len(self._bytes)
-
-        def fine(at: int) -> bool:
-            crc = zlib.crc32(data[at : at + RECORD])
-            return crc in known or crc in record.RESERVED
-
-        for at in range(bad + 1, size - RECORD + 1):
-            if fine(at):
-                in_step = (at - bad) % RECORD == 0
-                if in_step or at + RECORD == size or (at + 2 * RECORD <= size and fine(at + RECORD)):
+        fine, crc32 = {*known, *record.RESERVED}, zlib.crc32
+        for at in range(bad + 1, size - RECORD + 1):  # a foreign file is gone through byte by byte: this loop is kept short
+            if crc32(data[at : at + RECORD]) in fine:
+                in_step, after = (at - bad) % RECORD == 0, data[at + RECORD : at + 2 * RECORD]
+                if in_step or not after or (len(after) == RECORD and crc32(after) in fine):
                     return at
         return size - (size - bad) % RECORD  # what is left of the last whole step is a torn record
 
@@ -125,15 +126,15 @@ def open(path: str | os.PathLike[str]) -> RecordFile:
 
     Raises `NotARecord` if it cannot be read or is shorter than one record."""
     try:
-        size = os.stat(path).st_size
-        # Whoever cannot map it (a directory, no permission, a pipe) learns why from the attempt to open it.
-        data = np.memmap(path, np.uint8, "r") if size else np.empty(0, np.uint8)
-        if not size:
-            Path(path).open("rb").close()
+        info = os.stat(path)
+        if stat.S_ISREG(info.st_mode) and info.st_size:
+            data: np.ndarray[tuple[int], np.dtype[np.uint8]] = np.memmap(path, np.uint8, "r")
+        else:  # a pipe is read to its end; a directory or a file without permission says why it cannot be
+            data = np.frombuffer(Path(path).read_bytes(), np.uint8)
     except OSError as error:
         raise NotARecord(f"{path}: {error.strerror or error}") from error
-    if 0 < size < RECORD:
-        raise NotARecord(f"{path}: {size} bytes, but a record has {RECORD}: cut off, or not an .atlc file")
+    if 0 < len(data) < RECORD:
+        raise NotARecord(f"{path}: {len(data)} bytes, but a record has {RECORD}: cut off, or not an .atlc file")
     return RecordFile(data, os.fspath(path))
 
 
@@ -148,17 +149,18 @@ def write(path: str | os.PathLike[str], records: ArrayLike | bytes, *, append: b
             file.write(packed.reshape(-1).data)
         return
     try:
-        with Path(path).open("ab") as file:
+        with Path(path).open("ab", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
             torn = end % RECORD
             if torn and not repair:
                 raise NotARecord(f"{path}: ends in a torn record of {torn} bytes; repair=True cuts them off before adding")
             file.truncate(end - torn)
+            left = packed.reshape(-1).data
             try:
-                file.write(packed.reshape(-1).data)
-                file.flush()
-            except OSError:
-                file.truncate(end - torn)  # a full disk: back to what was whole
+                while left:
+                    left = left[file.write(left) :]
+            except BaseException:
+                file.truncate(end - torn)  # a full disk, or an interruption: back to what was whole
                 raise
     except OSError as error:
         raise AtlcError(f"{path}: cannot be written ({error.strerror or error})") from error
@@ -167,21 +169,27 @@ def write(path: str | os.PathLike[str], records: ArrayLike | bytes, *, append: b
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A new file that takes the place of `path` when all is written, and vanishes when not: there is always the old one, whole,
-    or the new one."""
-    target = Path(path)
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    or the new one. A device or a pipe is no file: it is written to. A link stays, and what it leads to is replaced."""
+    target = Path(os.path.realpath(path))
+    part = target.with_name(f".atlc-{secrets.token_hex(8)}.part")
+    made = False
     try:
-        file = part.open("xb")
-    except OSError as error:
-        raise AtlcError(f"{target}: cannot be written ({error.strerror or error})") from error
-    try:
-        with file:
+        mode = os.stat(path).st_mode if os.path.exists(path) else None
+        if mode is not None and not stat.S_ISREG(mode):
+            with Path(path).open("wb") as file:
+                yield file
+            return
+        with part.open("xb") as file:
+            made = True
+            if mode is not None:
+                part.chmod(stat.S_IMODE(mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, target)
     except BaseException as error:
-        part.unlink(missing_ok=True)
+        if made:
+            part.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise AtlcError(f"{target}: cannot be written ({error.strerror or error})") from error
+            raise AtlcError(f"{path}: cannot be written ({error.strerror or error})") from error
         raise

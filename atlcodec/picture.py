@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import warnings
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.Image import Resampling
 
 from atlcodec.errors import BadImage
 
 SIDE = 28
 LARGEST = 64_000_000  # pixels that `resize` will read; beyond that a small file may ask for all memory
+LARGEST_FILE = 256 << 20  # bytes of a picture that comes through a pipe
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM")  # Pillow reads more, but for some of them it runs other programs
 
 
 def read(
@@ -33,17 +37,17 @@ def read(
             name = "the image"
         else:
             name = os.fspath(source) if isinstance(source, str | os.PathLike) else "the input"
-    if isinstance(source, Image.Image):
-        return _to_array(source, name, resize=resize, gray=gray)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata; the size is checked below
-            with Image.open(source) as image:
+            if isinstance(source, Image.Image):
+                return _to_array(source, name, resize=resize, gray=gray)
+            with Image.open(_seekable(source, name), formats=FORMATS) as image:
                 return _to_array(image, name, resize=resize, gray=gray)
     except BadImage:
         raise
     except UnidentifiedImageError as error:
-        raise BadImage(f"{name}: not a picture in a format that Pillow reads") from error
+        raise BadImage(f"{name}: not a picture in one of the formats {', '.join(FORMATS)}") from error
     except Image.DecompressionBombError as error:
         raise BadImage(f"{name}: too many pixels to read safely; make it smaller with another program") from error
     except OSError as error:
@@ -52,29 +56,60 @@ def read(
         raise BadImage(f"{name}: cannot be read ({type(error).__name__}: {error})") from error
 
 
+def _seekable(source: str | os.PathLike[str] | BinaryIO, name: str) -> str | os.PathLike[str] | BinaryIO:
+    """The source itself, or what comes out of it if it is a pipe."""
+    if isinstance(source, str | os.PathLike):
+        if stat.S_ISREG(os.stat(source).st_mode):
+            return source
+        with open(source, "rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    elif source.seekable():
+        return source
+    else:
+        data = source.read(LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
+        raise BadImage(f"{name}: more than {LARGEST_FILE} bytes")
+    return io.BytesIO(data)
+
+
 def _to_array(image: Image.Image, name: str, *, resize: bool, gray: bool) -> NDArray[np.uint8]:
     frames = getattr(image, "n_frames", 1)
-    if frames > 1:
+    if frames > 1 and image.format != "MPO":  # photographs that hold a preview of themselves
         raise BadImage(f"{name}: has {frames} frames; save the one you mean as a picture of its own")
     width, height = image.size
     if (width, height) != (SIDE, SIDE) and not resize:
         raise BadImage(f"{name}: {width} x {height} pixels, not {SIDE} x {SIDE}; --resize (resize=True) scales it")
+    if not width * height:
+        raise BadImage(f"{name}: {width} x {height} pixels, which is none")
     if width * height > LARGEST:
         raise BadImage(f"{name}: {width} x {height} pixels are too many to read safely; make it smaller with another program")
+    if image.mode in ("LA", "RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")) and not gray:
+        raise BadImage(f"{name}: 16 bits a channel; --gray (gray=True) takes 8 of them")
     image.load()
     grey = _grey(ImageOps.exif_transpose(image), name, gray=gray)
-    if grey.size != (SIDE, SIDE):
-        grey = ImageOps.pad(grey, (SIDE, SIDE), Image.Resampling.BICUBIC, color=0)
-    return np.array(grey, np.uint8)
+    return np.array(grey if grey.size == (SIDE, SIDE) else _fit(grey), np.uint8)
+
+
+def _fit(image: Image.Image) -> Image.Image:
+    """Scaled into 28 x 28, the aspect ratio kept, black beside it."""
+    scale = SIDE / max(image.size)
+    width, height = (max(1, round(scale * length)) for length in image.size)
+    fitted = Image.new("L", (SIDE, SIDE))
+    fitted.paste(image.resize((width, height), Resampling.BICUBIC), ((SIDE - width) // 2, (SIDE - height) // 2))
+    return fitted
 
 
 def _grey(image: Image.Image, name: str, *, gray: bool) -> Image.Image:
     if image.mode in ("1", "L") and "transparency" not in image.info:
         return image.convert("L")
     if image.mode.startswith("I;16") or image.mode == "I":
-        deep = np.asarray(image).astype(np.int64)
+        deep = np.array(image).astype(np.int32)
         if deep.size and (deep.min() < 0 or deep.max() > 0xFFFF):
             raise BadImage(f"{name}: 32-bit values; save it as 8-bit grey")
+        clear = deep == image.info.get("transparency", -1)
+        if clear.any() and not gray:
+            raise BadImage(f"{name}: partly transparent; --gray (gray=True) puts it on black")
+        deep[clear] = 0
         if not gray and np.any(deep % 257):
             raise BadImage(f"{name}: 16 bits a pixel; --gray (gray=True) rounds them to 8")
         return Image.fromarray(((deep + 128) // 257).astype(np.uint8))

@@ -89,19 +89,18 @@ def ids(records: ArrayLike | bytes) -> NDArray[np.uint32]:
 def quantise(latents: NDArray[np.float32]) -> tuple[Symbols, Symbols, NDArray[np.float32]]:
     """Latents float32 (N, 16, 5, 5), in 0..15, to what `seal` needs, each of shape (N, 400).
 
-    Returns the symbols (nearest level), the alternatives (second nearest, one step up or down), and what each alternative costs:
-    by how much it raises the squared distance to the latent."""
-    flat = latents.reshape(-1, SYMBOLS)
-    rounded = np.clip(np.rint(flat), 0, LEVELS - 1)
-    above = flat - rounded  # how far the latent lies above its symbol
-    up = above >= 0
-    up |= rounded == 0
-    up &= rounded != LEVELS - 1
-    symbols = rounded.astype(np.uint8)
-    alternatives = symbols - 1 + (up.view(np.uint8) << 1)
-    # (|above| - 1)^2 - above^2; more where the only step left leads away from the latent
-    costs = np.where(up, 1 - 2 * above, 1 + 2 * above)
-    return symbols, alternatives, costs
+    Returns the symbols (nearest level), the alternatives (second nearest, one step up or down), and what each alternative costs,
+    float32: by how much it raises the squared distance to the latent."""
+    flat = np.clip(latents.reshape(-1, SYMBOLS), 0, LEVELS - 1)
+    nearest = np.rint(flat)
+    flat -= nearest  # how far the latent lies above its symbol
+    symbols = nearest.astype(np.uint8)
+    alternatives = symbols + 1 - 2 * (flat < 0).view(np.uint8)
+    alternatives -= (alternatives >> 4) << 1  # above 15 there is nothing: a latent of 15 has 14 for its second
+    np.abs(flat, out=flat)
+    flat *= -2
+    flat += 1  # (1 - |above|)^2 - |above|^2
+    return symbols, alternatives, flat
 
 
 @functools.cache
@@ -127,34 +126,37 @@ def seal(symbols: Symbols, alternatives: Symbols, costs: NDArray[np.float32], id
     whatever their directions. Returns new symbols, uint8 (N, 400)."""
     sealed = np.array(symbols, np.uint8).reshape(-1, SYMBOLS)
     alternatives = alternatives.reshape(-1, SYMBOLS)
-    order = _sortable(costs.reshape(-1, SYMBOLS))
+    costs = costs.reshape(-1, SYMBOLS)
     for start in range(0, len(sealed), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        open_ = _seal(sealed[rows], alternatives[rows], order[rows], id, _CANDIDATES)
+        order = _sortable(costs[rows])
+        open_ = _seal(sealed[rows], alternatives[rows], order, id, _CANDIDATES)
         if len(open_):
             again = sealed[rows][open_]
-            left = _seal(again, alternatives[rows][open_], order[rows][open_], id, SYMBOLS)
+            left = _seal(again, alternatives[rows][open_], order[open_], id, SYMBOLS)
             if len(left):
                 raise ValueError("alternatives must differ from their symbols")
             sealed[rows][open_] = again
     return sealed
 
 
-def _sortable(costs: NDArray[np.float32]) -> NDArray[np.uint64]:
+def _sortable(costs: NDArray[np.float32]) -> NDArray[np.int64]:
     """Costs and positions in one integer each, that sorts by cost and then by position."""
-    bits = np.ascontiguousarray(costs, np.float32).view(np.uint32)
-    ordered = bits ^ np.where(bits >> 31, np.uint32(0xFFFFFFFF), np.uint32(0x80000000))
-    return (ordered.astype(np.uint64) << np.uint64(9)) | np.arange(SYMBOLS, dtype=np.uint64)
+    bits = np.ascontiguousarray(costs, np.float32).view(np.int32)
+    keys = (bits ^ (bits >> 31 & 0x7FFFFFFF)).astype(np.int64)  # in the order of the floats
+    keys <<= 9
+    keys |= np.arange(SYMBOLS)
+    return keys
 
 
-def _seal(symbols: Symbols, alternatives: Symbols, order: NDArray[np.uint64], id: int, candidates: int) -> NDArray[np.intp]:
+def _seal(symbols: Symbols, alternatives: Symbols, order: NDArray[np.int64], id: int, candidates: int) -> NDArray[np.intp]:
     """Seal rows in place with their cheapest candidates; returns the rows for which those were too few.
 
     Gaussian elimination over GF(2), all rows at once. Each vector is 64 bits: above, the syndrome; below, which of the chosen
     vectors it is a sum of. Reducing x by v, whose highest bit is p, is min(x, x ^ v): smaller just if x has bit p."""
     n = len(symbols)
     cheapest = order if candidates == SYMBOLS else np.partition(order, candidates - 1, axis=1)[:, :candidates]
-    positions = (np.sort(cheapest, axis=1) & np.uint64(511)).astype(np.intp)
+    positions = np.sort(cheapest, axis=1) & 511
     rows = np.arange(n)[:, None]
     change = symbols[rows, positions] ^ alternatives[rows, positions]
 
@@ -165,6 +167,7 @@ def _seal(symbols: Symbols, alternatives: Symbols, order: NDArray[np.uint64], id
     vectors <<= np.uint64(32)
 
     below = np.uint64(0xFFFFFFFF)
+    scratch = np.empty((candidates, n), np.uint64)
     rank = np.zeros(n, np.uint64)
     bits = np.zeros((candidates, n), np.uint64)  # the bit under which each chosen vector is counted; 0: dependent, not chosen
     for k in range(candidates):
@@ -175,7 +178,7 @@ def _seal(symbols: Symbols, alternatives: Symbols, order: NDArray[np.uint64], id
         vector *= chosen
         vector |= bits[k]
         rest = vectors[k + 1 :]
-        np.minimum(rest, rest ^ vector, out=rest)
+        np.minimum(rest, np.bitwise_xor(rest, vector, out=scratch[k:]), out=rest)
         if k >= 31 and k % 4 == 3 and (rank == 32).all():
             break
     target = vectors[-1]

@@ -74,7 +74,7 @@ class _Check:
             else:
                 self._other(value)
         if operator not in OPERATORS or domain not in ("", "ai.onnx"):
-            raise self._refused(f"the operator {ascii((domain + '.' + operator)[:80]).strip('.')}")
+            raise self._refused(f"the operator {(domain + '.' + operator).lstrip('.')[:80]!a}")
 
     def _attribute(self, attribute: memoryview) -> None:
         names, integers = set(), set()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import os
 import sys
 
@@ -48,12 +50,17 @@ def main() -> None:
     from atlcodec.cli.common import say
     from atlcodec.errors import AtlcError
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a label or a name that the terminal's encoding lacks
     try:
         atlc.main(prog_name="atlc", standalone_mode=False)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        for line in shown.getvalue().rstrip("\n").split("\n"):
+            say(line)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         say("atlc: interrupted")
@@ -61,13 +68,19 @@ def main() -> None:
     except AtlcError as error:
         say(f"atlc: {error}")
         sys.exit(1)
-    except BrokenPipeError:
-        # Whoever read our output has had enough. Python would complain again when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read our output has had enough
+        _give_up_stdout()
         sys.exit(1)
     except OSError as error:
         say(f"atlc: {error.filename or 'input or output'}: {error.strerror or error}")
+        _give_up_stdout()
         sys.exit(1)
     except MemoryError:
         say("atlc: not enough memory")
         sys.exit(1)
+
+
+def _give_up_stdout() -> None:
+    """What could not be written is still in Python's buffer; it would try again at the end, and complain again."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,7 +7,7 @@ import json
 import click
 import numpy as np
 
-from atlcodec.cli.common import Reader, Tally, clean, open_records, say
+from atlcodec.cli.common import Reader, Tally, clean, open_records, refuse_twice, say
 from atlcodec.errors import AtlcError
 
 
@@ -19,16 +19,16 @@ from atlcodec.errors import AtlcError
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def classify(names: tuple[str, ...], model: str | None, head: str | None, top: int, as_json: bool) -> None:
     """Print the label of each record: read off its 200 bytes, without decoding them. "-" is standard input."""
+    refuse_twice(names)
     reader, tally = Reader(model, head), Tally()
     for name in names:
         try:
             file = open_records(name)
             if not len(file) and not file.torn:
                 say(f"{file.name}: empty, a file of no records")
-            for numbers, records, ids in reader.read(file, tally):
-                scored = reader.apply(records, ids, lambda codec, own: codec.classify(own))
+            for batch in reader.results(file, tally, lambda codec, records: codec.classify(records)):
                 lines = []
-                for number, (codec, scores) in zip(numbers.tolist(), scored, strict=True):
+                for number, codec, scores in batch:
                     best = np.argsort(-scores, kind="stable")[:top]
                     answers = [(codec.labels[index], float(scores[index])) for index in best.tolist()]
                     if as_json:
@@ -47,7 +47,8 @@ def classify(names: tuple[str, ...], model: str | None, head: str | None, top: i
                     else:
                         which = f"{file.name}[{number}]" if len(file) > 1 else file.name
                         lines.append(clean(f"{which}: " + ", ".join(f"{label} ({p:.1%})" for label, p in answers)))
-                click.echo("\n".join(lines))
+                if lines:
+                    click.echo("\n".join(lines))
         except AtlcError as error:
             tally.fail(error)
     tally.exit()

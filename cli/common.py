@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 import numpy as np
@@ -55,7 +55,18 @@ def progress(items: Sequence[T], label: str) -> Iterator[T]:
         yield from bar
 
 
-# -- outputs -----------------------------------------------------------------------------------------------------------------
+# -- inputs and outputs ------------------------------------------------------------------------------------------------------
+
+
+def standard_input() -> BinaryIO:
+    if sys.stdin is None:
+        raise AtlcError("standard input: is closed")
+    return sys.stdin.buffer
+
+
+def refuse_twice(names: Sequence[str]) -> None:
+    if names.count(STANDARD) > 1:
+        raise click.UsageError("standard input can be read only once")
 
 
 def is_folder(output: str) -> bool:
@@ -77,22 +88,38 @@ def refuse_collisions(pairs: Iterable[tuple[str, str]], inputs: Iterable[str]) -
         taken[place] = name
 
 
-def refuse_existing(target: Path, force: bool) -> None:
+def refuse_existing(target: Path, force: bool, inputs: Iterable[str] = ()) -> None:
+    """No file is overwritten without `force`, and no input in any case. Writing to a device or a pipe overwrites nothing."""
     if target.is_dir():
         raise AtlcError(f"{target}: is a folder")
-    if not force and (target.exists() or target.is_symlink()):
+    if not (target.is_file() or (target.is_symlink() and not target.exists())):
+        return
+    if not force:
         raise AtlcError(f"{target}: is there already; -f overwrites it")
+    if target.resolve() in {Path(name).resolve() for name in inputs if name != STANDARD}:
+        raise AtlcError(f"{target}: is an input and would be overwritten")
 
 
-def save(target: Path | str, data: bytes, force: bool) -> None:
+def make_folder(folder: str) -> None:
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AtlcError(f"{folder}: cannot be made a folder ({error.strerror or error})") from error
+
+
+def save(target: Path | str, data: bytes, force: bool, inputs: Iterable[str] = ()) -> None:
     """A whole file or none; `-` is standard output."""
-    if target == STANDARD:
+    if target != STANDARD:
+        refuse_existing(Path(target), force, inputs)
+        with files.replacing(target) as file:
+            file.write(data)
+    elif sys.stdout is None:
+        raise AtlcError("standard output: is closed")
+    elif sys.stdout.isatty():
+        raise AtlcError("standard output: is a terminal; name a file with -o, or send it into a pipe")
+    else:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-        return
-    refuse_existing(Path(target), force)
-    with files.replacing(target) as file:
-        file.write(data)
 
 
 # -- records -----------------------------------------------------------------------------------------------------------------
@@ -101,7 +128,7 @@ def save(target: Path | str, data: bytes, force: bool) -> None:
 def open_records(name: str) -> RecordFile:
     if name != STANDARD:
         return files.open(name)
-    data = sys.stdin.buffer.read()
+    data = standard_input().read()
     if 0 < len(data) < record.RECORD:
         raise NotARecord(f"standard input: {len(data)} bytes, but a record has {record.RECORD}")
     return RecordFile(np.frombuffer(data, np.uint8), "standard input")
@@ -125,6 +152,22 @@ class Reader:
             self._codecs[id] = Codec(self._models[id], self._head)
         return self._codecs[id]
 
+    def results(
+        self, file: RecordFile, tally: Tally, function: Callable[[Codec, Records], NDArray[Any]]
+    ) -> Iterator[list[tuple[int, Codec, NDArray[Any]]]]:
+        """`function` over the records of each codec: batches of record numbers, codecs and results, in the order of the records.
+        Where a codec cannot be used, that is reported to the tally and the others go on."""
+        for numbers, records, ids in self.read(file, tally):
+            batch: list[tuple[int, Codec, NDArray[Any]]] = []
+            for id in np.unique(ids).tolist():
+                rows = np.nonzero(ids == id)[0]
+                codec = self.codec(id)
+                try:
+                    batch += [(n, codec, r) for n, r in zip(numbers[rows].tolist(), function(codec, records[rows]), strict=True)]
+                except AtlcError as error:
+                    tally.fail(f"{file.name}: {len(rows)} record{'s' if len(rows) > 1 else ''} of {codec.name}: {error}")
+            yield sorted(batch, key=lambda entry: entry[0])
+
     def read(self, file: RecordFile, tally: Tally) -> Iterator[tuple[NDArray[np.int64], Records, NDArray[np.uint32]]]:
         """Batches of a file: record numbers, records, and their ids, all known. What is none is reported to the tally."""
         for span in file.spans(self._models.keys()):
@@ -145,15 +188,3 @@ class Reader:
         ids = record.ids(file.bytes(span.start, min(count, files.BATCH) * record.RECORD).reshape(-1, record.RECORD))
         which = f"record {number}" if count == 1 else f"records {number} to {number + count - 1}"
         return f"{which}: {codec.explain(ids, self._models)}"
-
-    def apply(
-        self, records: Records, ids: NDArray[np.uint32], function: Callable[[Codec, Records], NDArray[Any]]
-    ) -> list[tuple[Codec, NDArray[Any]]]:
-        """`function` over the records of each codec; the results in the order of the records, each with its codec."""
-        results: list[tuple[Codec, NDArray[Any]]] = [None] * len(records)  # type: ignore[list-item]  # every row is filled below
-        for id in np.unique(ids):
-            own = self.codec(int(id))
-            rows = np.nonzero(ids == id)[0]
-            for row, result in zip(rows, function(own, records[rows]), strict=True):
-                results[row] = own, result
-        return results

@@ -8,7 +8,18 @@ import click
 import numpy as np
 
 from atlcodec import picture
-from atlcodec.cli.common import STANDARD, Reader, Tally, is_folder, open_records, refuse_collisions, save, say
+from atlcodec.cli.common import (
+    STANDARD,
+    Reader,
+    Tally,
+    is_folder,
+    make_folder,
+    open_records,
+    refuse_collisions,
+    refuse_twice,
+    save,
+    say,
+)
 from atlcodec.errors import AtlcError, NotARecord
 
 
@@ -21,16 +32,16 @@ def decode(names: tuple[str, ...], output: str | None, model: str | None, force:
     """Decode records to PNG pictures: x.atlc becomes x.atlc.png.
 
     A file of many records becomes numbered pictures in the folder of -o. "-" is standard input or output."""
+    refuse_twice(names)
     if len(names) > 1 and output is not None and not is_folder(output):
-        if not Path(output).suffix:
-            output += "/"  # a folder yet to be made
-        else:
-            raise click.UsageError(f"several files cannot become one picture; name a folder: -o {Path(output).stem}/")
+        if Path(output).suffix or output == STANDARD:
+            raise click.UsageError("several files cannot become one picture; name a folder: -o DIR/")
+        output += "/"  # a folder yet to be made
     refuse_collisions([(name, _target(name, output)) for name in names], names)
     reader, tally = Reader(model), Tally()
     for name in names:
         try:
-            _decode(name, output, reader, force, tally)
+            _decode(name, output, reader, force, tally, names)
         except AtlcError as error:
             tally.fail(error)
     tally.exit()
@@ -46,23 +57,22 @@ def _target(name: str, output: str | None) -> str:
     return str((Path(output) if output is not None else path.parent) / f"{path.name}.png")
 
 
-def _decode(name: str, output: str | None, reader: Reader, force: bool, tally: Tally) -> None:
+def _decode(name: str, output: str | None, reader: Reader, force: bool, tally: Tally, inputs: tuple[str, ...]) -> None:
     file = open_records(name)
     target = _target(name, output)
     many = len(file) > 1
     if many and (output is None or output == STANDARD or (Path(output).suffix and not is_folder(output))):
         raise NotARecord(f"{file.name}: holds {len(file)} records; name a folder for their pictures: -o DIR/")
     if output is not None and (many or is_folder(output)):
-        Path(output).mkdir(parents=True, exist_ok=True)
+        make_folder(output)
     if not len(file) and not file.torn:
         say(f"{file.name}: empty, a file of no records")
-    done = 0
-    for numbers, records, ids in reader.read(file, tally):
-        decoded = reader.apply(records, ids, lambda codec, own: codec.decode(own))
-        for number, (codec, image) in zip(numbers.tolist(), decoded, strict=True):
-            place = str(Path(output) / f"{Path(name).name}.{number:06d}.png") if many and output is not None else target
+    source, done = "stdin" if name == STANDARD else Path(name).name, 0
+    for batch in reader.results(file, tally, lambda codec, records: codec.decode(records)):
+        for number, codec, image in batch:
+            place = str(Path(output) / f"{source}.{number:06d}.png") if many and output is not None else target
             try:
-                save(place, picture.png(np.asarray(image)), force)
+                save(place, picture.png(np.asarray(image)), force, inputs)
                 done += 1
                 if not many and place != STANDARD:
                     say(f"{file.name} -> {place}  {codec.name}")

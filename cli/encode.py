@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from pathlib import Path
 
 import click
 import numpy as np
 
 from atlcodec import codec, metrics, picture
-from atlcodec.cli.common import STANDARD, Tally, is_folder, progress, refuse_collisions, refuse_existing, save, say
+from atlcodec.cli.common import (
+    STANDARD,
+    Tally,
+    is_folder,
+    make_folder,
+    progress,
+    refuse_collisions,
+    refuse_existing,
+    refuse_twice,
+    save,
+    say,
+    standard_input,
+)
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import AtlcError
 
@@ -29,8 +39,7 @@ def encode(images: tuple[str, ...], output: str | None, model: str | None, force
 
     Several pictures become one file with -o set.atlc. "-" is standard input or output."""
     together = output is not None and not is_folder(output)
-    if images.count(STANDARD) > 1:
-        raise click.UsageError("standard input can be read only once")
+    refuse_twice(images)
     if together and output:
         targets = dict.fromkeys(images, output)
         refuse_collisions([(images[0], output)], images)
@@ -51,6 +60,8 @@ def encode(images: tuple[str, ...], output: str | None, model: str | None, force
         except AtlcError as error:
             tally.fail(error)
     if pictures:
+        if output and not together:
+            make_folder(output)
         pixels = np.stack(pictures)
         chosen = fixed or codec.choose(pixels[:: -(-len(pixels) // SAMPLE)])[0]
         records = chosen.encode(pixels)
@@ -81,7 +92,7 @@ def _target(name: str, output: str | None) -> str:
 
 def _read(name: str, *, resize: bool, gray: bool) -> Images:
     if name == STANDARD:
-        return picture.read(io.BytesIO(sys.stdin.buffer.read()), resize=resize, gray=gray, name="standard input")
+        return picture.read(standard_input(), resize=resize, gray=gray, name="standard input")
     return picture.read(name, resize=resize, gray=gray)
 
 

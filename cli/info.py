@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from atlcodec import record
-from atlcodec.cli.common import Reader, Tally, clean, open_records
+from atlcodec.cli.common import Reader, Tally, clean, open_records, refuse_twice
 from atlcodec.errors import AtlcError
 
 
@@ -18,6 +18,7 @@ from atlcodec.errors import AtlcError
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each record.")
 def info(names: tuple[str, ...], as_json: bool) -> None:
     """For each record: the model that wrote it, its seal, and how often each of the 16 symbols occurs in it."""
+    refuse_twice(names)
     reader, tally = Reader(None), Tally()
     for name in names:
         try:

@@ -36,10 +36,16 @@ def show(as_json: bool) -> None:
         if isinstance(model, BadModel):
             say(f"atlc: {model}")
             continue
-        heads = model.heads()
+        heads = []
+        for name, head in model.each_head():
+            if isinstance(head, BadModel):
+                say(f"atlc: {head}")
+            elif name not in heads:
+                heads.append(name)
         if as_json:
             line = {"name": model.name, "id": f"{model.id:08x}", "folder": str(model.folder), "default": model.id in default}
-            click.echo(json.dumps({**line, "heads": list(heads), "figures": model.card.get("figures", {})}))
+            plain = {key: value for key, value in model.card.get("figures", {}).items() if isinstance(value, int | float | str)}
+            click.echo(json.dumps({**line, "heads": heads, "figures": plain}))
             continue
         figures = model.card.get("figures", {})
         quality = f"{figures['psnr']:5.2f} dB" if "psnr" in figures else ""
@@ -53,17 +59,19 @@ def show(as_json: bool) -> None:
 def add(folder: Path) -> None:
     """Install a model folder, or the folder of a classifier, for this user. It is checked and tried out first."""
     blank = np.zeros((1, 28, 28), np.uint8)
-    if (folder / "classifier.onnx").is_file():
+    if zoo.is_head(folder):
         head = zoo.read_head(folder)
-        codec = Codec.load(head.card["codec"][:8])
-        if codec.model.sha256 != head.card["codec"]:
-            raise BadModel(f"{folder}: is a classifier of another codec than the installed {codec.name}")
+        codec = Codec(zoo.codec_of(head))
         graph = engine.Graph(head.file(), engine.classifier(len(head.labels)), str(folder / "classifier.onnx"))
         graph(codec.encode(blank))
     else:
         codec = Codec.load(folder)
+        heads = dict(codec.model.each_head())
+        for found in (codec.head, *heads.values()):
+            if isinstance(found, BadModel):
+                raise found
         records = codec.encode(blank)
         codec.decode(records)
-        for name in codec.model.heads():
+        for name in heads:
             Codec.load(folder, name).classify(records)
     say(f"installed in {zoo.add(folder)}")
