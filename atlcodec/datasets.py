@@ -218,7 +218,7 @@ def _load_idx(folder: Path) -> Dataset:
     if highest >= len(classes):
         raise BadData(f"{folder}: a label {highest}, but only {len(classes)} names in labels.txt")
     if known is None:
-        return Dataset(folder.resolve().name, train, test, classes, sha256=digests)
+        return Dataset(Path(os.path.abspath(folder)).name, train, test, classes, sha256=digests)
     name, source, licence, _ = known
     return Dataset(name, train, test, classes, source, licence, digests)
 
@@ -243,11 +243,11 @@ def _load_pictures(folder: Path) -> Dataset:
     train, digest = _pictures(root, classes)
     if halves:
         test = _pictures(folder / "test", classes)[0] if (folder / "test").is_dir() else None
-        return Dataset(folder.resolve().name, train, test, classes, sha256={"pictures": digest})
+        return Dataset(Path(os.path.abspath(folder)).name, train, test, classes, sha256={"pictures": digest})
     kept = np.arange(len(train)) % 10 == 9
     assert train.labels is not None
     return Dataset(
-        folder.resolve().name,
+        Path(os.path.abspath(folder)).name,
         Split(train.images[~kept], train.labels[~kept]),
         Split(train.images[kept], train.labels[kept]),
         classes,

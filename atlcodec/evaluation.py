@@ -27,13 +27,13 @@ class Figures:
 
     def summary(self) -> dict[str, object]:
         """The figures by name: PSNR in dB, accuracy in percent."""
-        per_image = np.array([metrics.psnr(float(error)) for error in np.maximum(self.errors, 1e-2)])  # a perfect one counts 68 dB
+        per_image = np.array([_psnr(error) for error in self.errors])
         figures: dict[str, object] = {
             "images": len(self.errors),
-            "psnr": round(metrics.psnr(float(self.errors.mean())), 3),
+            "psnr": round(_psnr(self.errors.mean()), 3),
             "psnr_mean": round(float(per_image.mean()), 3),
             "psnr_low": round(float(np.quantile(per_image, 0.001)), 3),
-            "psnr_unsealed": round(metrics.psnr(float(self.errors_unsealed.mean())), 3),
+            "psnr_unsealed": round(_psnr(self.errors_unsealed.mean()), 3),
         }
         if self.right is not None and self.right_unsealed is not None:
             figures["accuracy"] = round(100 * float(self.right.mean()), 3)
@@ -51,6 +51,11 @@ class Figures:
         return text
 
 
+def _psnr(mse: float) -> float:
+    """In dB; no error at all counts as 68 dB, a hundredth of a squared grey level."""
+    return metrics.psnr(max(float(mse), 0.01))
+
+
 def measure(codec: Codec, split: Split, classes: tuple[str, ...]) -> Figures:
     """One model over a split whose labels are numbers of `classes`."""
     latents = codec.latents(split.images)
@@ -61,7 +66,7 @@ def measure(codec: Codec, split: Split, classes: tuple[str, ...]) -> Figures:
     errors = metrics.squared_error(split.images, codec.decode(sealed))
     errors_unsealed = metrics.squared_error(split.images, codec.decode(bare, verify=False))
     right = right_unsealed = None
-    if split.labels is not None and set(classes) & set(codec.labels):
+    if split.labels is not None and codec.model.card["default_head"] and set(classes) & set(codec.labels):
         wanted = np.array(classes)[split.labels]
         names = np.array(codec.labels)
         right = names[codec.classify(sealed).argmax(axis=1)] == wanted

@@ -87,6 +87,8 @@ class Model:
 
     def head(self, name: str | None = None) -> Head:
         """The classifier of this name, or the default one. Raises `UnknownModel`, or `BadModel` where it is not in order."""
+        if name is None and self.card["default_head"] is None:
+            raise UnknownModel(f"{self.name} has no classifier")
         wanted = valid_name(name or self.card["default_head"])
         for found, head in self.each_head():
             if found == wanted:
@@ -199,7 +201,8 @@ def read(folder: Path) -> Model:
     id = int(sha256[:8], 16)
     if id in record.RESERVED:
         raise BadModel(f"{folder}: its id {id:08x} is kept for records of other kinds")
-    valid_name(card.get("default_head"), folder)
+    if card.get("default_head", "") is not None:
+        valid_name(card.get("default_head"), folder)
     figures = card.get("figures", {})
     if not isinstance(figures, dict) or not all(_is_number(figures.get(key, 0)) for key in ("psnr", "psnr_low", "accuracy")):
         raise BadModel(f"{folder}: the figures in its card are none")
@@ -294,17 +297,21 @@ def codec_of(head: Head) -> Model:
 # -- writing -----------------------------------------------------------------------------------------------------------------
 
 
-def write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any], head: Mapping[str, Any]) -> None:
-    """A new model folder. `files` are the three ONNX files by name; `card` and `head` get the hashes added."""
+def write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any], head: Mapping[str, Any] | None) -> None:
+    """A new model folder. `files` are the ONNX files by name; `card` and `head` get the hashes added. A codec without a classifier
+    has no `head`."""
     hashes = {name: hashlib.sha256(file).hexdigest() for name, file in files.items()}
     sha256 = hashes["decompressor.onnx"]
-    classifier = hashes.pop("classifier.onnx")
-    heads = folder / "heads" / valid_name(head["name"])
-    heads.mkdir(parents=True)
-    for name, file in files.items():
-        ((heads if name == "classifier.onnx" else folder) / name).write_bytes(file)
-    _write_card(folder, {**card, "id": sha256[:8], "sha256": hashes, "default_head": head["name"]})
-    _write_card(heads, {**head, "codec": sha256, "sha256": classifier})
+    codec = {name: hashes[name] for name in ("compressor.onnx", "decompressor.onnx")}
+    folder.mkdir(parents=True)
+    for name in codec:
+        (folder / name).write_bytes(files[name])
+    _write_card(folder, {**card, "id": sha256[:8], "sha256": codec, "default_head": head["name"] if head else None})
+    if head:
+        own = folder / "heads" / valid_name(head["name"])
+        own.mkdir(parents=True)
+        (own / "classifier.onnx").write_bytes(files["classifier.onnx"])
+        _write_card(own, {**head, "codec": sha256, "sha256": hashes["classifier.onnx"]})
 
 
 def add_to_card(folder: Path, entries: Mapping[str, Any]) -> None:

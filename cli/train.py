@@ -41,6 +41,7 @@ RATE, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0)
 @click.option("--rate", type=RATE, help="Highest learning rate (Adam). [default: 0.002]")
 @click.option("--schedule", type=click.Choice(["cosine", "constant"]), help="Of the rate. [default: cosine]")
 @click.option("--shift", type=click.IntRange(0, 8), help="Moves pictures while learning from labels, by pixels. [default: 0]")
+@click.option("--sealed", is_flag=True, help="Seal the records that each half alone learns from, as a user's will be.")
 @click.option("--validation", type=AT_LEAST_ONE, help="Last training images, kept out (10 % at most). [default: 5000]")
 @click.option("--weight", type=SHARE, help="Of the cross-entropy in the joint loss. [default: 0.002]")
 @click.option("--device", help="[default: cpu]")
@@ -83,6 +84,9 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     run = run or output.with_name(output.name + ".run")
 
     sets = [datasets.load(where, say=say) for where in options["data"]]
+    for one in sets:
+        if sum(other.name == one.name for other in sets) > 1:
+            raise click.UsageError(f"two data sets are named {one.name}")
     if options["limit"]:
         sets = [one.limited(options["limit"]) for one in sets]
     more = datasets.load(options["unlabelled"], say=say) if options["unlabelled"] else None
@@ -113,7 +117,7 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
         say(f"{domain.name}: {len(domain.labels)} labelled training images, {len(domain.held_out)} for validation")
     say(f"checkpoints and metrics in {run}")
     recipe.run(trainer, parameters)
-    _export(trainer, sets, output, name, card, options["head"])
+    _export(trainer, sets, output, name, card, options["head"] if recipe.head else None)
 
 
 def _parameters(ctx: click.Context, *classes: type[Any]) -> list[Any]:
@@ -132,7 +136,7 @@ def _parameters(ctx: click.Context, *classes: type[Any]) -> list[Any]:
     return [one(**{key: value for key, value in asked.items() if key in one.__dataclass_fields__}) for one in classes]
 
 
-def _export(trainer: Trainer, sets: list[Dataset], output: Path, name: str, card: dict[str, Any], head: str) -> None:
+def _export(trainer: Trainer, sets: list[Dataset], output: Path, name: str, card: dict[str, Any], head: str | None) -> None:
     """Write OUTPUT, whole or not at all: one model folder, or one for each domain."""
     from atlcodec import evaluation, zoo
     from atlcodec.codec import Codec
@@ -147,7 +151,7 @@ def _export(trainer: Trainer, sets: list[Dataset], output: Path, name: str, card
         own = name if len(sets) == 1 else f"{name}-{data.name}"
         folder = part if len(sets) == 1 else part / own
         files = export.files(trainer.nets, taken, number)
-        zoo.write(folder, files, {"name": own, **card}, {"name": head, "labels": list(data.classes)})
+        zoo.write(folder, files, {"name": own, **card}, {"name": head, "labels": list(data.classes)} if head else None)
         codec = Codec.load(folder)
         taken.add(codec.id)
         split = data.test or trainer.domains[number].held_out
@@ -173,5 +177,5 @@ def _command(ctx: click.Context) -> str:
         for one in value if isinstance(value, tuple) else [value]:
             if parameter.name in ("data", "unlabelled", "output", "start"):
                 one = Path(one).resolve().name
-            words += [parameter.opts[-1], shlex.quote(str(one))]
+            words += [parameter.opts[-1], *([] if one is True else [shlex.quote(str(one))])]
     return " ".join(words)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from atlcodec import record
 from atlcodec.datasets import Dataset, Split
 from atlcodec.errors import BadData
 from atlcodec.training.atl import Atl, atl
@@ -134,8 +135,6 @@ def test_shifting_moves_pictures_and_loses_nothing_inside() -> None:
 
 
 def test_records_on_tensors_are_the_formats() -> None:
-    from atlcodec import record
-
     symbols = torch.randint(0, 16, (9, 16, 5, 5))
     assert np.array_equal(pack(symbols).numpy(), record.pack(symbols.numpy()))
     assert torch.equal(unpack(pack(symbols)), symbols.float())
@@ -158,3 +157,14 @@ def test_data_without_labels_cannot_train_a_classifier(tmp_path: Path) -> None:
     data = Dataset("plain", Split(np.zeros((50, 28, 28), np.uint8), None), None, ())
     with pytest.raises(BadData, match="labels"):
         Trainer(SETTINGS, data, tmp_path)
+
+
+def test_each_half_alone_may_learn_from_sealed_records(tmp_path: Path) -> None:
+    kept = {}
+    for sealed in (False, True):
+        trainer = Trainer(Settings(batch=32, seed=5, sealed=sealed), bars(), tmp_path / str(sealed))
+        trainer.train("classifier", "classifier", 1, (1e-3, 1e-3))
+        assert trainer.domains[0].records is not None
+        kept[sealed] = trainer.domains[0].records.numpy()
+    assert (record.ids(kept[True]) == 5).all()
+    assert np.abs(record.unpack(kept[True]).astype(int) - record.unpack(kept[False])).max() == 1

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from atlcodec import picture
+from atlcodec import picture, zoo
 from atlcodec.codec import Codec
+from atlcodec.errors import UnknownModel
+from atlcodec.training import export
 
 QUICK = ["--warmup", "1", "--sets", "1", "--tune", "1", "--batch", "16", "--seed", "3", "--head", "bars"]
 
@@ -31,6 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             image = np.zeros((28, 28), np.uint8)
             (image.T if label == "upright" else image)[at % 24 : at % 24 + 4, 2 + at // 10 : 20] = 200
             (root / "data" / label / f"{at}.png").write_bytes(picture.png(image))
+    (root / "more").symlink_to(root / "data")
     return root
 
 
@@ -83,3 +87,55 @@ def test_what_cannot_be_done_is_one_line(folder: Path, arguments: list[str], mes
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (folder / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "arguments"),
+    [
+        ("baseline", ["--epochs", "1"]),
+        ("ae-driven", ["--epochs", "1"]),
+        ("classifier-driven", ["--epochs", "1"]),
+        ("transfer", ["--epochs", "1", "--start", "mnist-lenet"]),
+        ("joint", ["--epochs", "1", "--tune", "1"]),
+        ("turns", ["--epochs", "1", "--tune", "1", "--turn", "2"]),
+        ("multi-domain", ["--data", "more", "--sets", "1", "--tune", "1", "--name", "two"]),
+    ],
+)
+def test_every_recipe_gives_models_that_are_used_at_once(folder: Path, recipe: str, arguments: list[str]) -> None:
+    done = atlc("train", "--data", "data", "-o", recipe, "--recipe", recipe, "--batch", "16", *arguments, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    made = [folder / recipe] if recipe != "multi-domain" else sorted((folder / recipe).iterdir())
+    assert len(made) == (2 if recipe == "multi-domain" else 1)
+    for path in made:
+        codec = Codec.load(path)
+        records = codec.encode(np.zeros((1, 28, 28), np.uint8))
+        assert codec.decode(records).shape == (1, 28, 28)
+        assert codec.model.card["recipe"]["recipe"] == recipe
+        if recipe == "baseline":  # its classifier reads the records of another compressor
+            assert codec.model.heads() == {}
+            with pytest.raises(UnknownModel, match="has no classifier"):
+                codec.classify(records)
+        else:
+            assert codec.classify(records).shape == (1, 2)
+    if recipe == "transfer":
+        kept = export.weights(zoo.find("mnist-lenet").file("compressor"))
+        now = export.weights((folder / recipe / "compressor.onnx").read_bytes())
+        assert all(torch.equal(kept[name], now[name]) for name in kept)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--recipe", "joint", "--sets", "3"], "--sets is no parameter of the recipe joint"),
+        (["--epochs", "3"], "--epochs is no parameter of the recipe atl"),
+        (["--recipe", "transfer"], "needs --start"),
+        (["--recipe", "multi-domain"], "two or more"),
+        (["--recipe", "multi-domain", "--data", "data"], "two data sets are named data"),
+        (["--data", "data"], "are for the recipe multi-domain"),
+        (["--recipe", "magic"], "magic"),
+    ],
+)
+def test_flags_of_another_recipe_are_usage_errors(folder: Path, arguments: list[str], message: str) -> None:
+    done = atlc("train", "--data", "data", "-o", "x", *arguments, cwd=folder)
+    assert done.returncode == 2
+    assert message in done.stderr

@@ -222,6 +222,8 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES, ids=repr)
 def test_names_that_could_lead_elsewhere(name: object, own_model: Path, tmp_path: Path, cli: Cli) -> None:
     for entry in ("name", "default_head"):
+        if entry == "default_head" and name is None:
+            continue  # a codec without a classifier
         folder = Path(shutil.copytree(own_model, tmp_path / entry))
         change(folder, **{entry: name})
         assert "name" in refusal(folder, cli)

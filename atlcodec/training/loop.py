@@ -40,6 +40,7 @@ class Settings:
     rate: float = 2e-3  # highest learning rate (Adam)
     schedule: str = "cosine"  # of the rate over a recipe: "cosine" falls to a fiftieth, "constant" stays
     shift: int = 0  # augmentation while the compressor learns from labels: moved by up to this many pixels
+    sealed: bool = False  # a frozen compressor's records are sealed, as a user's will be: the other half learns to bear it
     validation: int = 5000  # the last images of the training set, or a tenth of it where that is fewer
     weight: float = 0.002  # of the cross-entropy in the joint loss, beside the squared error of pixels in 0..1
     device: str = "cpu"
@@ -170,7 +171,7 @@ class Trainer:
             for each in self.domains:
                 each.records = None
         elif data.records is None:
-            data.records = torch.cat([pack(symbols) for symbols in self._symbols(data.images)])
+            data.records = torch.cat(list(self._packed(data.images)))
 
         count = len(data.images) if task == "autoencoder" else len(data.labels)
         batches = torch.split(torch.randperm(count, generator=generator).to(self.device), self.settings.batch)
@@ -223,6 +224,17 @@ class Trainer:
     def _symbols(self, images: Tensor) -> Iterator[Tensor]:
         for chunk in torch.split(images, 2048):
             yield quantise(self.nets.compressor(chunk.to(self.device).unsqueeze(1).float()))
+
+    @torch.no_grad()
+    def _packed(self, images: Tensor) -> Iterator[Tensor]:
+        """Records uint8 (N, 200) of images; sealed, if they are to be, with an id that is as good as any."""
+        for chunk in torch.split(images, 2048):
+            latents = self.nets.compressor(chunk.unsqueeze(1).float())
+            if self.settings.sealed:
+                symbols = record.seal(*record.quantise(latents.cpu().numpy()), id=self.settings.seed)
+                yield torch.from_numpy(record.pack(symbols)).to(self.device)
+            else:
+                yield pack(quantise(latents))
 
     def psnr(self, images: Images, domain: int = 0) -> float:
         """Pooled PSNR of images uint8 (N, 28, 28) through compressor and decompressor; unsealed."""

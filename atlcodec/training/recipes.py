@@ -90,15 +90,16 @@ def turns(trainer: Trainer, p: Turns) -> None:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe and the dataclass of its parameters."""
+    """A recipe, the dataclass of its parameters, and whether its classifier reads the records of its own compressor."""
 
     run: Callable[[Trainer, Any], None]
     parameters: type[Any]
+    head: bool = True
 
 
 RECIPES = {
     "atl": Recipe(atl, Atl),
-    "baseline": Recipe(baseline, Epochs),
+    "baseline": Recipe(baseline, Epochs, head=False),
     "ae-driven": Recipe(ae_driven, Epochs),
     "classifier-driven": Recipe(classifier_driven, Epochs),
     "transfer": Recipe(transfer, Epochs),
