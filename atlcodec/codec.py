@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 Images = NDArray[np.uint8]
 Scores = NDArray[np.float32]
 
-CHUNK = 512  # pictures at a time: what is computed of them stays in the processor's cache, and memory bounded
+# Rows at a time: what is computed of them stays in the processor's cache, and memory bounded. A classifier has little to keep.
+CHUNK = 512
+CHUNK_OF_CLASSIFIER = 1024
 SMALLEST = 64  # fewer are not worth a thread of their own
 
 
@@ -85,8 +87,8 @@ class Codec:
             scores /= scores.sum(axis=0)
             return scores.T
 
-        packed = record.as_records(records)
-        return _chunked(classify, packed, (len(self.labels),), np.float32, check=self._check if verify else None)
+        packed, check = record.as_records(records), self._check if verify else None
+        return _chunked(classify, packed, (len(self.labels),), np.float32, check, CHUNK_OF_CLASSIFIER)
 
     def latents(self, images: ArrayLike) -> NDArray[np.float32]:
         """What the compressor makes of images before rounding: float32 (N, 16, 5, 5) in 0..15."""
@@ -234,6 +236,7 @@ def _chunked(
     shape: tuple[int, ...],
     dtype: type[np.generic] = np.uint8,
     check: Callable[[Any, int], None] | None = None,
+    most: int = CHUNK,
 ) -> NDArray[Any]:
     """`function` over the rows, each chunk checked first: as many chunks at a time as there are threads.
 
@@ -241,7 +244,7 @@ def _chunked(
     of what is done to a chunk can be divided."""
     count, threads = len(rows), engine.threads()
     result = np.empty((count, *shape), dtype)
-    size = min(CHUNK, max(SMALLEST, -(-count // threads)))
+    size = min(most, max(SMALLEST, -(-count // threads)))
 
     def work(start: int) -> None:
         chunk = rows[start : start + size]

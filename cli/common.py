@@ -46,12 +46,12 @@ class Tally:
             sys.exit(1)
 
 
-def progress(items: Sequence[T], label: str) -> Iterator[T]:
+def progress(items: Iterable[T], label: str, length: int) -> Iterator[T]:
     """The items, with a bar on a terminal if there are many, and none in a pipe."""
-    if len(items) < 20 or not sys.stderr.isatty():
+    if length < 20 or not sys.stderr.isatty():
         yield from items
         return
-    with click.progressbar(items, label=label, file=sys.stderr, show_pos=True) as bar:
+    with click.progressbar(items, length, label, file=sys.stderr, show_pos=True) as bar:
         yield from bar
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from atlcodec.cli.common import (
     is_folder,
     make_folder,
     open_records,
+    progress,
     refuse_collisions,
     refuse_twice,
     save,
@@ -68,15 +70,15 @@ def _decode(name: str, output: str | None, reader: Reader, force: bool, tally: T
     if not len(file) and not file.torn:
         say(f"{file.name}: empty, a file of no records")
     source, done = "stdin" if name == STANDARD else Path(name).name, 0
-    for batch in reader.results(file, tally, lambda codec, records: codec.decode(records)):
-        for number, codec, image in batch:
-            place = str(Path(output) / f"{source}.{number:06d}.png") if many and output is not None else target
-            try:
-                save(place, picture.png(np.asarray(image)), force, inputs)
-                done += 1
-                if not many and place != STANDARD:
-                    say(f"{file.name} -> {place}  {codec.name}")
-            except AtlcError as error:
-                tally.fail(error)
+    decoded = chain.from_iterable(reader.results(file, tally, lambda codec, records: codec.decode(records)))
+    for number, codec, image in progress(decoded, "decoding", len(file)):
+        place = str(Path(output) / f"{source}.{number:06d}.png") if many and output is not None else target
+        try:
+            save(place, picture.png(np.asarray(image)), force, inputs)
+            done += 1
+            if not many and place != STANDARD:
+                say(f"{file.name} -> {place}  {codec.name}")
+        except AtlcError as error:
+            tally.fail(error)
     if many:
         say(f"{file.name} -> {output}  {done} pictures")

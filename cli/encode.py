@@ -51,7 +51,7 @@ def encode(images: tuple[str, ...], output: str | None, model: str | None, force
     fixed = Codec.load(model) if model is not None else None
     tally = Tally()
     names, pictures = [], []
-    for name in progress(images, "reading"):
+    for name in progress(images, "reading", len(images)):
         try:
             if not together and targets[name] != STANDARD:
                 refuse_existing(Path(targets[name]), force)
