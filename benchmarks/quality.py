@@ -75,8 +75,11 @@ def compare(
         raise SystemExit(f"{folder}: has no test pictures")
     test: Split = data.test[:limit]
     rows: list[list[report.Cell]] = []
+    costs = []
     for codec in bundled():
-        rows.append(row(f"atlcodec, {codec.name}", record.RECORD, measure(codec, test, data.classes)))
+        figures = measure(codec, test, data.classes)
+        rows.append(row(f"atlcodec, {codec.name}", record.RECORD, figures))
+        costs.append(f"{codec.name} {cost(figures)}")
     rows.append(
         row("atlcodec, chosen for each picture", record.RECORD, automatic([Codec(m) for m in zoo.default()], test, data.classes))
     )
@@ -96,10 +99,20 @@ def compare(
         f"WebP: {exact} of {len(files)} pictures fit without loss, which counts as 68 dB in the mean per picture; {large} need "
         f"more than {record.RECORD} bytes even at quality 0 and are counted with that file.",
     ]
+    notes.append("What the seal costs: " + "; ".join(costs) + ".")
     if name == "KMNIST-part":
         notes.append("The paper's figures are of the whole KMNIST test set, of which this is a part.")
     columns = ["", "bytes a picture", "PSNR pooled, dB", "PSNR mean per picture, dB", "accuracy, %"]
     return report.Table(f"{name}, {len(test)} test pictures", columns, rows, notes)
+
+
+def cost(figures: Figures) -> str:
+    """Of the seal: what the same symbols would give without one, less what they give with it."""
+    summary = {key: float(str(value)) for key, value in figures.summary().items() if key != "models"}
+    text = f"{summary['psnr_unsealed'] - summary['psnr']:.3f} dB"
+    if "accuracy" in summary:
+        text += f" and {summary['accuracy_unsealed'] - summary['accuracy']:.2f} points of accuracy"
+    return text
 
 
 def row(name: str, size: float, figures: Figures) -> list[report.Cell]:

@@ -135,24 +135,18 @@ def throughput(rates: dict[tuple[str, int], float], batches: list[int]) -> repor
 
 
 def ratios(rates: dict[tuple[str, int], float], batches: list[int]) -> report.Table:
-    def fastest(name: str) -> float:
-        return max(rates[name, count] for count in batches)
-
-    rows: list[list[report.Cell]] = [
-        [f"{name}, of the rate of its floor, each at its best batch", round(fastest(name) / fastest(f"- floor of {name}"), 3)]
-        for name in ("encode", "decode", "classify")
-    ]
-    rows += [
-        [
-            f"{part}, of the rate of its floor, each at its best batch",
-            round(fastest(f"- {part}") / fastest(f"- floor of {name}"), 3),
-        ]
-        for name, part in (("encode", "compressor"), ("decode", "decompressor"), ("classify", "classifier"))
-    ]
+    rows: list[list[report.Cell]] = []
+    for name, part in (("encode", "compressor"), ("decode", "decompressor"), ("classify", "classifier")):
+        for contestant in (name, f"- {part}"):
+            best = max((rates[contestant, count], count) for count in batches)[1]
+            share = rates[contestant, best] / rates[f"- floor of {name}", best]
+            label = f"{contestant.removeprefix('- ')}, of the rate of its floor, at its best batch ({best})"
+            rows.append([label, round(share, 3)])
     if SEALING in batches:
         share = rates["- compressor", SEALING] / rates["- quantise, seal", SEALING]
         rows.append([f"time to quantise and seal, of the compressor's, {SEALING} at a time", round(share, 3)])
-    rows.append(["classify, of the rate of decode, each at its best batch", round(fastest("classify") / fastest("decode"), 3)])
+    fastest = {name: max(rates[name, count] for count in batches) for name in ("classify", "decode")}
+    rows.append(["classify, of the rate of decode, each at its best batch", round(fastest["classify"] / fastest["decode"], 3)])
     return report.Table("Ratios", ["", "ratio"], rows)
 
 
