@@ -188,10 +188,10 @@ def explain(ids: NDArray[np.uint32], models: Mapping[int, zoo.Model]) -> str:
     if len(ids) > 1 and (ids == first).all():
         elsewhere = zoo.models().get(first)
         if elsewhere:
-            return f"written by {elsewhere.name}, not by {_names(models)}; leave out the model, or name that one"
+            return f"written by {elsewhere.name}, not by {names(models)}; leave out the model, or name that one"
         return f"all have the id {first:08x} of a codec that is not installed (atlc models add)"
     if len(ids) > 1:
-        return f"damaged, or no records at all: not one has the id of {_names(models)}"
+        return f"damaged, or no records at all: not one has the id of {names(models)}"
     flips = record.syndromes()[:, [8, 4, 2, 1]].ravel()  # by bit, the highest of the first byte first
     for id, model in models.items():
         hit = np.nonzero(flips == (first ^ id))[0]
@@ -200,11 +200,12 @@ def explain(ids: NDArray[np.uint32], models: Mapping[int, zoo.Model]) -> str:
             return f"damaged: a record of {model.name} with bit {7 - bit % 8} of byte {bit // 8} flipped; get another copy"
     elsewhere = zoo.models().get(first)
     if elsewhere:
-        return f"written by {elsewhere.name}, not by {_names(models)}; leave out the model, or name that one"
+        return f"written by {elsewhere.name}, not by {names(models)}; leave out the model, or name that one"
     return f"no installed codec has its id {first:08x}: damaged, or written by one that is not installed (atlc models add)"
 
 
-def _names(models: Mapping[int, zoo.Model]) -> str:
+def names(models: Mapping[int, zoo.Model]) -> str:
+    """The models in words, for a message."""
     return next(iter(models.values())).name if len(models) == 1 else "an installed codec"
 
 
@@ -259,6 +260,10 @@ def _chunked(
         return result
     # A pool for each call: one that lived on would not survive a fork.
     with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(work, start) for start in starts]:
-            done.result()
+        try:
+            for done in [pool.submit(work, start) for start in starts]:
+                done.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # what is still to come would be thrown away
+            raise
     return result

@@ -170,15 +170,24 @@ class Reader:
 
     def read(self, file: RecordFile, tally: Tally) -> Iterator[tuple[NDArray[np.int64], Records, NDArray[np.uint32]]]:
         """Batches of a file: record numbers, records, and their ids, all known. What is none is reported to the tally."""
+        before: list[Span] | None = []  # what was skipped before the first record; None after it
         for span in file.spans(self._models.keys()):
-            if span.skipped:
-                tally.fail(f"{file.name}: {self.why(file, span)}")
+            if span.skipped and before is not None:
+                before.append(span)
                 continue
+            for skipped in [*(before or []), *([span] if span.skipped else [])]:
+                tally.fail(f"{file.name}: {self.why(file, skipped)}")
+            before = None
             for start in range(0, span.count, files.BATCH):
                 count = min(files.BATCH, span.count - start)
                 at = span.start + start * record.RECORD
                 records = file.bytes(at, count * record.RECORD).reshape(-1, record.RECORD)
                 yield at // record.RECORD + np.arange(count), records, record.ids(records)
+        if before and file.torn:
+            tally.fail(f"{file.name}: not one record of {codec.names(self._models)} in it; is it an .atlc file?")
+        else:
+            for skipped in before or []:
+                tally.fail(f"{file.name}: {self.why(file, skipped)}")
 
     def why(self, file: RecordFile, span: Span) -> str:
         """What is said of bytes that were skipped."""

@@ -720,3 +720,15 @@ def test_a_broken_model_costs_only_its_own_records(cli: Cli, here: Path, mine: P
     ran = cli("decode", "x.atlc", "-o", "out/")
     assert ran.code == 1
     assert files_in(here / "out") == [f"x.atlc.{n:06d}.png" for n in (0, 3, 4)]
+
+
+def test_a_file_of_another_kind_is_one_line_and_damage_before_a_torn_end_is_not_lost_in_it(cli: Cli, here: Path) -> None:
+    assert "is it an .atlc file?" in cli("decode", "seven.png").complaint
+    data = records(3)
+    data[0, 0] ^= 1
+    Path("torn.atlc").write_bytes(data.tobytes()[:-9])
+    ran = cli("info", "torn.atlc")
+    assert ran.code == 1
+    assert "torn.atlc: record 0: damaged" in ran.err
+    assert "torn record of 191 bytes" in ran.err
+    assert len([line for line in ran.lines if "torn.atlc[1]" in line]) == 1

@@ -175,3 +175,12 @@ def test_the_example_of_the_package_is_true(tmp_path: Path, monkeypatch: pytest.
         f"{examples}\n>>> len(record), image.shape, answer.label\n(200, (28, 28), '7')\n", {}, "x", None, 0
     )
     assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
+
+
+def test_the_first_bad_record_of_many_is_named() -> None:
+    records = np.repeat(Codec.load(MNIST).encode(SEVEN[None]), 3000, axis=0)
+    records[[1500, 2900], 9] ^= 1
+    with pytest.raises(DamagedRecord, match="record 1500 is not one of mnist-lenet: damaged"):
+        Codec.load(MNIST).classify(records)
+    with pytest.raises(DamagedRecord, match="record 1500"):
+        Codec.load(MNIST).decode(records)
