@@ -38,6 +38,9 @@ class Figures:
         if self.right is not None and self.right_unsealed is not None:
             figures["accuracy"] = round(100 * float(self.right.mean()), 3)
             figures["accuracy_unsealed"] = round(100 * float(self.right_unsealed.mean()), 3)
+            # How far the difference of the two may be chance: its standard error, from the pictures on which they disagree.
+            disagreed = int((self.right != self.right_unsealed).sum())
+            figures["accuracy_seal_error"] = round(100 * disagreed**0.5 / len(self.right), 3)
         if len(set(self.models)) > 1:
             figures["models"] = dict(Counter(self.models).most_common())
         return figures

@@ -111,7 +111,8 @@ def cost(figures: Figures) -> str:
     summary = {key: float(str(value)) for key, value in figures.summary().items() if key != "models"}
     text = f"{summary['psnr_unsealed'] - summary['psnr']:.3f} dB"
     if "accuracy" in summary:
-        text += f" and {summary['accuracy_unsealed'] - summary['accuracy']:.2f} points of accuracy"
+        lost = summary["accuracy_unsealed"] - summary["accuracy"]
+        text += f" and {lost:.2f} points of accuracy (standard error {summary['accuracy_seal_error']:.2f})"
     return text
 
 

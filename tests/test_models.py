@@ -51,10 +51,12 @@ def test_cards_say_what_was_done(model: zoo.Model) -> None:
 
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
 def test_the_seal_costs_little(model: zoo.Model) -> None:
-    """At most 0.1 dB and 0.1 points, by the card, whose figures the next test measures again."""
+    """At most 0.1 dB and 0.1 points, by the card, whose figures the next test measures again. On a thousand pictures 0.1 points
+    are one of them: there, more must be no more than chance (two standard errors)."""
     figures = model.card["figures"]
     assert figures["psnr"] >= figures["psnr_unsealed"] - 0.1
-    assert figures["accuracy"] >= figures["accuracy_unsealed"] - 0.1
+    chance = 2 * figures["accuracy_seal_error"] if figures["images"] < 10_000 else 0
+    assert figures["accuracy"] >= figures["accuracy_unsealed"] - max(0.1, chance)
 
 
 @pytest.mark.skipif(not DATA, reason="needs the data sets below $ATLC_DATA")
