@@ -25,7 +25,6 @@ Scores = NDArray[np.float32]
 # Rows at a time: what is computed of them stays in the processor's cache, and memory bounded. A classifier has little to keep.
 CHUNK = 512
 CHUNK_OF_CLASSIFIER = 1024
-SMALLEST = 64  # fewer are not worth a thread of their own
 
 
 @dataclass(frozen=True)
@@ -245,7 +244,7 @@ def _chunked(
     of what is done to a chunk can be divided."""
     count, threads = len(rows), engine.threads()
     result = np.empty((count, *shape), dtype)
-    size = min(most, max(SMALLEST, -(-count // threads)))
+    size = min(most, max(most // 4, -(-count // threads)))  # fewer are not worth a thread of their own
 
     def work(start: int) -> None:
         chunk = rows[start : start + size]

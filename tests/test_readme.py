@@ -61,5 +61,5 @@ def test_commands_and_links_exist() -> None:
     for link in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / link).exists(), link
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"`?make ([a-z]+)", README):
+    for target in re.findall(r"(?:`|^    )make ([a-z]+)", README, re.M):
         assert re.search(rf"^{target}:", makefile, re.M), target
