@@ -141,8 +141,8 @@ def encode(image: str | os.PathLike[str] | Image | ArrayLike, model: str | os.Pa
         if pixels.shape != (28, 28):
             raise BadImage(f"one picture is uint8 (28, 28), not {pixels.dtype} {pixels.shape}; Codec.encode takes many at once")
     images = pixels[None]
-    codec = choose(images)[0] if model is None else Codec.load(model)
-    return codec.encode(images).tobytes()
+    records = choose(images)[1] if model is None else Codec.load(model).encode(images)
+    return records.tobytes()
 
 
 def decode(record: ArrayLike | bytes, model: str | os.PathLike[str] | None = None) -> Images:
@@ -157,7 +157,7 @@ def decode(record: ArrayLike | bytes, model: str | os.PathLike[str] | None = Non
 def classify(record: ArrayLike | bytes, model: str | os.PathLike[str] | None = None, head: str | None = None) -> Prediction:
     """The label of one record of 200 bytes, read without decoding it. Raises as `decode` does."""
     packed = _one(record)
-    codec = Codec.load(_writer(packed).model.folder if model is None else model, head)
+    codec = Codec(_writer(packed).model, head) if model is None else Codec.load(model, head)
     scores = codec.classify(packed)[0]
     index = int(scores.argmax())
     return Prediction(codec.labels[index], index, float(scores[index]), codec.name, codec.head.name)
@@ -184,22 +184,19 @@ def explain(ids: NDArray[np.uint32], models: Mapping[int, zoo.Model]) -> str:
     first = int(ids[0])
     if first in record.RESERVED:
         return f"of a kind that this version does not know (ATL {first & 255:#04x}); a newer atlcodec may"
-    if len(ids) > 1 and (ids == first).all():
-        elsewhere = zoo.models().get(first)
-        if elsewhere:
-            return f"written by {elsewhere.name}, not by {names(models)}; leave out the model, or name that one"
-        return f"all have the id {first:08x} of a codec that is not installed (atlc models add)"
-    if len(ids) > 1:
+    if not (ids == first).all():
         return f"damaged, or no records at all: not one has the id of {names(models)}"
+    elsewhere = zoo.models().get(first)
+    if elsewhere:
+        return f"written by {elsewhere.name}, not by {names(models)}; leave out the model, or name that one"
+    if len(ids) > 1:
+        return f"all have the id {first:08x} of a codec that is not installed (atlc models add)"
     flips = record.syndromes()[:, [8, 4, 2, 1]].ravel()  # by bit, the highest of the first byte first
     for id, model in models.items():
         hit = np.nonzero(flips == (first ^ id))[0]
         if len(hit):
             bit = int(hit[0])
             return f"damaged: a record of {model.name} with bit {7 - bit % 8} of byte {bit // 8} flipped; get another copy"
-    elsewhere = zoo.models().get(first)
-    if elsewhere:
-        return f"written by {elsewhere.name}, not by {names(models)}; leave out the model, or name that one"
     return f"no installed codec has its id {first:08x}: damaged, or written by one that is not installed (atlc models add)"
 
 

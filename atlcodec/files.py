@@ -81,13 +81,10 @@ class RecordFile:
                 return
             after = self._next(at, known)
             skipped = after - at
-            if not why:
-                lost = f"{skipped // RECORD} damaged or foreign record{'s' if skipped > RECORD else ''}"
-                why = (
-                    lost
-                    if skipped % RECORD == 0
-                    else f"{skipped} byte{'s' if skipped > 1 else ''} out of step (bytes lost or inserted)"
-                )
+            if not why and skipped % RECORD:
+                why = f"{skipped} byte{'s' if skipped > 1 else ''} out of step (bytes lost or inserted)"
+            elif not why:
+                why = f"{skipped // RECORD} damaged or foreign record{'s' if skipped > RECORD else ''}"
             yield Span(at, 0, skipped, why)
             at = after
 
@@ -102,11 +99,9 @@ class RecordFile:
             if not len(ids) or not fine.all():
                 first = int(np.argmin(fine)) if len(ids) else 0
                 count += first
-                reserved = len(ids) and int(ids[first]) in record.RESERVED
-                return (
-                    count,
-                    f"a record of a kind unknown to this version (ATL {int(ids[first]) & 255:#04x})" if reserved else "",
-                )
+                if len(ids) and int(ids[first]) in record.RESERVED:
+                    return count, f"a record of a kind unknown to this version (ATL {int(ids[first]) & 255:#04x})"
+                return count, ""
             count += len(ids)
 
     def _next(self, bad: int, known: Collection[int]) -> int:

@@ -23,10 +23,10 @@ from typing import Any
 import report
 import torch
 
-from atlcodec import datasets
+from atlcodec import datasets, files
 from atlcodec.datasets import Dataset
 from atlcodec.training.atl import Atl
-from atlcodec.training.loop import Settings, Trainer, replace
+from atlcodec.training.loop import Settings, Trainer
 from atlcodec.training.recipes import RECIPES, Both, Epochs, Turns
 
 SETS = ("MNIST", "KMNIST-part", "FashionMNIST")
@@ -201,7 +201,8 @@ def write(known: dict[str, Any], output: Path) -> None:
     report.publish("paper_tables", "The paper's experiments", tables, output, {"experiments": f"{len(known)} done"})
     path = output / "paper_tables.json"
     content = {**json.loads(path.read_text()), "experiments": known}
-    replace(path, lambda part: part.write_text(json.dumps(content, indent=1) + "\n"))
+    with files.replacing(path) as file:
+        file.write(json.dumps(content, indent=1).encode() + b"\n")
 
 
 def transferred(start: str) -> Callable[[str], tuple[str, str, str, str]]:

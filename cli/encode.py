@@ -45,7 +45,7 @@ def encode(images: tuple[str, ...], output: str | None, model: str | None, force
         refuse_collisions([(images[0], output)], images)
     else:
         targets = {name: _target(name, output) for name in images}
-        refuse_collisions([(name, _target(name, output)) for name in images], images)
+        refuse_collisions([(name, targets[name]) for name in images], images)
     if together and output and output != STANDARD:
         refuse_existing(Path(output), force)
     fixed = Codec.load(model) if model is not None else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atlcodec import metrics, record
+from atlcodec import files, metrics, record
 from atlcodec.datasets import Dataset, Images, Split
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.training.networks import Networks, quantise
@@ -284,9 +283,10 @@ class Trainer:
             "optimizers": {key: optimizer.state_dict() for key, optimizer in self.optimizers.items()},
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        replace(self.folder / "checkpoint.pt", lambda path: torch.save(state, path))
-        lines = "".join(json.dumps(asdict(s)) + "\n" for s in self.steps)
-        replace(self.folder / "metrics.jsonl", lambda path: path.write_text(lines))
+        with files.replacing(self.folder / "checkpoint.pt") as file:
+            torch.save(state, file)
+        with files.replacing(self.folder / "metrics.jsonl") as file:
+            file.writelines(json.dumps(asdict(s)).encode() + b"\n" for s in self.steps)
 
     def _resume(self) -> None:
         path = self.folder / "checkpoint.pt"
@@ -333,13 +333,6 @@ def pack(symbols: Tensor) -> Tensor:
 def unpack(records: Tensor) -> Tensor:
     """Records uint8 (N, 200) to symbols float32 (N, 16, 5, 5)."""
     return torch.stack((records >> 4, records & 15), dim=2).view(-1, *record.BOTTLENECK).float()
-
-
-def replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file under another name, then rename: there is always a whole one."""
-    part = path.with_name(path.name + ".part")
-    write(part)
-    os.replace(part, path)
 
 
 def cosine(start: float, end: float, at: float) -> float:

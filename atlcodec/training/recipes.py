@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from atlcodec.training.atl import Atl, atl, fine_tune
 from atlcodec.training.loop import Trainer, kind
@@ -35,43 +35,42 @@ class Turns:
     turn: int = 1  # mini-batches in a turn
 
 
+Phase = tuple[str, Literal["autoencoder", "classifier"]]  # parts, task
+AUTOENCODER: Phase = ("compressor+decompressor", "autoencoder")
+CNN: Phase = ("compressor+classifier", "classifier")
+DECOMPRESSOR: Phase = ("decompressor", "autoencoder")
+CLASSIFIER: Phase = ("classifier", "classifier")
+
+
+def in_order(trainer: Trainer, epochs: int, *phases: Phase) -> None:
+    """Train these parts on their tasks, one phase after another, and measure what each has reached."""
+    trainer.plan({kind(parts, task): epochs for parts, task in phases})
+    for parts, task in phases:
+        trainer.train(parts, task, epochs)
+        trainer.measure(task)
+
+
 def baseline(trainer: Trainer, p: Epochs) -> None:
     """End to end, apart (Table 2): an autoencoder; and in a run of its own, with a compressor of its own, a classifier.
 
     The two compressors differ, so the classifier cannot read the autoencoder's records: it is no part of the codec."""
-    trainer.plan({kind("compressor+decompressor", "autoencoder"): p.epochs, kind("compressor+classifier", "classifier"): p.epochs})
-    trainer.train("compressor+decompressor", "autoencoder", p.epochs)
-    trainer.measure("autoencoder")
-    alone = trainer.beside("classifier")
-    alone.train("compressor+classifier", "classifier", p.epochs)
-    alone.measure("classifier")
+    in_order(trainer, p.epochs, AUTOENCODER)
+    in_order(trainer.beside("classifier"), p.epochs, CNN)
 
 
 def ae_driven(trainer: Trainer, p: Epochs) -> None:
     """The autoencoder end to end, then a classifier on its frozen compressor (Table 3)."""
-    trainer.plan({kind("compressor+decompressor", "autoencoder"): p.epochs, kind("classifier", "classifier"): p.epochs})
-    trainer.train("compressor+decompressor", "autoencoder", p.epochs)
-    trainer.measure("autoencoder")
-    trainer.train("classifier", "classifier", p.epochs)
-    trainer.measure("classifier")
+    in_order(trainer, p.epochs, AUTOENCODER, CLASSIFIER)
 
 
 def classifier_driven(trainer: Trainer, p: Epochs) -> None:
     """The classifier end to end, then a decompressor on its frozen compressor (Table 4)."""
-    trainer.plan({kind("compressor+classifier", "classifier"): p.epochs, kind("decompressor", "autoencoder"): p.epochs})
-    trainer.train("compressor+classifier", "classifier", p.epochs)
-    trainer.measure("classifier")
-    trainer.train("decompressor", "autoencoder", p.epochs)
-    trainer.measure("autoencoder")
+    in_order(trainer, p.epochs, CNN, DECOMPRESSOR)
 
 
 def transfer(trainer: Trainer, p: Epochs) -> None:
     """A compressor from another domain, frozen; a new decompressor and classifier on it (Table 6)."""
-    trainer.plan({kind("decompressor", "autoencoder"): p.epochs, kind("classifier", "classifier"): p.epochs})
-    trainer.train("decompressor", "autoencoder", p.epochs)
-    trainer.measure("autoencoder")
-    trainer.train("classifier", "classifier", p.epochs)
-    trainer.measure("classifier")
+    in_order(trainer, p.epochs, DECOMPRESSOR, CLASSIFIER)
 
 
 def joint(trainer: Trainer, p: Both) -> None:
