@@ -22,28 +22,11 @@ from torch import nn
 
 from atlcodec import record
 from atlcodec.errors import BadModel
-from atlcodec.training import networks
-from atlcodec.training.networks import Networks, Scale, UpscaleConv2d
+from atlcodec.training.networks import ConvPool2d, Networks, PhasesConv2d, Scale, UpscaleConv2d
 
 OPSET = 18  # the first with BitwiseAnd on uint8
 IR_VERSION = 10
-
-
-LINEAR = (nn.Conv2d, nn.Linear, UpscaleConv2d)
-
-
-def _phase_kernels() -> NDArray[np.float32]:
-    """(9, 64): from a 3 x 3 kernel to the 2 x 2 kernels from four phases to four phases, in the order (row phase, column phase)
-    of the output, then of the input, then (row tap, column tap)."""
-    axis = np.zeros((2, 2, 2, 3), np.float32)  # output phase, input phase, new tap, old tap
-    for output in range(2):
-        for tap in range(3):
-            axis[output, (output + tap) % 2, (output + tap) // 2, tap] = 1
-    return np.asarray(np.einsum("acsu,bdtv->uvabcdst", axis, axis).reshape(9, 64), np.float32)
-
-
-MERGE = networks.MERGE.numpy()
-PHASES = _phase_kernels()
+LINEAR = (nn.Conv2d, nn.Linear, UpscaleConv2d, PhasesConv2d, ConvPool2d)
 
 
 class _Graph:
@@ -146,38 +129,33 @@ def _symbols(g: _Graph) -> str:
 
 
 def _layers(g: _Graph, network: nn.Module, x: str, *, bytes_and_low: bool = False) -> str:
-    """The layers of a network as nodes.
-
-    A scale is folded into the weights of the linear layer behind it, or of the one before it. An upscaling convolution leaves its
-    four phases side by side as channels, and they are shuffled into one image only when a layer needs that: a 3 x 3 convolution
-    does not, and of its result there may be far less to shuffle. Padding by zeros before a pooling of what is not negative
-    becomes padding behind it, which the next convolution does on the way."""
+    """The layers of a network as nodes; a scale is folded into the linear layer behind it, or the one before it."""
     named = [(name, layer) for name, layer in network.named_children() if not isinstance(layer, nn.Dropout)]
-    kinds = [type(layer) for _, layer in named]
-    before, phases, padding = 1.0, False, 0
+    before, shuffle = 1.0, False
     for index, (name, layer) in enumerate(named):
+        if shuffle and not isinstance(layer, nn.ReLU):  # a ReLU goes first, as in the files there are
+            x, shuffle = g.add("DepthToSpace", x, blocksize=2, mode="CRD"), False
         if isinstance(layer, Scale):
-            if index == 0 or not issubclass(kinds[index - 1], LINEAR):
+            if index == 0 or not isinstance(named[index - 1][1], LINEAR):
                 before *= layer.factor
             continue  # otherwise the layer before has taken it in
-        if phases and not isinstance(layer, nn.ReLU) and not (isinstance(layer, nn.Conv2d) and _is_3x3(layer)):
-            x, phases = g.add("DepthToSpace", x, blocksize=2, mode="CRD"), False
-        if isinstance(layer, nn.Conv2d | nn.Linear | UpscaleConv2d):
+        if isinstance(layer, LINEAR):
             behind = named[index + 1][1] if index + 1 < len(named) else None
             after = behind.factor if isinstance(behind, Scale) else 1.0
             weight = g.scaled(g.weight(f"{name}.weight", _array(layer.weight)), before * after)
             bias = g.scaled(g.weight(f"{name}.bias", _array(layer.bias)), after)
             before = 1.0
-        elif before != 1 and not isinstance(layer, nn.Flatten | nn.ZeroPad2d | nn.MaxPool2d | nn.ReLU):
+        elif before != 1 and not isinstance(layer, nn.Flatten | nn.ZeroPad2d | nn.ReLU):
             raise BadModel(f"a Scale before {type(layer).__name__} cannot be folded")
         match layer:
-            case nn.Conv2d() if phases:
-                x = _merged_conv(g, x, weight, bias, PHASES, layer.weight.shape)
             case nn.Conv2d():
-                pads = [_pixels(layer.padding) + padding] * 4
-                x, padding = g.add("Conv", x, weight, bias, kernel_shape=list(layer.kernel_size), pads=pads), 0
-            case UpscaleConv2d():
-                x, phases = _merged_conv(g, x, weight, bias, MERGE, layer.weight.shape), True
+                x = g.add("Conv", x, weight, bias, kernel_shape=list(layer.kernel_size), pads=[_pixels(layer.padding)] * 4)
+            case UpscaleConv2d() | PhasesConv2d():
+                x = _merged_conv(g, x, weight, bias, layer.merge.cpu().numpy(), layer.weight.shape)
+                shuffle = not isinstance(layer, UpscaleConv2d) or layer.shuffle
+            case ConvPool2d():  # here the plain way is the faster one
+                x = g.add("Conv", x, weight, bias, kernel_shape=list(layer.weight.shape[2:]))
+                x = g.add("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
             case nn.Linear():
                 if bytes_and_low:
                     # W h + V l = (W / 16) b + (V - W / 16) l, for each byte
@@ -188,10 +166,6 @@ def _layers(g: _Graph, network: nn.Module, x: str, *, bytes_and_low: bool = Fals
                 x = g.add("Gemm", x, weight, bias, transB=1)
             case nn.ReLU():
                 x = g.add("Relu", x)
-            case nn.MaxPool2d():
-                x = g.add("MaxPool", x, kernel_shape=[layer.kernel_size] * 2, strides=[layer.stride] * 2)
-            case nn.ZeroPad2d() if kinds[index - 1 : index + 3] == [nn.ReLU, nn.ZeroPad2d, nn.MaxPool2d, nn.Conv2d]:
-                padding = _ring(layer, named[index + 1][1])
             case nn.ZeroPad2d():
                 left, right, top, bottom = layer.padding
                 x = g.add("Pad", x, g.ints(0, 0, top, left, 0, 0, bottom, right))
@@ -201,12 +175,11 @@ def _layers(g: _Graph, network: nn.Module, x: str, *, bytes_and_low: bool = Fals
                 raise BadModel(f"a layer {type(layer).__name__} cannot be exported yet; use those of training/networks.py")
     if before != 1:
         raise BadModel("a Scale must have a convolution or a dense layer before or behind it")
-    return g.add("DepthToSpace", x, blocksize=2, mode="CRD") if phases else x
+    return g.add("DepthToSpace", x, blocksize=2, mode="CRD") if shuffle else x
 
 
 def _merged_conv(g: _Graph, x: str, weight: str, bias: str, merge: NDArray[np.float32], shape: torch.Size) -> str:
-    """A 3 x 3 convolution that gives its four phases as channels: 2 x 2 kernels, merged from those of 3 x 3 by a matrix, either
-    from an image yet to be upscaled (see `networks.UpscaleConv2d`) or from its four phases."""
+    """A 3 x 3 convolution that gives its four phases as channels, by 2 x 2 kernels (see `networks._Phased`)."""
     outputs, inputs = shape[:2]
     kernels = g.add("MatMul", g.add("Reshape", weight, g.ints(outputs * inputs, 9)), g.constant(merge))
     phases = merge.shape[1] // 16  # of the input
@@ -214,19 +187,6 @@ def _merged_conv(g: _Graph, x: str, weight: str, bias: str, merge: NDArray[np.fl
     kernels = g.add("Reshape", kernels, g.ints(outputs * 4, inputs * phases, 2, 2))
     biases = g.add("MatMul", g.add("Reshape", bias, g.ints(outputs, 1)), g.constant(np.ones((1, 4), np.float32)))
     return g.add("Conv", x, kernels, g.add("Reshape", biases, g.ints(-1)), kernel_shape=[2, 2], pads=[1, 1, 1, 1])
-
-
-def _is_3x3(layer: nn.Conv2d) -> bool:
-    return layer.kernel_size == (3, 3) and layer.padding == (2, 2)
-
-
-def _ring(pad: nn.ZeroPad2d, pool: nn.Module) -> int:
-    """How many rings of zeros a padding leaves behind a pooling."""
-    assert isinstance(pool, nn.MaxPool2d)
-    rings = {side / int(str(pool.kernel_size)) for side in pad.padding}
-    if len(rings) != 1 or not (ring := rings.pop()).is_integer():
-        raise BadModel("a ZeroPad2d before a MaxPool2d must pad all sides by whole windows")
-    return int(ring)
 
 
 def _array(parameter: torch.Tensor | None) -> NDArray[np.float32]:
