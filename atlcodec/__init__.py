@@ -11,6 +11,15 @@ from atlcodec.files import RecordFile, open, write
 from atlcodec.record import pack, seal, unpack
 
 __version__ = "0.1.0"
+
+
+def register_pillow() -> None:
+    """Let Pillow open and save `.atlc` files, every record a frame: `Image.open("x.atlc")`, `image.save("x.atlc", model=...)`."""
+    from atlcodec import pillow  # nobody who does not ask for it waits for Pillow
+
+    pillow.register()
+
+
 __all__ = [
     "AtlcError",
     "BadData",
@@ -27,6 +36,7 @@ __all__ = [
     "encode",
     "open",
     "pack",
+    "register_pillow",
     "seal",
     "unpack",
     "write",

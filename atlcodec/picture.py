@@ -1,4 +1,4 @@
-"""Picture files <-> uint8 (28, 28). The only file that knows Pillow.
+"""Picture files <-> uint8 (28, 28). Two rooms know Pillow: pictures come in here, and `pillow` shows records as pictures.
 
 Nothing is thrown away unasked: what is not 28 x 28 grey is refused, and the message names the option that would convert it.
 A colour picture whose three channels agree is grey, and so is one whose transparency is nowhere used.

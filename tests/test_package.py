@@ -137,8 +137,8 @@ def test_pytorch_comes_with_the_extra_only(wheel: Path) -> None:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         wanted = message_from_bytes(archive.read(name)).get_all("Requires-Dist", [])
     names = {line: re.split(r"[^\w.-]", line)[0] for line in wanted}
-    assert {names[line] for line in wanted if 'extra == "train"' in line} == {"torch", "onnx"}
-    assert not {names[line] for line in wanted if "extra ==" not in line} & {"torch", "onnx"}
+    assert {names[line] for line in wanted if 'extra == "train"' in line} == {"torch", "onnx", "matplotlib"}
+    assert not {names[line] for line in wanted if "extra ==" not in line} & {"torch", "onnx", "matplotlib"}
 
 
 def test_every_model_is_named_in_the_licence_of_the_weights() -> None:

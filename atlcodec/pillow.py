@@ -1,0 +1,216 @@
+"""Records as pictures: Pillow opens and saves `.atlc` files, once `atlcodec.register_pillow()` was called.
+
+    image = Image.open("set.atlc")              # mode "L", 28 x 28; every record is a frame: n_frames, seek, tell
+    image.save("one.atlc", model="mnist-lenet")
+    first.save("set.atlc", save_all=True, append_images=[second, third])
+
+The format has no magic number: what tells a file of records is its length, a multiple of 200, and that the CRC-32 of its first
+record is the id of an installed codec. So this reader must be the first to be asked, for others claim files by a few bytes (some
+records look like a TGA); and it must be sure and quick to say no, since it is asked about every file that Pillow opens. Files may
+come from anyone. Picture files are the matter of `picture`.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import time
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image, ImageFile, ImageSequence
+
+from atlcodec import codec, picture, record, zoo
+from atlcodec.codec import Codec, Images
+from atlcodec.errors import AtlcError, BadModel, NotARecord, UnknownModel
+from atlcodec.record import RECORD
+
+FORMAT = "ATLC"
+AHEAD = 64  # records decoded at once when frames are read in order: a quarter of the time for each
+BATCH = 4096  # records checked at once by `verify`
+
+
+class UnreadableFrame(AtlcError, OSError):
+    """A record in the middle of a file that is damaged, or of a codec that is not installed. The other frames can be read.
+
+    An OSError, too, since that is what Pillow's users expect of a damaged file."""
+
+
+def register() -> None:
+    """Register the format with Pillow, before all others. Harmless when done twice."""
+    Image.register_open(FORMAT, AtlcImageFile)
+    Image.ID.remove(FORMAT)
+    Image.ID.insert(0, FORMAT)  # Pillow's own formats come behind, however late they are loaded
+    Image.register_save(FORMAT, _save)
+    Image.register_save_all(FORMAT, _save_all)
+    Image.register_extension(FORMAT, ".atlc")
+    Image.register_mime(FORMAT, "image/vnd.atlc")
+    _known.cache_clear()
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------------
+
+
+class AtlcImageFile(ImageFile.ImageFile):
+    """A file of records. Nothing but its first 200 bytes is read before a frame is asked for."""
+
+    format = FORMAT
+    format_description = "atlcodec records"
+    n_frames = 1
+    is_animated = False
+    _frame = _loaded = 0  # the frame that is meant, and the one whose pixels are here
+    _block: tuple[int, Images] = (-1, np.empty((0, 28, 28), np.uint8))  # frames decoded last, and the number of their first
+
+    def _open(self) -> None:
+        """Claim the file, or raise SyntaxError, which leaves it to the other formats, whatever the bytes are."""
+        assert self.fp is not None
+        try:
+            first = self.fp.read(RECORD)
+            if len(first) < RECORD or zlib.crc32(first) not in _known(int(time.monotonic())):
+                raise SyntaxError("not a record of an installed codec")
+            self.fp.seek(0, os.SEEK_END)  # only now: in a compressed stream the way there is long
+            size = self.fp.tell()
+        except SyntaxError:
+            raise
+        except Exception as error:  # a stream that cannot seek like this, for example
+            raise SyntaxError("not an .atlc file") from error
+        if size % RECORD:
+            raise SyntaxError("not a whole number of records")
+        self._mode, self._size = "L", (picture.SIDE, picture.SIDE)
+        self.n_frames = size // RECORD
+        self.is_animated = self.n_frames > 1
+        self._loaded = -1
+        self._fp = self.fp
+
+    def seek(self, frame: int) -> None:
+        """Go to a record. Raises EOFError if there is none of this number; what is wrong with it, `load` says."""
+        if self._seek_check(frame):
+            self._frame = frame
+
+    def tell(self) -> int:
+        return self._frame
+
+    def load(self) -> Any:
+        """Decode the frame. Raises `UnreadableFrame`, an OSError."""
+        if self._loaded != self._frame:
+            self.im = Image.frombytes("L", self.size, self._pixels()).im
+            self.readonly = 0
+            self._loaded = self._frame
+            if self.n_frames == 1 and self._exclusive_fp and self.fp:
+                self.fp.close()  # as for other files that Pillow opened, when there is no more to read
+        return Image.Image.load(self)
+
+    def verify(self) -> None:
+        """Check the seals of all records. Raises `UnreadableFrame` for the first that is not in order; closes the file."""
+        known = np.array(list(zoo.models()), np.uint32)
+        for start in range(0, self.n_frames, BATCH):
+            ids = record.ids(self._records(start, BATCH))
+            bad = np.nonzero(~np.isin(ids, known))[0]
+            if len(bad):
+                raise self._unreadable(start + int(bad[0]), ids[bad[:1]])
+        super().verify()
+
+    def save(self, fp: Any, format: str | None = None, **params: Any) -> None:
+        """As any image; also over the file that it comes from, which Pillow empties before it asks for the frames."""
+        if self.n_frames > 1 and isinstance(fp, str | bytes | os.PathLike) and _same(fp, self.filename):
+            self._fp.seek(0)
+            whole = io.BytesIO(self._fp.read())
+            if self._exclusive_fp:
+                self._fp.close()
+            self._fp = self.fp = whole
+        super().save(fp, format, **params)
+
+    def _pixels(self) -> bytes:
+        start, block = self._block
+        if not start <= self._frame < start + len(block):
+            in_order = self._frame == start + len(block)
+            start, block = self._block = self._frame, self._decode(AHEAD if in_order else 1)
+        return bytes(block[self._frame - start])
+
+    def _decode(self, most: int) -> Images:
+        """The pictures of the records from the present frame on, as far as they are of the same codec."""
+        packed = self._records(self._frame, most)
+        ids = record.ids(packed)
+        others = np.nonzero(ids != ids[0])[0]
+        try:
+            return _codec(int(ids[0])).decode(packed[: others[0] if len(others) else None])
+        except UnknownModel:
+            raise self._unreadable(self._frame, ids[:1]) from None
+        except BadModel as error:
+            raise UnreadableFrame(f"{self._name()}record {self._frame}: {error}") from error
+
+    def _records(self, start: int, most: int) -> record.Records:
+        """Records of the file, at least one."""
+        self._fp.seek(start * RECORD)
+        data = self._fp.read(min(most, self.n_frames - start) * RECORD)
+        if len(data) < RECORD:
+            raise UnreadableFrame(f"{self._name()}record {start} is gone: the file was cut since it was opened")
+        return record.as_records(data[: len(data) // RECORD * RECORD])
+
+    def _unreadable(self, frame: int, ids: Any) -> UnreadableFrame:
+        return UnreadableFrame(f"{self._name()}record {frame}: {codec.explain(ids, zoo.models())}")
+
+    def _name(self) -> str:
+        return f"{os.fsdecode(self.filename)}: " if self.filename else ""
+
+
+@functools.lru_cache(maxsize=1)
+def _known(second: int) -> frozenset[int]:
+    """The ids of the installed codecs, looked up once a second: to read all cards takes far longer than to open a picture."""
+    return frozenset(zoo.models())
+
+
+@functools.lru_cache(maxsize=8)
+def _codec(id: int) -> Codec:
+    """The codec of this id, its networks loaded once for any number of files."""
+    return Codec.load(f"{id:08x}")
+
+
+def _same(one: str | bytes | os.PathLike[Any], other: str | bytes) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:  # one of them is not there
+        return False
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------------
+
+
+def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
+    """`image.save("x.atlc", model=..., effort=...)`: the bytes that `atlcodec.encode` gives.
+
+    `resize=True` and `gray=True` allow what they allow there; `append=True` adds to the records of a file. Raises `BadImage`."""
+    _write(image, [image.copy()], file)  # a copy has no other frames
+
+
+def _save_all(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
+    """The same with `save_all=True, append_images=[...]`: a record for every frame of every image, all by one codec."""
+    images = [image, *(image.encoderinfo.get("append_images") or ())]
+    _write(image, [frame for each in images for frame in _frames(each)], file)
+
+
+def _frames(image: Image.Image) -> Iterator[Image.Image]:
+    at = image.tell()
+    try:
+        for frame in ImageSequence.Iterator(image):
+            yield frame.copy()
+    finally:
+        image.seek(at)
+
+
+def _write(image: Image.Image, frames: list[Image.Image], file: IO[bytes]) -> None:
+    options = image.encoderinfo
+    allowed = {name: bool(options.get(name)) for name in ("resize", "gray")}
+    names = [f"frame {number}" for number in range(len(frames))] if len(frames) > 1 else ["the image"]
+    pixels = np.stack([picture.read(frame, **allowed, name=name) for frame, name in zip(frames, names, strict=True)])
+    model, effort = options.get("model"), options.get("effort")
+    given: dict[str, Any] = {} if effort is None else {"effort": effort}
+    records = codec.choose(pixels, **given)[1] if model is None else Codec.load(model).encode(pixels, **given)
+    if options.get("append"):
+        file.seek(0, os.SEEK_END)
+        if torn := file.tell() % RECORD:
+            raise NotARecord(f"the file ends in a torn record of {torn} bytes; atlcodec.write with repair=True cuts it off")
+    file.write(records.tobytes())

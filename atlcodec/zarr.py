@@ -1,0 +1,249 @@
+"""Zarr arrays of images whose chunks are records. LOSSY: what is read is near what was written, hardly ever the same.
+
+    import atlcodec.zarr                                             # needs pip install 'atlcodec[zarr]'
+
+    zarr.create_array("set.zarr", data=images, chunks=(1024, 28, 28), compressors=None,
+                      serializer=atlcodec.zarr.LossyRecords("mnist-lenet"))
+    zarr.open_array("set.zarr")[70_000]                              # reads 200 bytes, decodes one record
+
+The array is uint8 (..., 28, 28), its chunks (n, 28, 28), or with more dimensions before the last two. A chunk of n images is stored
+as 200 n bytes, the very ones of an `.atlc` file of these images. The array's metadata hold the codec's id, so that whoever has
+this codec installed can read it; Zarr finds this module by its entry point, or `register()` announces it.
+
+`LossyRecords` is for Zarr's format 3. `LossyRecordsV2` is the same for format 2, as a compressor, and for whatever else takes
+codecs of numcodecs. Metadata may come from anyone: they name a codec by its id alone, never by a path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from atlcodec import zoo
+from atlcodec.codec import Codec, Images, explain
+from atlcodec.errors import AtlcError, BadImage, DamagedRecord, NotARecord, UnknownModel
+from atlcodec.record import RECORD, Records, as_records, ids
+
+try:
+    import numcodecs
+    from zarr.abc.codec import ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayBytesCodecPartialEncodeMixin
+    from zarr.abc.store import RangeByteRequest
+    from zarr.registry import register_codec
+except ImportError as error:
+    raise AtlcError("Zarr arrays need zarr 3.1 and numcodecs: pip install 'atlcodec[zarr]'") from error
+
+if TYPE_CHECKING:
+    from zarr.abc.store import ByteGetter, ByteSetter
+    from zarr.core.array_spec import ArraySpec
+    from zarr.core.buffer import Buffer, NDBuffer
+
+NAME = "atlcodec.records"  # in the metadata of either format
+IMAGE = (28, 28)
+
+
+def register() -> None:
+    """Announce both codecs to Zarr and numcodecs, where no entry point does. Harmless when done twice."""
+    register_codec(NAME, LossyRecords)
+    numcodecs.register_codec(LossyRecordsV2)
+
+
+# -- Zarr's format 3 ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayBytesCodecPartialEncodeMixin):
+    """For `serializer=` of an array. LOSSY. `model`: name or id of an installed codec; `effort`: that of `Codec.encode`.
+
+    Give `compressors=None` with it: bare records can be read and written one by one. Writing then leaves the records of a
+    chunk that are not written to as they are; decoded and encoded again, they would lose a little each time."""
+
+    model: str  # the codec's id, eight hex digits
+    effort: int | None = None
+
+    is_fixed_size = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", _id(self.model))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        return cls(**_stored(data.get("configuration")))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": NAME, "configuration": _to_store(self.model, self.effort)}
+
+    def validate(self, *, shape: tuple[int, ...], dtype: Any, chunk_grid: Any) -> None:
+        """Raises `BadImage` for an array whose chunks would not be images."""
+        chunks = getattr(chunk_grid, "chunk_shape", ())
+        native = dtype.to_native_dtype()
+        if native != np.uint8 or shape[-2:] != IMAGE or chunks[-2:] != IMAGE:
+            raise BadImage(
+                f"records hold uint8 (..., 28, 28) in chunks (n, 28, 28), not {native} {shape} in chunks {chunks}; "
+                "give chunks=(1024, 28, 28), for example"
+            )
+
+    def compute_encoded_size(self, input_byte_length: int, _: ArraySpec) -> int:
+        return input_byte_length // math.prod(IMAGE) * RECORD
+
+    async def _encode_single(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
+        records = await asyncio.to_thread(_encode, self.model, self.effort, chunk_data.as_numpy_array())
+        return chunk_spec.prototype.buffer.from_bytes(records.tobytes())
+
+    async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
+        every = np.arange(math.prod(chunk_spec.shape[:-2]))
+        images: Any = await asyncio.to_thread(_decode, self.model, chunk_data.to_bytes(), every)
+        return chunk_spec.prototype.nd_buffer.from_ndarray_like(images.reshape(chunk_spec.shape))
+
+    async def _decode_partial_single(self, byte_getter: ByteGetter, selection: Any, chunk_spec: ArraySpec) -> NDBuffer | None:
+        """A part of a chunk: only the bytes from its first record to its last are read, and only its records decoded."""
+        numbers = _numbers(selection, chunk_spec.shape)
+        start, end = int(numbers[0]) * RECORD, int(numbers[-1] + 1) * RECORD
+        in_shard = not hasattr(byte_getter, "path")  # Zarr has read the whole chunk then, and before 3.1.6 gives no part of it
+        data = await byte_getter.get(chunk_spec.prototype, None if in_shard else RangeByteRequest(start, end))
+        if data is None:
+            return None  # never written
+        part = data.to_bytes()[start:end] if in_shard else data.to_bytes()
+        images: Any = np.zeros((math.prod(chunk_spec.shape[:-2]), *IMAGE), np.uint8)
+        images[numbers] = await asyncio.to_thread(_decode, self.model, part, numbers, _name(byte_getter))
+        return chunk_spec.prototype.nd_buffer.from_ndarray_like(images.reshape(chunk_spec.shape))[selection]
+
+    async def _encode_partial_single(
+        self, byte_setter: ByteSetter, chunk_array: NDBuffer, selection: Any, chunk_spec: ArraySpec
+    ) -> None:
+        """Write to a part of a chunk, and leave its other records as they are."""
+        numbers, values = _numbers(selection, chunk_spec.shape), chunk_array.as_numpy_array()
+        count, whole = math.prod(chunk_spec.shape[:-2]), all(_is_whole(axis) for axis in selection[-2:])
+        images = np.full((count, *IMAGE), chunk_spec.fill_value, np.uint8)
+        before = None if whole and len(numbers) == count else await byte_setter.get(chunk_spec.prototype)
+        if before is not None:
+            records = _all_records(before.to_bytes(), count, _name(byte_setter)).copy()
+            if not whole:  # some pixels of these images stay
+                part = records[numbers[0] : numbers[-1] + 1].tobytes()
+                images[numbers] = await asyncio.to_thread(_decode, self.model, part, numbers, _name(byte_setter))
+        pixels = images.reshape(chunk_spec.shape)
+        pixels[selection] = values.reshape(pixels[selection].shape) if values.ndim else values
+        if before is not None:
+            records[numbers] = await asyncio.to_thread(_encode, self.model, self.effort, images[numbers])
+        elif chunk_spec.config.write_empty_chunks or (images != chunk_spec.fill_value).any():
+            records = await asyncio.to_thread(_encode, self.model, self.effort, images)
+        else:
+            return
+        await byte_setter.set(chunk_spec.prototype.buffer.from_bytes(records.tobytes()))
+
+
+def _numbers(selection: tuple[Any, ...], shape: tuple[int, ...]) -> NDArray[np.intp]:
+    """Which records of a chunk of this shape a selection of its pixels touches: their numbers, rising."""
+    numbers = np.arange(math.prod(shape[:-2])).reshape(shape[:-2])
+    return np.unique(numbers[selection[: numbers.ndim]])
+
+
+def _is_whole(axis: Any) -> bool:
+    """Whether a selection along rows or columns takes all of them, in order."""
+    return isinstance(axis, slice) and axis.indices(28) == (0, 28, 1)
+
+
+def _name(place: ByteGetter) -> str:
+    """The chunk for a message: its key. One inside a shard has none."""
+    return str(getattr(place, "path", "a chunk"))
+
+
+# -- Zarr's format 2, and numcodecs ------------------------------------------------------------------------------------------
+
+
+class LossyRecordsV2(numcodecs.abc.Codec):  # type: ignore[misc]
+    """For `compressors=` of an array in Zarr's format 2, and for others that use numcodecs. LOSSY.
+
+    >>> codec = LossyRecordsV2("mnist-lenet")
+    >>> codec.decode(codec.encode(np.zeros((3, 28, 28), np.uint8))).shape
+    (3, 28, 28)
+    """
+
+    codec_id = NAME
+
+    def __init__(self, model: str, effort: int | None = None) -> None:
+        self.model, self.effort = _id(model), effort
+
+    def encode(self, buf: ArrayLike) -> bytes:
+        """Images, uint8 (..., 28, 28), to the bytes of their records. Raises `BadImage`."""
+        images = np.asarray(buf)
+        if not images.flags.c_contiguous:  # whoever decodes it would take the bytes in another order
+            raise BadImage("records hold images row by row; give order='C' and whole chunks")
+        return _encode(self.model, self.effort, images).tobytes()
+
+    def decode(self, buf: Any, out: Any = None) -> Any:
+        """Bytes of records to images, uint8 (N, 28, 28). Raises `NotARecord`, `DamagedRecord`, `UnknownModel`."""
+        records = as_records(numcodecs.compat.ensure_bytes(buf))
+        return numcodecs.compat.ndarray_copy(_codec(self.model).decode(records), out)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"id": NAME, **_to_store(self.model, self.effort)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        return cls(**_stored(config))
+
+
+# -- both --------------------------------------------------------------------------------------------------------------------
+
+
+def _id(model: str) -> str:
+    """The id of a codec by its name. An id is taken as it is: what an array is like can be told without its codec."""
+    return model.lower() if _is_id(model) else f"{zoo.find(model).id:08x}"
+
+
+def _is_id(model: object) -> bool:
+    return isinstance(model, str) and re.fullmatch("[0-9a-fA-F]{8}", model) is not None
+
+
+def _to_store(model: str, effort: int | None) -> dict[str, Any]:
+    """What the metadata of an array say of it."""
+    return {"model": model, "lossy": True, **({} if effort is None else {"effort": effort})}
+
+
+def _stored(configuration: object) -> dict[str, Any]:
+    """The same read back, from metadata that anyone may have written."""
+    given = configuration if isinstance(configuration, Mapping) else {}
+    model, effort = given.get("model"), given.get("effort")
+    if not _is_id(model) or not (effort is None or isinstance(effort, int)):
+        raise UnknownModel(f"{NAME}: the metadata must name a codec by its id of eight hex digits, not {str(model)[:80]!r}")
+    return {"model": model, "effort": effort}
+
+
+@functools.lru_cache(maxsize=8)
+def _codec(id: str) -> Codec:
+    """The codec of this id, its networks loaded once for any number of chunks. Raises `UnknownModel`."""
+    return Codec.load(id)
+
+
+def _encode(id: str, effort: int | None, images: NDArray[Any]) -> Records:
+    if images.dtype != np.uint8 or images.shape[-2:] != IMAGE:
+        raise BadImage(f"records hold images, uint8 (..., 28, 28), not {images.dtype} {images.shape}")
+    given: dict[str, Any] = {} if effort is None else {"effort": effort}
+    return _codec(id).encode(np.ascontiguousarray(images).reshape(-1, *IMAGE), **given)
+
+
+def _decode(id: str, data: bytes, numbers: NDArray[np.intp], name: str = "a chunk") -> Images:
+    """The images of some records of a chunk, by their numbers: the data begin with the first of them and end with the last."""
+    first = numbers[0]
+    records, codec = _all_records(data, int(numbers[-1] - first) + 1, name)[numbers - first], _codec(id)
+    try:
+        return codec.decode(records)
+    except DamagedRecord:
+        crcs = ids(records)
+        bad = np.nonzero(crcs != codec.id)[0][:1]
+        why = explain(crcs[bad], {codec.id: codec.model})
+        raise DamagedRecord(f"{name}: record {numbers[bad][0]} is not one of {codec.name}: {why}") from None
+
+
+def _all_records(data: bytes, count: int, name: str) -> Records:
+    if len(data) != count * RECORD:
+        raise NotARecord(f"{name}: {len(data)} bytes where {count} records have {count * RECORD}: cut off, or no records")
+    return as_records(data)

@@ -1,0 +1,69 @@
+"""The reader in JavaScript, which is written after docs/format.md, sees in a file what this library sees in it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import atlcodec
+from atlcodec import record, zoo
+from atlcodec.codec import Codec
+
+EXAMPLE = Path(__file__).parent.parent / "examples/javascript"
+NODE = shutil.which("node")
+
+pytestmark = [
+    pytest.mark.skipif(NODE is None, reason="there is no Node.js here"),
+    pytest.mark.skipif(
+        not (EXAMPLE / "node_modules/onnxruntime-node").exists(),
+        reason="onnxruntime-node is not installed: (cd examples/javascript && npm ci --ignore-scripts)",
+    ),
+]
+
+
+def read(path: Path, *more: str | Path) -> subprocess.CompletedProcess[str]:
+    assert NODE is not None
+    command = [NODE, EXAMPLE / "atlc.mjs", path, *more]
+    return subprocess.run(command, cwd=path.parent, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture(scope="module")
+def records(draw: Callable[..., NDArray[np.uint8]]) -> record.Records:
+    """Fifty-one records of three models."""
+    sevens = np.stack([draw(slant) for slant in np.linspace(-4, 4, 51)])
+    names = ("mnist-lenet", "kmnist-lenet", "fashion-lenet")
+    return np.concatenate([Codec.load(name).encode(sevens[k::3]) for k, name in enumerate(names)])
+
+
+def test_the_same_labels_and_pixels(records: record.Records, tmp_path: Path) -> None:
+    atlcodec.write(tmp_path / "x.atlc", records)
+    done = read(tmp_path / "x.atlc", zoo.BUNDLED, "x.pgm")
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = [atlcodec.classify(row) for row in records]
+    seen = [re.fullmatch(r"(\d+): (.+) \((.+)%\)", line) for line in done.stdout.splitlines()]
+    assert [(line[1], line[2]) for line in seen if line] == [(str(k), answer.label) for k, answer in enumerate(expected)]
+    percent = [float(line[3]) for line in seen if line]
+    assert np.allclose(percent, [100 * answer.probability for answer in expected], atol=0.2)
+    with Image.open(tmp_path / "x.pgm") as sheet:
+        pixels = np.array(sheet, int).reshape(-1, 28, 28)
+    assert np.abs(pixels - [atlcodec.decode(row) for row in records]).max() <= 1
+
+
+def test_a_flipped_bit_is_reported_and_the_rest_is_read(records: record.Records, tmp_path: Path) -> None:
+    spoilt = records[:5].copy()
+    spoilt[2, 77] ^= 8
+    (tmp_path / "x.atlc").write_bytes(spoilt.tobytes() + b"torn")
+    done = read(tmp_path / "x.atlc")
+    assert done.returncode == 1
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["0", "1", "3", "4"]
+    damaged, torn = done.stderr.splitlines()
+    assert re.match("2: damaged, or of a model that is not there", damaged)
+    assert re.match("5: damaged", torn)

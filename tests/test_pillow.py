@@ -1,0 +1,296 @@
+"""Records through Pillow: opened and saved like any picture, and no other picture opens differently for it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, cast
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+from conftest import environment
+from numpy.typing import NDArray
+from PIL import Image, ImageSequence, UnidentifiedImageError
+
+import atlcodec
+from atlcodec import codec, picture, record, zoo
+from atlcodec.codec import Codec
+from atlcodec.errors import AtlcError, BadImage, NotARecord
+from atlcodec.pillow import UnreadableFrame
+
+Pixels = NDArray[np.uint8]
+
+atlcodec.register_pillow()
+
+
+@pytest.fixture(scope="module")
+def sevens(draw: Callable[..., Pixels]) -> Pixels:
+    """Seventy of them: more than are decoded at once."""
+    return np.stack([draw(slant) for slant in np.linspace(-4, 4, 70)])
+
+
+@pytest.fixture(scope="module")
+def records(sevens: Pixels) -> record.Records:
+    """Records of two codecs in one file."""
+    return np.concatenate([Codec.load("mnist-lenet").encode(sevens[:66]), Codec.load("fashion-lenet").encode(sevens[66:])])
+
+
+@pytest.fixture(scope="module")
+def decoded(records: record.Records) -> Pixels:
+    return np.stack([atlcodec.decode(row) for row in records])
+
+
+@pytest.fixture
+def path(records: record.Records, tmp_path: Path) -> Path:
+    atlcodec.write(tmp_path / "x.atlc", records)
+    return tmp_path / "x.atlc"
+
+
+def near(a: Any, b: Any) -> bool:
+    """The same pixels, as far as decoding alone or among others gives the same."""
+    return bool(np.abs(np.asarray(a, int) - np.asarray(b, int)).max() <= 1)
+
+
+def damage(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 4
+    path.write_bytes(data)
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------------
+
+
+def test_records_are_frames(path: Path, decoded: Pixels) -> None:
+    with Image.open(path) as image:
+        assert isinstance(image, Image.Image)
+        assert (image.format, image.mode, image.size) == ("ATLC", "L", (28, 28))
+        assert image.get_format_mimetype() == "image/vnd.atlc"
+        assert (getattr(image, "n_frames", 0), getattr(image, "is_animated", False), image.tell()) == (70, True, 0)
+        for frame in (0, 69, 3, 4, 5, 66, 0):  # in order, and not
+            image.seek(frame)
+            assert image.tell() == frame
+            assert near(image, decoded[frame])
+        for outside in (-1, 70):
+            with pytest.raises(EOFError):
+                image.seek(outside)
+        assert near([np.asarray(frame) for frame in ImageSequence.Iterator(image)], decoded)
+        assert near(pickle.loads(pickle.dumps(image)), decoded[69])
+        image.verify()
+    image.seek(1)
+    with pytest.raises(ValueError, match="closed"):
+        image.load()
+
+
+def test_a_million_records_open_without_being_read(path: Path, records: record.Records, decoded: Pixels) -> None:
+    with path.open("r+b") as file:
+        file.truncate(1_000_000 * 200)  # zeros, none of them a record
+        file.seek(-200, os.SEEK_END)
+        file.write(records[7].tobytes())
+    with Image.open(path) as image:
+        image.seek(999_999)
+        assert near(image, decoded[7])
+        assert image.fp is not None
+        assert image.fp.tell() == 1_000_000 * 200
+
+
+def test_a_file_of_one_record_is_closed_when_loaded(tmp_path: Path, records: record.Records, decoded: Pixels) -> None:
+    atlcodec.write(tmp_path / "one.atlc", records[0])
+    image = Image.open(tmp_path / "one.atlc")  # left open, it would warn, and warnings are errors here
+    assert not getattr(image, "is_animated", True)
+    assert near(image, decoded[0])
+
+
+def pipe(data: bytes) -> IO[bytes]:
+    source, target = os.pipe()
+    os.write(target, data)  # little enough to lie in it
+    os.close(target)
+    return os.fdopen(source, "rb")
+
+
+def zipped(data: bytes) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(data))))
+
+
+@pytest.mark.parametrize("opened", [io.BytesIO, pipe, zipped])
+def test_streams_of_all_kinds(opened: Callable[[bytes], IO[bytes]], records: record.Records, decoded: Pixels) -> None:
+    with opened(records[:3].tobytes()) as stream, Image.open(stream) as image:
+        image.seek(2)
+        assert near(image, decoded[2])
+
+
+@pytest.mark.parametrize("frame", [1, 40, 69])
+def test_a_damaged_record_costs_its_own_frame_alone(frame: int, path: Path, decoded: Pixels) -> None:
+    damage(path, frame * 200 + 77)
+    with Image.open(path) as image:
+        for number, shown in enumerate(ImageSequence.Iterator(image)):
+            if number == frame:
+                with pytest.raises(OSError, match=rf"x\.atlc: record {frame}: damaged: .* bit 2 of byte 77") as caught:
+                    shown.load()
+                assert isinstance(caught.value, AtlcError)
+                with pytest.raises(UnreadableFrame):
+                    shown.getpixel((0, 0))  # nor does it show the frame before
+            else:
+                assert near(shown, decoded[number])
+        with pytest.raises(UnreadableFrame, match=f"record {frame}:"):
+            image.verify()
+
+
+def test_a_file_that_is_cut_while_open(path: Path, decoded: Pixels) -> None:
+    with Image.open(path) as image:
+        os.truncate(path, 1000)
+        image.seek(5)
+        with pytest.raises(UnreadableFrame, match="record 5 is gone"):
+            image.load()
+        image.seek(4)
+        assert near(image, decoded[4])
+
+
+def test_a_codec_of_ones_own_that_does_not_work_is_an_os_error(tmp_path: Path, sevens: Pixels) -> None:
+    parts = {"compressor.onnx": b"no network", "decompressor.onnx": b"none either"}
+    zoo.write(tmp_path / "mine", parts, {"name": "mine"}, None)
+    latents = Codec.load("mnist-lenet").latents(sevens[:1])
+    sealed = record.pack(record.seal(*record.quantise(latents), zoo.read(tmp_path / "mine").id)).tobytes()
+    with pytest.raises(UnidentifiedImageError):
+        Image.open(io.BytesIO(sealed))
+    zoo.add(tmp_path / "mine")
+    atlcodec.register_pillow()  # looks for new models at once
+    with Image.open(io.BytesIO(sealed)) as image, pytest.raises(OSError, match=r"record 0: .*mine.decompressor\.onnx") as caught:
+        image.load()
+    assert isinstance(caught.value, AtlcError)
+
+
+# -- what is not ours --------------------------------------------------------------------------------------------------------
+
+
+def test_foreign_bytes_are_refused_as_pillow_refuses_them(records: record.Records) -> None:
+    good, rng = records[0].tobytes(), np.random.default_rng(0)
+    spoilt = bytes([good[0] ^ 1]) + good[1:]
+    for data in (b"", b"\0", bytes(200), bytes(4000), good[:199], good + b"\0", good[1:] + good[:1], spoilt + good, b"\xff" * 400):
+        with pytest.raises(UnidentifiedImageError):
+            Image.open(io.BytesIO(data))
+    for length in (200, 400, 1000) * 20:
+        with pytest.raises(UnidentifiedImageError):
+            Image.open(io.BytesIO(rng.bytes(length)), formats=["ATLC"])
+
+
+OTHERS = """
+import io, json, sys, zlib
+import numpy as np
+from PIL import Image
+
+def padded(format):
+    "A picture whose file is a multiple of 200 bytes long, as far as the format bears that."
+    buffer = io.BytesIO()
+    Image.fromarray(np.arange(784, dtype="u1").reshape(28, 28)).save(buffer, format)
+    return buffer.getvalue() + bytes(-len(buffer.getvalue()) % 200)
+
+seen = []
+if "register" in sys.argv:
+    import atlcodec
+    atlcodec.register_pillow()
+for format in ("PNG", "TGA", "JPEG", "GIF", "BMP", "TIFF", "PPM", "WEBP", "ICO"):
+    with Image.open(io.BytesIO(padded(format))) as image:
+        seen.append([image.format, image.mode, image.size, zlib.crc32(image.tobytes())])
+Image.init()
+print(json.dumps([Image.ID, seen]))
+"""
+
+
+def test_other_formats_open_as_before_and_ours_stays_the_first() -> None:
+    """Each in a process of its own, since what Pillow has loaded already changes the order."""
+    (before, seen), (after, again) = (
+        json.loads(subprocess.run([sys.executable, "-c", OTHERS, *more], env=environment(), check=True, capture_output=True).stdout)
+        for more in ([], ["register"])
+    )
+    assert again == seen
+    assert after == ["ATLC", *before]
+
+
+def test_a_record_that_looks_like_a_tga_is_a_record(tmp_path: Path) -> None:
+    symbols = np.zeros((1, 400), np.uint8)
+    symbols[0, [5, 25, 29, 33]] = 2, 1, 1, 8  # an uncompressed true-colour TGA of a few pixels
+    packed = record.pack(symbols)[0].tobytes()
+    with Image.open(io.BytesIO(packed)) as image:
+        assert image.format == "TGA"
+    costs = np.arange(400, 0, -1, dtype=np.float32)[None]  # seal it by its last symbols
+    sealed = record.pack(record.seal(symbols, symbols ^ np.uint8(1), costs, Codec.load("mnist-lenet").id))[0].tobytes()
+    assert sealed[:18] == packed[:18]
+    with Image.open(io.BytesIO(sealed)) as image:
+        assert image.format == "ATLC"
+
+
+def test_encode_still_takes_no_records_for_pictures(path: Path) -> None:
+    with pytest.raises(BadImage, match="not a picture in one of the formats"):
+        picture.read(path)
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------------
+
+
+def test_saving_writes_what_the_library_writes(tmp_path: Path, sevens: Pixels) -> None:
+    target = tmp_path / "x.atlc"
+    images = [Image.fromarray(pixels) for pixels in sevens[:3]]
+    images[0].save(target)
+    assert target.read_bytes() == atlcodec.encode(sevens[0])
+    images[0].save(target, model="kmnist-lenet")
+    assert target.read_bytes() == atlcodec.encode(sevens[0], "kmnist-lenet")
+    images[0].save(target, save_all=True, append_images=images[1:], model="mnist-lenet")
+    assert target.read_bytes() == Codec.load("mnist-lenet").encode(sevens[:3]).tobytes()
+    buffer = io.BytesIO()
+    images[0].save(buffer, "ATLC", save_all=True, append_images=images[1:])
+    assert buffer.getvalue() == codec.choose(sevens[:3])[1].tobytes()
+    images[1].save(target, model="mnist-lenet", append=True)
+    assert len(atlcodec.open(target)) == 4
+    os.truncate(target, 799)
+    with pytest.raises(NotARecord, match="torn record of 199 bytes"):
+        images[1].save(target, model="mnist-lenet", append=True)
+
+
+def test_frames_of_other_images_become_records(tmp_path: Path, sevens: Pixels) -> None:
+    first, *rest = [Image.fromarray(pixels) for pixels in sevens[:4]]
+    first.save(tmp_path / "x.tiff", save_all=True, append_images=rest)
+    with Image.open(tmp_path / "x.tiff") as pages:
+        pages.seek(2)
+        pages.save(tmp_path / "one.atlc", model="mnist-lenet")
+        pages.save(tmp_path / "all.atlc", save_all=True, model="mnist-lenet")
+        assert pages.tell() == 2
+    assert (tmp_path / "one.atlc").read_bytes() == atlcodec.encode(sevens[2], "mnist-lenet")
+    assert (tmp_path / "all.atlc").read_bytes() == Codec.load("mnist-lenet").encode(sevens[:4]).tobytes()
+
+
+def test_a_file_may_be_written_over_itself(path: Path, decoded: Pixels, sevens: Pixels) -> None:
+    with Image.open(path) as image:
+        image.seek(1)
+        image.save(path, save_all=True, append_images=[Image.fromarray(sevens[0])], model="mnist-lenet")
+    assert path.read_bytes() == Codec.load("mnist-lenet").encode(np.concatenate([decoded, sevens[:1]])).tobytes()
+
+
+def test_what_cannot_be_saved_says_what_to_do_and_leaves_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "x.atlc"
+    large, colour = Image.new("L", (29, 28)), Image.new("RGB", (28, 28), (1, 2, 3))
+    with pytest.raises(BadImage, match=r"29 x 28 pixels, not 28 x 28; .*resize=True"):
+        large.save(target)
+    with pytest.raises(BadImage, match=r"frame 1: in colour; .*gray=True"):
+        Image.new("L", (28, 28)).save(target, save_all=True, append_images=[colour])
+    assert not target.exists()
+    large.save(target, resize=True, save_all=True, append_images=[colour], gray=True)
+    assert len(atlcodec.open(target)) == 2
+
+
+# -- imageio -----------------------------------------------------------------------------------------------------------------
+
+
+def test_imageio_reads_and_writes_through_pillow(path: Path, decoded: Pixels, sevens: Pixels, tmp_path: Path) -> None:
+    assert near(imageio.imread(path, plugin="pillow"), decoded[0])
+    assert near(imageio.imread(path, plugin="pillow", index=69), decoded[69])
+    assert near(np.stack(list(imageio.imiter(path, plugin="pillow"))), decoded)
+    imageio.imwrite(tmp_path / "y.atlc", sevens, plugin="pillow", model="mnist-lenet")
+    assert (tmp_path / "y.atlc").read_bytes() == Codec.load("mnist-lenet").encode(sevens).tobytes()
