@@ -14,6 +14,7 @@ COMMANDS = {
     "encode": "Pictures to records of 200 bytes.",
     "decode": "Records to pictures.",
     "classify": "The labels of records, without decoding them.",
+    "similar": "The records of a set that are nearest to a record.",
     "info": "What is in a file of records.",
     "models": "The installed models; add one.",
     "train": "Train a model of one's own.",

@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from atlcodec.cli.common import say
+from atlcodec.cli.train_head import OWN, train_head
 from atlcodec.errors import AtlcError
 
 if TYPE_CHECKING:
@@ -20,32 +21,44 @@ if TYPE_CHECKING:
     from atlcodec.training.loop import Trainer
 
 COUNT, AT_LEAST_ONE = click.IntRange(0), click.IntRange(1)
-RECIPES = ["atl", "baseline", "ae-driven", "classifier-driven", "transfer", "joint", "turns", "multi-domain"]
+RECIPES = ["atl", "baseline", "ae-driven", "classifier-driven", "transfer", "joint", "turns", "multi-domain", "classifier"]
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 RATE, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0)
 
 
 @click.command()
-@click.option("--data", required=True, multiple=True, metavar="DIR|NAME", help="IDX files, labelled pictures, or a set by name.")
+@click.option("--data", multiple=True, metavar="DIR|NAME", help="IDX files, labelled pictures, or a set by name.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Model folder to write.")
 @click.option("--recipe", default="atl", show_default=True, type=click.Choice(RECIPES), help="See atlcodec/training/recipes.py.")
 @click.option("--name", help="Name of the model. [default: the name of the folder]")
+@click.option("--records", type=FILE, help="classifier: the records to learn from; no pictures are needed.")
+@click.option("--labels", type=FILE, help="classifier: their list, or labels in IDX format. [default: the list beside them]")
+@click.option("-m", "--model", help="classifier: the model whose records they are. [default: the record says]")
 @click.option("--head", default="labels", show_default=True, help="Name of its classifier.")
 @click.option("--unlabelled", metavar="DIR|NAME", help="More pictures, for the autoencoder alone.")
 @click.option("--unlabelled-limit", type=AT_LEAST_ONE, help="Only the first so many of those.")
 @click.option("--start", metavar="MODEL", help="The model whose compressor to begin with. (transfer: to keep)")
-@click.option("--run", type=click.Path(path_type=Path), help="Folder of checkpoints and metrics. [default: OUTPUT.run]")
+@click.option("--run", type=click.Path(path_type=Path), help="Folder of checkpoints, metrics, curves. [default: OUTPUT.run]")
 @click.option("--licence", default="the trainer's own", show_default=True, help="Licence of the weights, for the card.")
 @click.option("--limit", type=click.IntRange(20), help="Use only so many training images, for a quick look.")
+@click.option("--architecture", type=click.Choice(["lenet", "mixer"]), help="Of the networks. [default: lenet]")
 @click.option("--seed", type=int, help="[default: 0]")
 @click.option("--batch", type=AT_LEAST_ONE, help="[default: 512]")
 @click.option("--rate", type=RATE, help="Highest learning rate (Adam). [default: 0.002]")
 @click.option("--schedule", type=click.Choice(["cosine", "constant"]), help="Of the rate. [default: cosine]")
 @click.option("--shift", type=click.IntRange(0, 8), help="Moves pictures while learning from labels, by pixels. [default: 0]")
+@click.option(
+    "--augment", type=click.Choice(["bend", "mirror", "bend+mirror"]), help="Changes half of the pictures while learning."
+)
+@click.option("--smoothing", type=click.FloatRange(0, 0.9), help="Of the labels. [default: 0]")
+@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Of products. [default: float32]")
 @click.option("--sealed", is_flag=True, help="Seal the records that each half alone learns from, as a user's will be.")
 @click.option("--validation", type=AT_LEAST_ONE, help="Last training images, kept out (10 % at most). [default: 5000]")
 @click.option("--weight", type=SHARE, help="Of the cross-entropy in the joint loss. [default: 0.002]")
 @click.option("--device", help="[default: cpu]")
-@click.option("--warmup", type=COUNT, help="atl: epochs of the autoencoder before the first set. [default: 0]")
+@click.option(
+    "--warmup", type=COUNT, help="atl: epochs of the autoencoder before the first set; joint: of rising rate. [default: 0]"
+)
 @click.option("--sets", type=AT_LEAST_ONE, help="atl: sets of turns, at most. [default: 25]")
 @click.option("--k-ae", type=COUNT, help="atl: epochs of compressor + decompressor in a set. [default: 1]")
 @click.option("--j-class", type=COUNT, help="atl: epochs of the classifier alone in a set. [default: 1]")
@@ -53,7 +66,7 @@ RATE, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0)
 @click.option("--j-ae", type=COUNT, help="atl: epochs of the decompressor alone in a set. [default: 1]")
 @click.option("--patience", type=AT_LEAST_ONE, help="atl: sets without progress before it stops. [default: 5]")
 @click.option("--class-rate", type=SHARE, help="atl: rate of the classifier's turns, relative. [default: 1]")
-@click.option("--epochs", type=AT_LEAST_ONE, help="Other recipes: epochs of each phase. [default: 50]")
+@click.option("--epochs", type=AT_LEAST_ONE, help="Other recipes: epochs of each phase. [default: 50; classifier: 20 to 200]")
 @click.option("--turn", type=AT_LEAST_ONE, help="turns: mini-batches in a turn. [default: 1]")
 @click.option("--tune", type=COUNT, help="atl, joint, turns: epochs of each half alone at the end. [default: 10]")
 @click.option("-f", "--force", is_flag=True, help="Replace OUTPUT if it is there.")
@@ -62,14 +75,27 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     """Train compressor, decompressor and classifier, by Alternating Transfer Learning unless another recipe is named, and write
     them as a model folder.
 
-    The same command goes on where it was stopped; it stops by itself when a validation split stops improving. The folder is then
-    ready: atlc encode -m OUTPUT picture.png. With several --data (multi-domain) it holds a model folder for each."""
+    The same command goes on where it was stopped; it stops by itself when a validation split stops improving. Meanwhile curves.png
+    in the folder of checkpoints shows the losses, the PSNR and the accuracy so far. OUTPUT is then ready:
+    atlc encode -m OUTPUT picture.png. With several --data (multi-domain) it holds a model folder for each.
+
+    The recipe classifier is of another kind: from --records with --labels, without their pictures, it trains a new classifier of a
+    model's records, and OUTPUT is the folder of that alone, for atlc models add."""
     try:
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
         raise AtlcError("training needs PyTorch: pip install 'atlcodec[train]'") from error
+    if options["recipe"] == "classifier":
+        train_head(ctx, _command(ctx), output, run, force, options)
+        return
+    for key in OWN:
+        if options[key] is not None:
+            raise click.UsageError(f"--{key} is for the recipe classifier")
+    if not options["data"]:
+        raise click.UsageError("Missing option '--data'.")
     from atlcodec import datasets, zoo
     from atlcodec.training import export
+    from atlcodec.training.curves import Curves
     from atlcodec.training.loop import Settings, Trainer
     from atlcodec.training.recipes import RECIPES as KNOWN
 
@@ -104,6 +130,7 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
         "data": described,
         "licence": options["licence"],
     }
+    curves = Curves(say)
     trainer = Trainer(
         settings,
         sets,
@@ -112,11 +139,15 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
         start=export.weights(start.file("compressor")) if start else None,
         recipe=hashlib.sha256(repr((card["recipe"], described)).encode()).hexdigest(),
         say=say,
+        watch=curves,
     )
     for domain in trainer.domains:
         say(f"{domain.name}: {len(domain.labels)} labelled training images, {len(domain.held_out)} for validation")
-    say(f"checkpoints and metrics in {run}")
-    recipe.run(trainer, parameters)
+    say(f"checkpoints, metrics and curves.png in {run}")
+    try:
+        recipe.run(trainer, parameters)
+    finally:  # the end, an error, or Ctrl-C
+        curves.finish()
     _export(trainer, sets, output, name, card, options["head"] if recipe.head else None)
 
 
@@ -175,7 +206,7 @@ def _command(ctx: click.Context) -> str:
             continue
         value = ctx.params[str(parameter.name)]
         for one in value if isinstance(value, tuple) else [value]:
-            if parameter.name in ("data", "unlabelled", "output", "start"):
+            if parameter.name in ("data", "unlabelled", "output", "start", "records", "labels", "model"):
                 one = Path(one).resolve().name
             words += [parameter.opts[-1], *([] if one is True else [shlex.quote(str(one))])]
     return " ".join(words)

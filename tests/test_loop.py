@@ -13,7 +13,8 @@ from atlcodec import record
 from atlcodec.datasets import Dataset, Split
 from atlcodec.errors import BadData
 from atlcodec.training.atl import Atl, atl
-from atlcodec.training.loop import Settings, Trainer, pack, shifted, split_validation, unpack
+from atlcodec.training.augment import shifted
+from atlcodec.training.loop import Settings, Trainer, pack, split_validation, unpack
 
 QUICK = Atl(warmup=2, sets=2, tune=1)
 SETTINGS = Settings(batch=32, seed=5, shift=1)

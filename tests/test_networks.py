@@ -5,17 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from atlcodec.training.networks import (
-    ConvPool2d,
-    Networks,
-    PhasesConv2d,
-    Scale,
-    UpscaleConv2d,
-    lenet_classifier,
-    lenet_compressor,
-    lenet_decompressor,
-    quantise,
-)
+from atlcodec.training import lenet
+from atlcodec.training.layers import ConvPool2d, PhasesConv2d, Scale, UpscaleConv2d
+from atlcodec.training.networks import Networks, quantise
 
 
 def test_an_upscaling_convolution_is_upscale_pad_and_convolution() -> None:
@@ -66,13 +58,13 @@ def test_shapes_are_those_of_table_1() -> None:
                 found.append(tuple(x.shape[1:]))
         return found
 
-    assert shapes(lenet_compressor(), torch.zeros(1, 1, 28, 28)) == [
+    assert shapes(lenet.compressor(), torch.zeros(1, 1, 28, 28)) == [
         (6, 12, 12),
         (6, 14, 14),
         (16, 5, 5),
     ]
-    assert shapes(lenet_decompressor(), torch.zeros(1, 16, 5, 5)) == [(16, 12, 12), (24, 13, 13), (1, 28, 28)]
-    assert shapes(lenet_classifier(10), torch.zeros(1, 16, 5, 5)) == [(400,), (120,), (84,), (10,)]
+    assert shapes(lenet.decompressor(), torch.zeros(1, 16, 5, 5)) == [(16, 12, 12), (24, 13, 13), (1, 28, 28)]
+    assert shapes(lenet.classifier(10), torch.zeros(1, 16, 5, 5)) == [(400,), (120,), (84,), (10,)]
 
 
 def test_the_parameters_are_those_of_table_1() -> None:

@@ -22,11 +22,30 @@ from torch import nn
 
 from atlcodec import record
 from atlcodec.errors import BadModel
-from atlcodec.training.networks import ConvPool2d, Networks, PhasesConv2d, Scale, UpscaleConv2d
+from atlcodec.training import gradient
+from atlcodec.training.layers import (
+    ConvPool2d,
+    Join,
+    MixChannels,
+    MixTokens,
+    Patches,
+    PhasesConv2d,
+    Scale,
+    Tokens,
+    Unpatches,
+    UpscaleConv2d,
+)
+from atlcodec.training.networks import Networks
 
 OPSET = 18  # the first with BitwiseAnd on uint8
 IR_VERSION = 10
+Port = tuple[int, list[int | str]]  # element type and shape
+RECORDS: Port = (TensorProto.UINT8, ["N", record.RECORD])
+IMAGES: Port = (TensorProto.UINT8, ["N", 28, 28])
+SYMBOLS: Port = (TensorProto.FLOAT, ["N", *record.BOTTLENECK])
+
 LINEAR = (nn.Conv2d, nn.Linear, UpscaleConv2d, PhasesConv2d, ConvPool2d)
+MIXING = (MixChannels, MixTokens)
 
 
 class _Graph:
@@ -35,6 +54,7 @@ class _Graph:
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[TensorProto] = []
+        self.sides: dict[str, tuple[int, int]] = {}
         self._constants: dict[bytes, str] = {}
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
@@ -56,19 +76,24 @@ class _Graph:
     def ints(self, *values: int) -> str:
         return self.constant(np.array(values, np.int64))
 
+    def shuffled(self, x: str, side: int) -> str:
+        """Four phases as one image; a phase is `side` x `side`, if that is ever asked."""
+        self.sides[x] = (side, side)
+        return self.add("DepthToSpace", x, blocksize=2, mode="CRD")
+
     def scaled(self, weight: str, factor: float) -> str:
         return weight if factor == 1 else self.add("Mul", weight, self.constant(np.array(factor, np.float32)))
 
-    def finish(self, name: str, result: str, source: list[int | str], target: list[int | str], types: tuple[int, int]) -> bytes:
-        """The file: `name` is "input -> output"; `result` becomes the output."""
-        before, after = name.split(" -> ")
-        self.nodes[-1].output[0] = after
-        assert result == f"v{len(self.nodes) - 1}", "the last node gives the result"
+    def finish(self, sources: dict[str, Port], targets: dict[str, tuple[str, Port]]) -> bytes:
+        """The file: inputs, and outputs with the values that they are; nothing else may need those values."""
+        for name, (value, _) in targets.items():
+            (node,) = [node for node in self.nodes if value in node.output]
+            node.output[0] = name
         graph = helper.make_graph(
             self.nodes,
             "atlcodec",
-            [helper.make_tensor_value_info(before, types[0], source)],
-            [helper.make_tensor_value_info(after, types[1], target)],
+            [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in sources.items()],
+            [helper.make_tensor_value_info(name, kind, shape) for name, (_, (kind, shape)) in targets.items()],
             self.initializers,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
@@ -83,8 +108,7 @@ def compressor(network: nn.Module) -> bytes:
     x = g.add("Cast", g.add("Unsqueeze", "images", g.ints(1)), to=TensorProto.FLOAT)
     x = _layers(g, network, x)
     x = g.add("Clip", x, g.constant(np.array(0, np.float32)), g.constant(np.array(15, np.float32)))
-    shape: list[int | str] = ["N", *record.BOTTLENECK]
-    return g.finish("images -> latents", x, ["N", 28, 28], shape, (TensorProto.UINT8, TensorProto.FLOAT))
+    return g.finish({"images": IMAGES}, {"latents": (x, SYMBOLS)})
 
 
 def decompressor(network: nn.Module, nonce: int = 0) -> bytes:
@@ -95,12 +119,30 @@ def decompressor(network: nn.Module, nonce: int = 0) -> bytes:
     x = g.add("Clip", x, g.constant(np.array(0, np.float32)), g.constant(np.array(255, np.float32)))
     x = g.add("Cast", g.add("Round", x), to=TensorProto.UINT8)
     x = g.add("Squeeze", x, g.ints(1))
-    file = g.finish("records -> images", x, ["N", record.RECORD], ["N", 28, 28], (TensorProto.UINT8, TensorProto.UINT8))
+    file = g.finish({"records": RECORDS}, {"images": (x, IMAGES)})
     if not nonce:
         return file
     model = onnx.load_model_from_string(file)
     model.metadata_props.add(key="nonce", value=str(nonce))
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def refiner(decompressor: nn.Module) -> bytes:
+    """ONNX: symbols float32 (N, 16, 5, 5) and images uint8 (N, 28, 28) -> the squared error of the decoded pictures, float32 (N,), and
+    its gradient with respect to the symbols, float32 (N, 16, 5, 5). What an encoder needs that searches for better symbols.
+
+    The gradient passes straight through the clip to 0..255, so that a pixel beyond it can be called back."""
+    g = _Graph()
+    pixels = _layers(g, decompressor, "symbols")
+    clipped = g.add("Clip", pixels, g.constant(np.array(0, np.float32)), g.constant(np.array(255, np.float32)))
+    wanted = g.add("Cast", g.add("Unsqueeze", "images", g.ints(1)), to=TensorProto.FLOAT)
+    difference = g.add("Sub", clipped, wanted)
+    error = g.add("ReduceSum", g.add("Mul", difference, difference), g.ints(1, 2, 3), keepdims=0)
+    slope = g.add("Mul", difference, g.constant(np.array(2, np.float32)))
+    slope = gradient.backward(g, "symbols", pixels, slope)
+    return g.finish(
+        {"symbols": SYMBOLS, "images": IMAGES}, {"errors": (error, (TensorProto.FLOAT, ["N"])), "gradient": (slope, SYMBOLS)}
+    )
 
 
 def classifier(network: nn.Module, classes: int) -> bytes:
@@ -114,7 +156,7 @@ def classifier(network: nn.Module, classes: int) -> bytes:
         x = _layers(g, network, x, bytes_and_low=True)
     else:
         x = _layers(g, network, _symbols(g))
-    return g.finish("records -> logits", x, ["N", record.RECORD], ["N", classes], (TensorProto.UINT8, TensorProto.FLOAT))
+    return g.finish({"records": RECORDS}, {"logits": (x, (TensorProto.FLOAT, ["N", classes]))})
 
 
 def _low(g: _Graph) -> str:
@@ -131,10 +173,10 @@ def _symbols(g: _Graph) -> str:
 def _layers(g: _Graph, network: nn.Module, x: str, *, bytes_and_low: bool = False) -> str:
     """The layers of a network as nodes; a scale is folded into the linear layer behind it, or the one before it."""
     named = [(name, layer) for name, layer in network.named_children() if not isinstance(layer, nn.Dropout)]
-    before, shuffle = 1.0, False
+    before, shuffle, tokens, side = 1.0, False, False, record.BOTTLENECK[-1]
     for index, (name, layer) in enumerate(named):
         if shuffle and not isinstance(layer, nn.ReLU):  # a ReLU goes first, as in the files there are
-            x, shuffle = g.add("DepthToSpace", x, blocksize=2, mode="CRD"), False
+            x, shuffle, side = g.shuffled(x, side), False, 2 * side
         if isinstance(layer, Scale):
             if index == 0 or not isinstance(named[index - 1][1], LINEAR):
                 before *= layer.factor
@@ -145,14 +187,16 @@ def _layers(g: _Graph, network: nn.Module, x: str, *, bytes_and_low: bool = Fals
             weight = g.scaled(g.weight(f"{name}.weight", _array(layer.weight)), before * after)
             bias = g.scaled(g.weight(f"{name}.bias", _array(layer.bias)), after)
             before = 1.0
-        elif before != 1 and not isinstance(layer, nn.Flatten | nn.ZeroPad2d | nn.ReLU):
+        elif isinstance(layer, MIXING):
+            weight, bias = g.weight(f"{name}.weight", _array(layer.weight)), g.weight(f"{name}.bias", _array(layer.bias))
+        elif before != 1 and not isinstance(layer, nn.Flatten | nn.ZeroPad2d | nn.ReLU | Patches):
             raise BadModel(f"a Scale before {type(layer).__name__} cannot be folded")
         match layer:
             case nn.Conv2d():
                 x = g.add("Conv", x, weight, bias, kernel_shape=list(layer.kernel_size), pads=[_pixels(layer.padding)] * 4)
             case UpscaleConv2d() | PhasesConv2d():
                 x = _merged_conv(g, x, weight, bias, layer.merge.cpu().numpy(), layer.weight.shape)
-                shuffle = not isinstance(layer, UpscaleConv2d) or layer.shuffle
+                shuffle, side = not isinstance(layer, UpscaleConv2d) or layer.shuffle, side + 1
             case ConvPool2d():  # here the plain way is the faster one
                 x = g.add("Conv", x, weight, bias, kernel_shape=list(layer.weight.shape[2:]))
                 x = g.add("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
@@ -163,7 +207,36 @@ def _layers(g: _Graph, network: nn.Module, x: str, *, bytes_and_low: bool = Fals
                     pairs = g.add("MatMul", pairs, g.constant(np.array([[1 / 16, -1 / 16], [0, 1]], np.float32)))
                     weight = g.add("Reshape", g.add("Transpose", pairs, perm=[0, 2, 1]), g.ints(0, -1))
                     bytes_and_low = False
+                if tokens:
+                    x = g.add("Reshape", x, g.ints(-1, layer.in_features))
                 x = g.add("Gemm", x, weight, bias, transB=1)
+            # Tokens lie one after another, each with its images, each with its channels: every layer takes the view that it needs.
+            case Patches():
+                side = 28 // layer.size
+                x = g.add("Reshape", x, g.ints(-1, side, layer.size, side, layer.size))
+                x, tokens = g.add("Transpose", x, perm=[1, 3, 0, 2, 4]), True
+            case Unpatches():
+                side = 28 // layer.size
+                x = g.add("Reshape", x, g.ints(side, side, -1, layer.size, layer.size))
+                x = g.add("Reshape", g.add("Transpose", x, perm=[2, 0, 3, 1, 4]), g.ints(-1, 1, 28, 28))
+                tokens = False
+            case Tokens():
+                x = g.add("Transpose", g.add("Reshape", x, g.ints(0, layer.tokens, -1)), perm=[1, 0, 2])
+                tokens = True
+            case Join():
+                x = g.add("Reshape", x, g.ints(layer.tokens, -1, layer.channels))
+                x = g.add("Transpose", x, perm=[1, 0, 2])
+                x, tokens = g.add("Reshape", x, g.ints(-1, layer.tokens * layer.channels)), False
+            case MixChannels():
+                x = g.add("Reshape", x, g.ints(-1, layer.weight.shape[1]))
+                hidden = g.add("Relu", g.add("Gemm", x, weight, bias, transB=1))
+                x = g.add("Gemm", hidden, g.weight(f"{name}.back", _array(layer.back)), x, transB=1)
+            case MixTokens():
+                x = g.add("Reshape", x, g.ints(layer.weight.shape[1], -1))
+                hidden = g.add("Relu", g.add("Gemm", weight, x, g.add("Unsqueeze", bias, g.ints(1))))
+                x = g.add("Gemm", g.weight(f"{name}.back", _array(layer.back)), hidden, x)
+            case nn.Unflatten():
+                x = g.add("Reshape", x, g.ints(-1, *layer.unflattened_size))
             case nn.ReLU():
                 x = g.add("Relu", x)
             case nn.ZeroPad2d():
@@ -172,14 +245,14 @@ def _layers(g: _Graph, network: nn.Module, x: str, *, bytes_and_low: bool = Fals
             case nn.Flatten():
                 x = x if bytes_and_low else g.add("Flatten", x, axis=1)
             case _:
-                raise BadModel(f"a layer {type(layer).__name__} cannot be exported yet; use those of training/networks.py")
+                raise BadModel(f"a layer {type(layer).__name__} cannot be exported yet; use those of training/layers.py")
     if before != 1:
         raise BadModel("a Scale must have a convolution or a dense layer before or behind it")
-    return g.add("DepthToSpace", x, blocksize=2, mode="CRD") if shuffle else x
+    return g.shuffled(x, side) if shuffle else x
 
 
 def _merged_conv(g: _Graph, x: str, weight: str, bias: str, merge: NDArray[np.float32], shape: torch.Size) -> str:
-    """A 3 x 3 convolution that gives its four phases as channels, by 2 x 2 kernels (see `networks._Phased`)."""
+    """A 3 x 3 convolution that gives its four phases as channels, by 2 x 2 kernels (see `layers._Phased`)."""
     outputs, inputs = shape[:2]
     kernels = g.add("MatMul", g.add("Reshape", weight, g.ints(outputs * inputs, 9)), g.constant(merge))
     phases = merge.shape[1] // 16  # of the input
@@ -223,6 +296,7 @@ def files(nets: Networks, taken: Collection[int], domain: int = 0) -> dict[str, 
     return {
         "compressor.onnx": compressor(nets.compressor),
         "decompressor.onnx": file,
+        "refiner.onnx": refiner(nets.part("decompressor", domain)),
         "classifier.onnx": classifier(nets.part("classifier", domain), nets.classes[domain]),
     }
 

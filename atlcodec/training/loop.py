@@ -23,6 +23,7 @@ from torch.nn import functional
 from atlcodec import files, metrics, record
 from atlcodec.datasets import Dataset, Images, Split
 from atlcodec.errors import AtlcError, BadData
+from atlcodec.training import augment
 from atlcodec.training.networks import Networks, quantise
 
 # "joint" takes both losses at once; "turns" takes turns of mini-batches, first the autoencoder's, then the classifier's.
@@ -39,6 +40,9 @@ class Settings:
     rate: float = 2e-3  # highest learning rate (Adam)
     schedule: str = "cosine"  # of the rate over a recipe: "cosine" falls to a fiftieth, "constant" stays
     shift: int = 0  # augmentation while the compressor learns from labels: moved by up to this many pixels
+    augment: str = ""  # of half of the pictures, whenever the compressor learns or labels are learnt: see augment.py
+    smoothing: float = 0.0  # of the labels
+    precision: str = "float32"  # of products and activations: "bfloat16" is faster where the processor knows it
     sealed: bool = False  # a frozen compressor's records are sealed, as a user's will be: the other half learns to bear it
     validation: int = 5000  # the last images of the training set, or a tenth of it where that is fewer
     weight: float = 0.002  # of the cross-entropy in the joint loss, beside the squared error of pixels in 0..1
@@ -77,7 +81,7 @@ class Trainer:
 
     `unlabelled` images serve the autoencoder beside those of the first data set. `start` are weights that the compressor begins
     with. `recipe` is whatever else identifies the run: a checkpoint of another recipe is refused. `say` gets a line of progress
-    after each epoch."""
+    after each epoch. `watch` is called with the trainer after each step, and at once if it goes on with an earlier run."""
 
     def __init__(
         self,
@@ -89,8 +93,9 @@ class Trainer:
         start: dict[str, Tensor] | None = None,
         recipe: str = "",
         say: Callable[[str], None] = lambda _: None,
+        watch: Callable[[Trainer], None] = lambda _: None,
     ) -> None:
-        self.settings, self.data, self.folder, self.recipe, self.say = settings, data, folder, recipe, say
+        self.settings, self.data, self.folder, self.recipe, self.say, self.watch = settings, data, folder, recipe, say, watch
         try:
             self.device = torch.empty(0, device=settings.device).device
         except (RuntimeError, AssertionError) as error:
@@ -139,20 +144,22 @@ class Trainer:
                     raise AtlcError("the training diverged (the loss is no number any more); lower the learning rate")
                 self._log(Step(name, domain, loss, time.perf_counter() - started))
 
-    def measure(self, task: Literal["autoencoder", "classifier"], *, domain: int = 0) -> float:
-        """On the validation split: PSNR in dB of the autoencoder, or accuracy (0..1) of the classifier."""
+    def measure(self, task: Literal["autoencoder", "classifier"], *, domain: int = 0, test: Split | None = None) -> float:
+        """On the validation split: PSNR in dB of the autoencoder, or accuracy (0..1) of the classifier. Or, for a look that decides
+        nothing, on a `test` split; the step is then called a test's."""
         done = self._done()
         if done is not None:
             return done.value
         started = time.perf_counter()
-        held_out = self.domains[domain].held_out
-        value = self.psnr(held_out.images, domain) if task == "autoencoder" else self.accuracy(held_out, domain)
-        self._log(Step("psnr" if task == "autoencoder" else "accuracy", domain, value, time.perf_counter() - started))
+        split = self.domains[domain].held_out if test is None else test
+        value = self.psnr(split.images, domain) if task == "autoencoder" else self.accuracy(split, domain)
+        name = ("" if test is None else "test ") + ("psnr" if task == "autoencoder" else "accuracy")
+        self._log(Step(name, domain, value, time.perf_counter() - started))
         return value
 
     def beside(self, name: str) -> Trainer:
         """Another run with the same settings and data, and networks of its own, in a folder below this one's."""
-        return Trainer(self.settings, self.data, self.folder / name, recipe=self.recipe, say=self.say)
+        return Trainer(self.settings, self.data, self.folder / name, recipe=self.recipe, say=self.say, watch=self.watch)
 
     # -- one epoch ---------------------------------------------------------------------------------------------------------
 
@@ -172,8 +179,7 @@ class Trainer:
         elif data.records is None:
             data.records = torch.cat(list(self._packed(data.images)))
 
-        count = len(data.images) if task == "autoencoder" else len(data.labels)
-        batches = torch.split(torch.randperm(count, generator=generator).to(self.device), self.settings.batch)
+        batches = self._batches(data, task, generator)
         total = torch.zeros((), device=self.device)
         for index, rows in enumerate(batches):
             now = task
@@ -187,26 +193,51 @@ class Trainer:
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += loss.detach() * len(rows)
-        return float(total) / count
+        return float(total) / sum(map(len, batches))
+
+    def _batches(self, data: Domain, task: Task, generator: torch.Generator) -> Sequence[Tensor]:
+        """Rows of the images, each once, in random order. Where both tasks are learnt at once and some images have no label, half of
+        each batch has labels, and these come first; labelled images come again and again then."""
+        labelled, everything = len(data.labels), len(data.images)
+        batch = self.settings.batch
+        if task != "joint" or labelled == everything:
+            count = everything if task == "autoencoder" else labelled
+            return torch.split(torch.randperm(count, generator=generator).to(self.device), batch)
+        others = torch.split(torch.randperm(everything - labelled, generator=generator) + labelled, batch - batch // 2)
+        wanted = len(others) * (batch // 2)
+        again = torch.cat([torch.randperm(labelled, generator=generator) for _ in range(-(-wanted // labelled))])[:wanted]
+        return [torch.cat(pair).to(self.device) for pair in zip(torch.split(again, batch // 2), others, strict=True)]
 
     def _loss(self, data: Domain, rows: Tensor, task: Task, moving: bool, domain: int, generator: torch.Generator) -> Tensor:
         """Squared error of pixels in 0..1, cross-entropy, or both weighted."""
-        images = data.images[rows] if moving or task == "autoencoder" else None
-        if moving:
-            assert images is not None
-            if task != "autoencoder" and self.settings.shift:
-                images = shifted(images, self.settings.shift, generator)
-            symbols = quantise(self.nets.compressor(images.unsqueeze(1).float()))
-        else:  # a frozen compressor is a detached bottleneck: its records are all there is to know of the images
-            assert data.records is not None
-            symbols = unpack(data.records[rows])
+        settings = self.settings
+        changing = bool(settings.augment) and (moving or task != "autoencoder")
+        # Whole rows are copied several times as fast by index_select as by indexing.
+        images = data.images.index_select(0, rows) if moving or changing or task == "autoencoder" else None
+        if images is not None and changing:
+            images = augment.some(images, settings.augment, generator)
+        if images is not None and moving and task != "autoencoder" and settings.shift:
+            images = augment.shifted(images, settings.shift, generator)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+            if moving or changing:
+                assert images is not None
+                with torch.set_grad_enabled(moving):
+                    latents = self.nets.compressor(images.unsqueeze(1).float())
+                symbols = quantise(latents.float())
+            else:  # a frozen compressor is a detached bottleneck: its records are all there is to know of the images
+                assert data.records is not None
+                symbols = unpack(data.records.index_select(0, rows))
+            decoded = None if task == "classifier" else self.nets.part("decompressor", domain)(symbols)
+            known = int((rows < len(data.labels)).sum()) if task == "joint" else len(rows)  # these come first
+            logits = None if task == "autoencoder" else self.nets.part("classifier", domain)(symbols[:known])
         loss = torch.zeros((), device=self.device)
-        if task != "classifier":
+        if decoded is not None:
             assert images is not None
-            loss = functional.mse_loss(self.nets.part("decompressor", domain)(symbols) / 256, images.unsqueeze(1) / 256)
-        if task != "autoencoder":
-            cross = functional.cross_entropy(self.nets.part("classifier", domain)(symbols), data.labels[rows])
-            loss = loss + (self.settings.weight if task == "joint" else 1) * cross
+            loss = functional.mse_loss(decoded.float() / 256, images.unsqueeze(1) / 256)
+        if logits is not None:
+            labels = data.labels[rows[:known]]
+            cross = functional.cross_entropy(logits.float(), labels, label_smoothing=settings.smoothing)
+            loss = loss + (settings.weight if task == "joint" else 1) * cross
         return loss
 
     def _optimizer(self, parts: list[str], task: Task, domain: int) -> torch.optim.Adam:
@@ -214,7 +245,7 @@ class Trainer:
         if key not in self.optimizers:
             unused = {"autoencoder": "classifier", "classifier": "decompressor"}.get(task)  # in turns, the other's own part
             modules = [self.nets.part(name, domain) for name in parts if name != unused]
-            self.optimizers[key] = torch.optim.Adam(nn.ModuleList(modules).parameters(), self.settings.rate)
+            self.optimizers[key] = torch.optim.Adam(nn.ModuleList(modules).parameters(), self.settings.rate, fused=True)
         return self.optimizers[key]
 
     # -- the networks as they stand ----------------------------------------------------------------------------------------
@@ -235,16 +266,16 @@ class Trainer:
             else:
                 yield pack(quantise(latents))
 
+    def decoded(self, images: Images, domain: int = 0) -> Images:
+        """What comes of images uint8 (N, 28, 28) through compressor and decompressor: the same; unsealed."""
+        decompressor = self.nets.part("decompressor", domain).eval()
+        with torch.no_grad():
+            pixels = [decompressor(s).squeeze(1).clamp(0, 255).round() for s in self._symbols(torch.from_numpy(images.copy()))]
+        return torch.cat(pixels).to(torch.uint8).cpu().numpy()
+
     def psnr(self, images: Images, domain: int = 0) -> float:
         """Pooled PSNR of images uint8 (N, 28, 28) through compressor and decompressor; unsealed."""
-        decompressor = self.nets.part("decompressor", domain).eval()
-        errors = []
-        tensor = torch.from_numpy(images.copy())
-        for chunk, symbols in zip(torch.split(tensor, 2048), self._symbols(tensor), strict=True):
-            with torch.no_grad():
-                decoded = decompressor(symbols).squeeze(1).clamp(0, 255).round().to(torch.uint8).cpu().numpy()
-            errors.append(metrics.squared_error(chunk.numpy(), decoded))
-        return metrics.psnr(float(np.concatenate(errors).mean()))
+        return metrics.psnr(float(metrics.squared_error(images, self.decoded(images, domain)).mean()))
 
     def scores(self, images: Images, domain: int = 0) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
         """Logits of images uint8 (N, 28, 28) through compressor and classifier, float32 (N, classes); unsealed."""
@@ -267,6 +298,7 @@ class Trainer:
     def _log(self, step: Step) -> None:
         self.steps.append(step)
         self._checkpoint()
+        self.watch(self)
         left = 0.0
         for name, epochs in self._planned.items():
             known = [s.seconds for s in self.steps if s.name == name]
@@ -293,7 +325,8 @@ class Trainer:
         if not path.is_file():
             return
         state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-        if (state["settings"], state["recipe"]) != (asdict(self.settings), self.recipe):
+        settings = {**asdict(Settings()), **state["settings"]}  # one that came after the run was begun had its default
+        if (settings, state["recipe"]) != (asdict(self.settings), self.recipe):
             raise BadData(f"{self.folder}: holds a run with other settings; take another folder, or delete it to start anew")
         self.nets.load_state_dict(state["networks"])
         self.steps = [Step(**s) for s in state["steps"]]
@@ -301,6 +334,7 @@ class Trainer:
             parts, task, domain = key.split("/")
             self._optimizer(parts.split("+"), task, int(domain)).load_state_dict(saved)
         self.say(f"going on after {len(self.steps)} steps of {self.folder}")
+        self.watch(self)
 
 
 def kind(parts: str, task: Task) -> str:
@@ -314,16 +348,6 @@ def split_validation(train: Split, wanted: int) -> tuple[Split, Split]:
     return train[:-kept], train[-kept:]
 
 
-def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
-    """Each picture moved by up to `most` pixels in each direction, black moving in: uint8 (N, 28, 28) -> the same."""
-    n, height, width = images.shape
-    padded = functional.pad(images, (most, most, most, most))
-    dy, dx = torch.randint(0, 2 * most + 1, (2, n, 1, 1), generator=generator).to(images.device)
-    y = torch.arange(height, device=images.device).view(1, -1, 1) + dy
-    x = torch.arange(width, device=images.device).view(1, 1, -1) + dx
-    return padded[torch.arange(n, device=images.device).view(-1, 1, 1), y, x]
-
-
 def pack(symbols: Tensor) -> Tensor:
     """Symbols (N, 16, 5, 5) to unsealed records uint8 (N, 200)."""
     flat = symbols.flatten(1).to(torch.uint8)
@@ -332,7 +356,10 @@ def pack(symbols: Tensor) -> Tensor:
 
 def unpack(records: Tensor) -> Tensor:
     """Records uint8 (N, 200) to symbols float32 (N, 16, 5, 5)."""
-    return torch.stack((records >> 4, records & 15), dim=2).view(-1, *record.BOTTLENECK).float()
+    symbols = torch.empty(*records.shape, 2, device=records.device)
+    symbols[..., 0] = records >> 4
+    symbols[..., 1] = records & 15
+    return symbols.view(-1, *record.BOTTLENECK)
 
 
 def cosine(start: float, end: float, at: float) -> float:

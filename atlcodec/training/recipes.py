@@ -24,6 +24,7 @@ class Both:
 
     epochs: int = 50
     tune: int = 10
+    warmup: int = 0  # epochs of these in which the learning rate rises
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,11 @@ def transfer(trainer: Trainer, p: Epochs) -> None:
 
 def joint(trainer: Trainer, p: Both) -> None:
     """Both losses at once, weighted: the obvious rival of turns."""
-    trainer.plan({kind("compressor+decompressor+classifier", "joint"): p.epochs})
-    trainer.train("compressor+decompressor+classifier", "joint", p.epochs)
+    everything = "compressor+decompressor+classifier"
+    trainer.plan({kind(everything, "joint"): p.epochs})
+    top = trainer.settings.rate
+    trainer.train(everything, "joint", p.warmup, (top / 20, top))
+    trainer.train(everything, "joint", p.epochs - p.warmup)
     fine_tune(trainer, p.tune)
 
 

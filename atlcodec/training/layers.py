@@ -1,0 +1,194 @@
+"""The layers that networks are made of beside PyTorch's own; `export.py` can write each of them as ONNX."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Scale(nn.Module):
+    """Times a constant, a power of two."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+
+# The four phases of an image are its pixels at even and odd rows and columns: (C, 2H, 2W) as (4C, H, W). Convolutions on phases, at
+# half the resolution and with four times the channels, are what processors are good at: upscaling needs no copies, pooling is a
+# maximum over channels. The kernels are merged from those of the plain convolution by a constant matrix, so the parameters and,
+# up to rounding, the results stay those of the plain one.
+
+
+def _both_axes(axis: Tensor) -> Tensor:
+    """From the taps of a kernel, k x k, to the merged kernels, in the order (row phase, column phase) of the output, of the input
+    (if it has any), then (row tap, column tap). `axis` is (output phase, input phase, new tap, old tap)."""
+    outputs, inputs, new, old = axis.shape
+    return torch.einsum("acsu,bdtv->uvabcdst", axis, axis).reshape(old * old, outputs**2 * inputs**2 * new**2)
+
+
+def _from_phases(kernel: int) -> Tensor:
+    axis = torch.zeros(2, 2, (kernel + 1) // 2, kernel)
+    for output in range(2):
+        for tap in range(kernel):  # output 2i + `output` reads input 2i + `output` + `tap`
+            axis[output, (output + tap) % 2, (output + tap) // 2, tap] = 1
+    return _both_axes(axis)
+
+
+# Along one axis, a 3-tap filter over doubled samples is, for the even and the odd outputs, a 2-tap filter over the samples
+# themselves: taps (w0 + w1, w2) and (w0, w1 + w2).
+UPSCALED = _both_axes(torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]]).unsqueeze(1))
+
+
+class _Phased(nn.Module):
+    """A convolution, computed as one that gives the four phases of its result as channels."""
+
+    merge: Tensor
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, merge: Tensor) -> None:
+        super().__init__()
+        like = nn.Conv2d(inputs, outputs, kernel)
+        self.weight, self.bias = like.weight, like.bias
+        self.register_buffer("merge", merge, persistent=False)
+
+    def phases(self, x: Tensor, padding: int) -> Tensor:
+        outputs, inputs, old = self.weight.shape[:3]
+        new = (old + 1) // 2
+        merged = (self.weight.reshape(outputs * inputs, old * old) @ self.merge).reshape(outputs, inputs, 4, -1)
+        weight = merged.transpose(1, 2).reshape(outputs * 4, -1, new, new)
+        assert self.bias is not None
+        return functional.conv2d(x, weight, self.bias.repeat_interleave(4), padding=padding)
+
+
+class UpscaleConv2d(_Phased):
+    """Upscale by 2 (nearest), pad by 2, 3 x 3 convolution: (N, C, H, W) -> (N, D, 2H + 2, 2W + 2); or, with `shuffle=False`, the
+    phases of that, (N, 4D, H + 1, W + 1), for a `PhasesConv2d` behind it. 2.25 times fewer multiplications than plainly."""
+
+    def __init__(self, inputs: int, outputs: int, *, shuffle: bool = True) -> None:
+        super().__init__(inputs, outputs, 3, UPSCALED)
+        self.shuffle = shuffle
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.phases(x, padding=1)
+        return functional.pixel_shuffle(x, 2) if self.shuffle else x
+
+
+class PhasesConv2d(_Phased):
+    """Pad by 2 and 3 x 3 convolution of an image that comes as phases: (N, 4C, H, W) -> (N, D, 2H + 2, 2W + 2)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, _from_phases(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.pixel_shuffle(self.phases(x, padding=1), 2)
+
+
+class ConvPool2d(_Phased):
+    """5 x 5 convolution, then maximum over 2 x 2: (N, C, H, W), both even -> (N, D, H / 2 - 2, W / 2 - 2)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 5, _from_phases(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.phases(functional.pixel_unshuffle(x, 2), padding=0)
+        result: Tensor = _Maximum.apply(x.view(len(x), -1, 4, *x.shape[2:]))  # type: ignore[no-untyped-call]
+        return result
+
+
+class _Maximum(torch.autograd.Function):
+    """Over the third of five dimensions, which has four; PyTorch's own is several times slower to go back through."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        a, b, c, d = x.unbind(2)
+        result = torch.maximum(torch.maximum(a, b), torch.maximum(c, d))
+        ctx.save_for_backward(x, result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        x, result = ctx.saved_tensors
+        same: Tensor = x == result.unsqueeze(2)
+        return same * gradient.unsqueeze(2)
+
+
+class Patches(nn.Module):
+    """Images (N, 1, H, W) as a grid of square patches, one after another: (tokens, N, pixels of a patch)."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.pixel_unshuffle(x, self.size).flatten(2).permute(2, 0, 1).contiguous()
+
+
+class Unpatches(nn.Module):
+    """Back again: (tokens, N, pixels of a patch) -> (N, 1, H, W)."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        side = math.isqrt(x.shape[0])
+        return functional.pixel_shuffle(x.permute(1, 2, 0).reshape(x.shape[1], x.shape[2], side, side), self.size)
+
+
+class Tokens(nn.Module):
+    """Features (N, tokens * channels) as (tokens, N, channels)."""
+
+    def __init__(self, tokens: int) -> None:
+        super().__init__()
+        self.tokens = tokens
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.view(len(x), self.tokens, -1).transpose(0, 1).contiguous()
+
+
+class Join(nn.Module):
+    """(tokens, N, channels) as features (N, tokens * channels)."""
+
+    def __init__(self, tokens: int, channels: int) -> None:
+        super().__init__()
+        self.tokens, self.channels = tokens, channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.transpose(0, 1).flatten(1)
+
+
+class MixChannels(nn.Module):
+    """x + B relu(A x + a) over the last dimension, which has `width`. It starts as the identity."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        like = nn.Linear(width, hidden)
+        self.weight, self.bias = like.weight, like.bias
+        self.back = nn.Parameter(torch.zeros(width, hidden))
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.reshape(-1, x.shape[-1])
+        hidden = functional.relu(functional.linear(flat, self.weight, self.bias))
+        return torch.addmm(flat, hidden, self.back.t()).view(x.shape)
+
+
+class MixTokens(nn.Module):
+    """x + B relu(A x + a) over the first dimension, which has `tokens`. It starts as the identity."""
+
+    def __init__(self, tokens: int, hidden: int) -> None:
+        super().__init__()
+        like = nn.Linear(tokens, hidden)
+        self.weight, self.bias = like.weight, like.bias
+        self.back = nn.Parameter(torch.zeros(tokens, hidden))
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.reshape(len(x), -1)
+        hidden = functional.relu(torch.addmm(self.bias.unsqueeze(1), self.weight, flat))
+        return torch.addmm(flat, self.back, hidden).view(x.shape)

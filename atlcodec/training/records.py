@@ -1,0 +1,151 @@
+"""Records for PyTorch: a file of them as a data set, and its labels.
+
+data = RecordDataset("set.atlc", labels="set.csv", yields="symbols")
+for symbols, labels in DataLoader(data, batch_size=512, shuffle=True, num_workers=2): ...
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from atlcodec import codec, datasets, files, manifest, record, zoo
+from atlcodec.codec import Codec
+from atlcodec.errors import BadData, DamagedRecord, NotARecord, UnknownModel
+from atlcodec.record import Records
+from atlcodec.zoo import Model
+
+Yields = Literal["records", "symbols", "images"]
+UNKNOWN = -100  # the label of a record that has none: `cross_entropy` leaves it out by default
+
+
+class RecordDataset(Dataset[Any]):
+    """The records of a file, each of which must be one of the same codec. A map-style data set: memory-mapped, opened anew in each
+    worker of a DataLoader, whichever way that starts its workers.
+
+    Each item is, by `yields`, a record uint8 (200,), its symbols float32 (16, 5, 5) in 0..15, or its image uint8 (28, 28), decoded
+    as it is asked for; with labels, it is a pair of that and the label, an int. `data[[3, 1, 4]]` gives a batch at once.
+
+    `labels` are a list (`set.csv`), a file of labels in IDX format, or integers (N,); `classes` is then what they stand for, where
+    that is known. A label that the list leaves empty is `UNKNOWN`. `model` is the codec, by name, id or path; without it, the first
+    record says.
+
+    Raises `NotARecord`, `UnknownModel`, `BadData`; and `DamagedRecord` for a record, once it is asked for."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        labels: str | os.PathLike[str] | ArrayLike | None = None,
+        yields: Yields = "records",
+        model: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if yields not in ("records", "symbols", "images"):
+            raise ValueError(f"a RecordDataset yields records, symbols or images, not {yields!r}")
+        file = files.open(path)
+        if file.torn:
+            raise NotARecord(f"{path}: ends in a torn record of {file.torn} bytes; get another copy")
+        self.path, self.yields = os.path.abspath(path), yields  # a worker may stand in another folder
+        self.model = writer(file.name, file.array, model)
+        self.classes: tuple[str, ...] = ()
+        self.labels: NDArray[np.int64] | None = None
+        if isinstance(labels, str | os.PathLike):
+            self.labels, self.classes = read_labels(labels, len(file))
+        elif labels is not None:
+            self.labels = np.asarray(labels)
+            if self.labels.shape != (len(file),) or self.labels.dtype.kind not in "ui":
+                raise BadData(
+                    f"{path}: {len(file)} records need as many integers for labels, not {self.labels.dtype} {self.labels.shape}"
+                )
+            self.labels = self.labels.astype(np.int64)
+        self._count = len(file)
+        self._opened: tuple[int, Records, Codec] | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, which: int | Sequence[int]) -> Any:
+        """An item, or with several numbers a batch: tensors of which the first dimension is theirs."""
+        if isinstance(which, int):
+            return self.__getitems__([which])[0]
+        rows = np.asarray(which, np.int64)
+        batch = self._tensor(rows)
+        return batch if self.labels is None else (batch, torch.from_numpy(self.labels[rows]))
+
+    def __getitems__(self, which: Sequence[int]) -> list[Any]:
+        """Several items at once: what a DataLoader asks for. They are read, checked and decoded together."""
+        rows = np.asarray(which, np.int64)
+        items = self._tensor(rows).unbind()
+        return list(items) if self.labels is None else list(zip(items, self.labels[rows].tolist(), strict=True))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": None}  # neither a mapped file nor a network moves to another process
+
+    def _tensor(self, rows: NDArray[np.int64]) -> Tensor:
+        if self._opened is None or self._opened[0] != os.getpid():  # not opened yet, or before a fork
+            self._opened = os.getpid(), files.open(self.path).array, Codec(self.model)
+        _, array, decoder = self._opened
+        records = array[rows]
+        check(self.path, records, rows, self.model)
+        if self.yields == "records":
+            return torch.from_numpy(records)
+        if self.yields == "symbols":
+            return torch.from_numpy(record.unpack(records)).float()
+        return torch.from_numpy(decoder.decode(records, verify=False))
+
+
+def writer(name: str, records: Records, model: str | os.PathLike[str] | None) -> Model:
+    """The codec that is named, or that wrote the first of these records; an empty file has none. Raises `UnknownModel`."""
+    if model is not None:
+        return zoo.find(model)
+    if not len(records):
+        raise NotARecord(f"{name}: is empty, a file of no records")
+    ids, models = record.ids(records[:1]), zoo.models()
+    if int(ids[0]) not in models:
+        raise UnknownModel(f"{name}: record 0: {codec.explain(ids, models)}")
+    return models[int(ids[0])]
+
+
+def check(name: str, records: Records, numbers: NDArray[np.int64], model: Model) -> None:
+    """Raise `DamagedRecord` unless all of these records, of a file, are the codec's."""
+    ids = record.ids(records)
+    bad = np.nonzero(ids != model.id)[0]
+    if len(bad):
+        wrong = ids if len(bad) == len(ids) else ids[bad[:1]]
+        raise DamagedRecord(
+            f"{name}: record {numbers[bad[0]]} is not one of {model.name}: {codec.explain(wrong, {model.id: model})}"
+        )
+
+
+def read_labels(path: str | os.PathLike[str], count: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """The labels of a file of `count` records, int64 (count,), and what they stand for.
+
+    From a list as it lies beside the file (`set.csv`), where a label may be empty (`UNKNOWN`); or from a file of labels in IDX
+    format (`train-labels-idx1-ubyte.gz`), which stand for names in the official sets, and for numbers in others. Raises
+    `BadData`."""
+    if Path(path).suffix.lower() != ".csv":
+        array, digest = datasets.read_idx(Path(path))
+        numbers = array.astype(np.int64)
+        names = next((one.labels for one in datasets.OFFICIAL.values() if digest in one.digests), None)
+        classes = names or tuple(str(n) for n in range(int(numbers.max(initial=-1)) + 1))
+    else:
+        texts = [entry.label for entry in manifest.entries(path)]
+        classes = tuple(sorted({text for text in texts if text is not None}, key=_in_order))
+        index = {text: number for number, text in enumerate(classes)}
+        numbers = np.array([UNKNOWN if text is None else index[text] for text in texts], np.int64)
+    if numbers.shape != (count,):
+        raise BadData(f"{path}: holds {len(numbers)} labels, and the file of records {count} records; they must be of the same set")
+    return numbers, classes
+
+
+def _in_order(label: str) -> tuple[bool, int, str]:
+    """Numbers as numbers, and before words."""
+    number = label.isdecimal()
+    return not number, int(label) if number else 0, label

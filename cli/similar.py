@@ -1,0 +1,130 @@
+"""atlc similar: the records of a set that are nearest to a record, without decoding any."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import cast
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from atlcodec import manifest
+from atlcodec.cli.common import STANDARD, Reader, Tally, clean, open_records, progress, refuse_twice, say
+from atlcodec.codec import Codec
+from atlcodec.errors import AtlcError, BadData
+from atlcodec.files import RecordFile
+from atlcodec.record import Records
+from atlcodec.similar import By, Nearest, by_name
+
+Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
+
+
+@click.command()
+@click.argument("query", metavar="QUERY")
+@click.argument("name", metavar="SET")
+@click.option("--top", default=10, show_default=True, type=click.IntRange(1), metavar="K", help="The K nearest.")
+@click.option(
+    "--by",
+    default="symbols",
+    show_default=True,
+    type=click.Choice(["symbols", "scores"]),
+    help="What is compared: the records' symbols, or what the classifier makes of them.",
+)
+@click.option("-m", "--model", help="Insist on this model: name, id or path. [default: the record says]")
+@click.option("--head", help="The classifier for --by scores, by name. [default: the model's first]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each record of QUERY.")
+def similar(query: str, name: str, top: int, by: str, model: str | None, head: str | None, as_json: bool) -> None:
+    """Print the records of SET that are nearest to each record of QUERY, nearest first: number and distance, and where the list of
+    the set lies beside it (set.csv), path and label. "-" is standard input."""
+    refuse_twice([query, name])
+    reader, tally = Reader(model, head), Tally()
+    asked, file = open_records(query), open_records(name)
+    for each in (asked, file):
+        if not len(each) and not each.torn:
+            say(f"{each.name}: empty, a file of no records")
+    held = by_codec(file, reader, tally) if len(asked) and len(file) else {}
+    for numbers, records, ids in reader.read(asked, tally) if held else ():
+        for id in np.unique(ids).tolist():
+            codec, rows = reader.codec(id), ids == id
+            if id not in held:
+                others = " and ".join(reader.codec(other).name for other in held)
+                why = f"{file.name} holds those of {others}, and there is no distance between records of different models"
+                tally.fail(f"{asked.name}: record {numbers[rows][0]} is one of {codec.name}; {why}; encode both with the same one")
+                continue
+            try:
+                found = nearest(codec, records[rows], held[id], top, cast(By, by))
+                known = {} if name == STANDARD else listed(file, found[0], tally)
+            except AtlcError as error:
+                tally.fail(f"{asked.name}: {error}")
+                continue
+            for number, *pairs in zip(numbers[rows].tolist(), *(array.tolist() for array in found), strict=True):
+                show(asked, number, codec, by, file, list(zip(*pairs, strict=True)), known, as_json)
+    tally.exit()
+
+
+def by_codec(file: RecordFile, reader: Reader, tally: Tally) -> dict[int, Batches]:
+    """The records of a file, views into it, for each codec; what is damaged is reported."""
+    held: dict[int, Batches] = {}
+    for numbers, records, ids in reader.read(file, tally):
+        present = np.unique(ids).tolist()
+        for id in present:
+            rows = slice(None) if len(present) == 1 else np.nonzero(ids == id)[0]
+            held.setdefault(id, []).append((numbers[rows], records[rows]))
+    return held
+
+
+def nearest(codec: Codec, queries: Records, held: Batches, top: int, by: By) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """As `similar.nearest`, for records whose seals have been checked already."""
+    features = by_name(codec, by)
+    search = Nearest(features(queries), top)
+    for numbers, records in progress(held, "comparing", len(held)):
+        search.add(numbers, features(records))
+    return search.result()
+
+
+def listed(file: RecordFile, numbers: NDArray[np.int64], tally: Tally) -> dict[int, manifest.Entry]:
+    """What the list beside a set, if there is one that fits it, says of these records."""
+    path = manifest.beside(file.name)
+    if not Path(path).is_file():
+        return {}
+    wanted, count, found = set(numbers.ravel().tolist()), 0, {}
+    try:
+        for entry in manifest.entries(path):  # a line at a time: a million paths are not kept
+            count += 1
+            if entry.record in wanted:
+                found[entry.record] = entry
+        if count != len(file):
+            raise BadData(f"{path}: lists {count} records, but {file.name} holds {len(file)}; it is left aside")
+    except BadData as error:
+        tally.fail(error)
+        return {}
+    return found
+
+
+def show(
+    asked: RecordFile,
+    number: int,
+    codec: Codec,
+    by: str,
+    file: RecordFile,
+    pairs: list[tuple[int, float]],
+    known: dict[int, manifest.Entry],
+    as_json: bool,
+) -> None:
+    """The records that are nearest to one: one line of JSON, or a line for each."""
+    if as_json:
+        lines = []
+        for n, distance in pairs:
+            entry = known.get(n)
+            more = {"path": entry.path, "label": entry.label} if entry else {}
+            lines.append({"record": n, "distance": round(distance, 4), **more})
+        line = {"file": asked.name, "record": number, "model": codec.name, "by": by, "set": file.name, "nearest": lines}
+        click.echo(json.dumps(line))
+        return
+    own = f"{asked.name}[{number}]" if len(asked) > 1 else asked.name
+    for n, distance in pairs:
+        entry = known.get(n)
+        words = [entry.path, *([entry.label] if entry.label else [])] if entry else []
+        click.echo(clean("  ".join([f"{own}: {file.name}[{n}]", f"{distance:.2f}", *words])))
