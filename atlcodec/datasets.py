@@ -11,9 +11,11 @@ import hashlib
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,9 +174,9 @@ def _find(folder: Path, name: str) -> Path | None:
 def read_idx(path: Path) -> tuple[NDArray[np.uint8], str]:
     """An IDX file of bytes, gzip-compressed if its name ends so: the array, and the SHA-256 of the decompressed file."""
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with _opened(path) as file:
             raw = file.read(LARGEST_IDX + 1)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BadData(f"{path}: cannot be read ({error}); fetch it again") from error
     if len(raw) > LARGEST_IDX:
         raise BadData(f"{path}: larger than {LARGEST_IDX} bytes")
@@ -185,6 +187,69 @@ def read_idx(path: Path) -> tuple[NDArray[np.uint8], str]:
     if len(raw) - start != int(np.prod(shape, dtype=np.uint64)):
         raise BadData(f"{path}: its header promises {' x '.join(map(str, shape))} bytes, it holds {len(raw) - start}")
     return np.frombuffer(raw, np.uint8, -1, start).reshape(shape), hashlib.sha256(raw).hexdigest()
+
+
+@dataclass(frozen=True)
+class IdxHalf:
+    """One half of a folder of IDX files, its images not yet read: they may be too many for memory."""
+
+    name: str  # "train" or "test"
+    path: Path
+    count: int
+    labels: tuple[str, ...] | None  # one for each image, in words
+
+    def images(self, size: int, start: int = 0) -> Iterator[Images]:
+        """The images from number `start` on, uint8 (up to `size`, 28, 28) at a time. Raises `BadData` where the file is broken."""
+        try:
+            with _opened(self.path) as file:
+                file.seek(16 + start * 784)
+                for first in range(start, self.count, size):
+                    wanted = min(size, self.count - first) * 784
+                    chunk = file.read(wanted)
+                    if len(chunk) != wanted:
+                        raise BadData(f"{self.path}: its header promises {self.count} images, it holds fewer")
+                    yield np.frombuffer(chunk, np.uint8).reshape(-1, 28, 28)
+                if file.read(1):  # this also reads the checksum at the end of a compressed file
+                    raise BadData(f"{self.path}: its header promises {self.count} images, it holds more")
+        except (OSError, EOFError, zlib.error) as error:
+            raise BadData(f"{self.path}: cannot be read ({error}); fetch it again") from error
+
+
+def idx_halves(folder: Path) -> list[IdxHalf]:
+    """The halves of a folder of IDX files, train before test, with the labels that `load` gives; none if it is no such folder.
+
+    Raises `BadData` where a header or the labels are not in order."""
+    halves: list[IdxHalf] = []
+    classes: tuple[str, ...] | None = None
+    for name, images_name, labels_name in (("train", *IDX_FILES[:2]), ("test", *IDX_FILES[2:])):
+        path = _find(folder, images_name)
+        if path is None:
+            continue
+        try:
+            with _opened(path) as file:
+                header = file.read(16)
+        except (OSError, EOFError, zlib.error) as error:
+            raise BadData(f"{path}: cannot be read ({error}); fetch it again") from error
+        if len(header) < 16 or header[:4] != b"\0\0\x08\x03" or header[8:] != b"\0\0\0\x1c" * 2:
+            raise BadData(f"{path}: not an IDX file of pictures of 28 x 28")
+        count = int.from_bytes(header[4:8])
+        labels_path = _find(folder, labels_name)
+        labels: tuple[str, ...] | None = None
+        if labels_path is not None:
+            numbers, digest = read_idx(labels_path)
+            if numbers.shape != (count,):
+                raise BadData(f"{folder}: {count} images but {numbers.shape} labels in {labels_name}")
+            if classes is None:
+                classes = _KNOWN[digest][3] if digest in _KNOWN else _label_names(folder, 256)
+            if numbers.max(initial=0) >= len(classes):
+                raise BadData(f"{folder}: a label {numbers.max()}, but only {len(classes)} names in labels.txt")
+            labels = tuple(classes[number] for number in numbers.tolist())
+        halves.append(IdxHalf(name, path, count, labels))
+    return halves
+
+
+def _opened(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
 def _load_idx(folder: Path) -> Dataset:

@@ -14,27 +14,37 @@ from atlcodec import untrusted
 from atlcodec.errors import BadModel
 
 MEMORY = 2 << 30  # bytes that all graphs together may ask for; ours take a hundredth of it
-SENSIBLE = 1e9  # latents and logits are far below
+SENSIBLE = 1e12  # latents, logits, squared errors and their gradients are far below
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output: its name, element type, and the shape of one row."""
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What goes in and what comes out: names, element types, and the shape of one row."""
+    """What goes in and what comes out."""
 
-    source: str
-    source_type: str
-    source_shape: tuple[int, ...]
-    target: str
-    target_type: str
-    target_shape: tuple[int, ...]
+    sources: tuple[Port, ...]
+    targets: tuple[Port, ...]
 
 
-COMPRESSOR = Signature("images", "tensor(uint8)", (28, 28), "latents", "tensor(float)", (16, 5, 5))
-DECOMPRESSOR = Signature("records", "tensor(uint8)", (200,), "images", "tensor(uint8)", (28, 28))
+_UINT8, _FLOAT = "tensor(uint8)", "tensor(float)"
+_IMAGES, _RECORDS = Port("images", _UINT8, (28, 28)), Port("records", _UINT8, (200,))
+COMPRESSOR = Signature((_IMAGES,), (Port("latents", _FLOAT, (16, 5, 5)),))
+DECOMPRESSOR = Signature((_RECORDS,), (_IMAGES,))
+REFINER = Signature(
+    (Port("symbols", _FLOAT, (16, 5, 5)), _IMAGES), (Port("errors", _FLOAT, ()), Port("gradient", _FLOAT, (16, 5, 5)))
+)
 
 
 def classifier(classes: int) -> Signature:
-    return Signature("records", "tensor(uint8)", (200,), "logits", "tensor(float)", (classes,))
+    return Signature((_RECORDS,), (Port("logits", _FLOAT, (classes,)),))
 
 
 class Graph:
@@ -48,17 +58,24 @@ class Graph:
         self._check()
 
     def __call__(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Rows of the input's shape -> as many of the output's, all numbers finite. Raises `BadModel`."""
+        """Rows of the one input's shape -> as many of the one output's, all numbers finite. Raises `BadModel`."""
+        return self.run(rows)[0]
+
+    def run(self, *sources: NDArray[Any]) -> list[NDArray[Any]]:
+        """The same for several inputs, with as many rows in each, and outputs."""
+        s = self._signature
+        feed = {port.name: rows for port, rows in zip(s.sources, sources, strict=True)}
         try:
-            result = np.asarray(self._session.run([self._signature.target], {self._signature.source: rows})[0])
+            results = [np.asarray(result) for result in self._session.run([port.name for port in s.targets], feed)]
         except Exception as error:  # ONNX Runtime's errors have no common base
             raise BadModel(f"{self._name}: cannot be run ({_one_line(error)})") from error
-        promised = (len(rows), *self._signature.target_shape)
-        if result.shape != promised:
-            raise BadModel(f"{self._name}: gave {result.shape} where {promised} was promised")
-        if result.dtype.kind == "f" and not (np.abs(result) < SENSIBLE).all():  # no number is smaller either
-            raise BadModel(f"{self._name}: gave values that are infinite or no numbers")
-        return result
+        for port, result in zip(s.targets, results, strict=True):
+            promised = (len(sources[0]), *port.shape)
+            if result.shape != promised:
+                raise BadModel(f"{self._name}: gave {result.shape} where {promised} was promised")
+            if result.dtype.kind == "f" and not (np.abs(result) < SENSIBLE).all():  # no number is smaller either
+                raise BadModel(f"{self._name}: gave values that are infinite or no numbers")
+        return results
 
     def _load(self, file: bytes, *, optimise: bool) -> Any:
         ort = _runtime()
@@ -79,13 +96,17 @@ class Graph:
         s = self._signature
         try:
             sources, targets = self._session.get_inputs(), self._session.get_outputs()
-            ports = [(port.name, port.type, tuple(port.shape[1:])) for port in (*sources, *targets)]
+            found = [[Port(port.name, port.type, tuple(port.shape[1:])) for port in ports] for ports in (sources, targets)]
         except UnicodeDecodeError as error:
             raise BadModel(f"{self._name}: not an ONNX file") from error
-        if ports != [(s.source, s.source_type, s.source_shape), (s.target, s.target_type, s.target_shape)]:
-            raise BadModel(f"{self._name}: must map {s.source} {s.source_shape} to {s.target} {s.target_shape}, not {ports}"[:500])
+        if found != [list(s.sources), list(s.targets)]:
+            raise BadModel(f"{self._name}: must map {_told(s.sources)} to {_told(s.targets)}, not {found}"[:500])
         for count in (1, 2):
-            self(np.zeros((count, *s.source_shape), np.uint8))
+            self.run(*(np.zeros((count, *port.shape), np.uint8 if port.type == _UINT8 else np.float32) for port in s.sources))
+
+
+def _told(ports: tuple[Port, ...]) -> str:
+    return " and ".join(f"{port.name} {port.shape}" for port in ports)
 
 
 def threads() -> int:

@@ -17,7 +17,7 @@ from atlcodec.datasets import Split
 @dataclass(frozen=True)
 class Figures:
     """Per picture: squared error of the decoded record and whether its label was read right (None: the labels are not the
-    model's), and the same without a seal; and which model was used."""
+    model's), and the same without seal and search; and which model was used."""
 
     errors: NDArray[np.float64]
     right: NDArray[np.bool_] | None
@@ -49,6 +49,7 @@ class Figures:
         f = self.summary()
         text = f"PSNR {f['psnr']:.2f} dB pooled, {f['psnr_mean']:.2f} dB mean per image"
         text += f", accuracy {f['accuracy']:.2f} %" if "accuracy" in f else ""
+        text += f" (without a seal {f['psnr_unsealed']:.2f} dB" + (f", {f['accuracy_unsealed']:.2f} %)" if "accuracy" in f else ")")
         if "models" in f:
             text += "; " + ", ".join(f"{name} {count}" for name, count in Counter(self.models).most_common())
         return text
@@ -59,13 +60,11 @@ def _psnr(mse: float) -> float:
     return metrics.psnr(max(float(mse), 0.01))
 
 
-def measure(codec: Codec, split: Split, classes: tuple[str, ...]) -> Figures:
+def measure(codec: Codec, split: Split, classes: tuple[str, ...], effort: int = 0) -> Figures:
     """One model over a split whose labels are numbers of `classes`."""
-    latents = codec.latents(split.images)
-    symbols, alternatives, costs = record.quantise(latents)
-    sealed = record.pack(record.seal(symbols, alternatives, costs, codec.id))
-    # What the seal costs: the nearest symbols themselves. They are no valid records, so the networks are asked directly.
-    bare = record.pack(symbols)
+    sealed = codec.encode(split.images, effort)
+    # What seal and search do: the symbols nearest to the latents. They are no valid records.
+    bare = record.pack(record.quantise(codec.latents(split.images))[0])
     errors = metrics.squared_error(split.images, codec.decode(sealed))
     errors_unsealed = metrics.squared_error(split.images, codec.decode(bare, verify=False))
     right = right_unsealed = None
@@ -77,11 +76,12 @@ def measure(codec: Codec, split: Split, classes: tuple[str, ...]) -> Figures:
     return Figures(errors, right, errors_unsealed, right_unsealed, (codec.name,) * len(sealed))
 
 
-def automatic(codecs: list[Codec], split: Split, classes: tuple[str, ...]) -> Figures:
-    """Every picture as if encoded by itself without naming a model: the codec that decodes it nearest. A label counts as right
-    only if the chosen model gives it, so that each wrong choice shows."""
-    each = [measure(codec, split, classes) for codec in codecs]
-    best = np.argmin([figures.errors for figures in each], axis=0)
+def automatic(codecs: list[Codec], split: Split, classes: tuple[str, ...], effort: int = 0) -> Figures:
+    """Every picture as if encoded by itself without naming a model: by the codec that decodes it nearest without search. A label
+    counts as right only if the chosen model gives it, so that each wrong choice shows."""
+    plain = [measure(codec, split, classes) for codec in codecs]
+    best = np.argmin([figures.errors for figures in plain], axis=0)
+    each = [measure(codec, split, classes, effort if codec.model.refines else 0) for codec in codecs] if effort else plain
     rows = np.arange(len(split))
 
     def pick(columns: list[NDArray[Any]]) -> NDArray[Any]:

@@ -162,9 +162,11 @@ def write(path: str | os.PathLike[str], records: ArrayLike | bytes, *, append: b
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[BinaryIO]:
     """A new file that takes the place of `path` when all is written, and vanishes when not: there is always the old one, whole,
-    or the new one. A device or a pipe is no file: it is written to. A link stays, and what it leads to is replaced."""
+    or the new one. A device or a pipe is no file: it is written to. A link stays, and what it leads to is replaced.
+
+    `sync=False` does not wait for the disk: for one of very many files, after a power cut it may be empty."""
     target = Path(os.path.realpath(path))
     part = target.with_name(f".atlc-{secrets.token_hex(8)}.part")
     made = False
@@ -180,7 +182,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 part.chmod(stat.S_IMODE(mode))
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         os.replace(part, target)
     except BaseException as error:
         if made:

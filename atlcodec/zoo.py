@@ -1,6 +1,7 @@
 """Which models are installed: cards, lookup by name and by id, hashes.
 
     NAME/compressor.onnx  NAME/decompressor.onnx  NAME/card.json       a codec
+    NAME/refiner.onnx                                                  for encoders that search; a codec may be without
     NAME/heads/HEAD/classifier.onnx  NAME/heads/HEAD/card.json         its classifiers
 
 Bundled models lie in this package; users' own in a per-user folder and in the folders of `$ATLC_MODELS`. Both of the latter are
@@ -58,8 +59,13 @@ class Model:
     bundled: bool
 
     def file(self, part: str) -> bytes:
-        """`compressor` or `decompressor`: the ONNX file, checked against the card."""
+        """`compressor`, `decompressor` or `refiner`: the ONNX file, checked against the card."""
         return _checked(self.folder / f"{part}.onnx", self.card["sha256"][f"{part}.onnx"])
+
+    @property
+    def refines(self) -> bool:
+        """Whether it has a refiner, so that its encoder can search."""
+        return "refiner.onnx" in self.card["sha256"]
 
     def heads(self) -> dict[str, Head]:
         """Its classifiers by name: those in its own folder, then those that the user added. Those not in order are left out."""
@@ -191,7 +197,7 @@ def read(folder: Path) -> Model:
     """The model in a folder, its card checked; the ONNX files are checked when they are read. Raises `BadModel`."""
     card = _card(folder)
     hashes = card.get("sha256")
-    if not isinstance(hashes, dict) or set(hashes) != {"compressor.onnx", "decompressor.onnx"}:
+    if not isinstance(hashes, dict) or set(hashes) - {"refiner.onnx"} != {"compressor.onnx", "decompressor.onnx"}:
         raise BadModel(f"{folder}: its card must give the SHA-256 of compressor.onnx and decompressor.onnx")
     if not all(_is_sha256(value) for value in hashes.values()):
         raise BadModel(f"{folder}: a SHA-256 in its card is none")
@@ -302,7 +308,7 @@ def write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any], hea
     has no `head`."""
     hashes = {name: hashlib.sha256(file).hexdigest() for name, file in files.items()}
     sha256 = hashes["decompressor.onnx"]
-    codec = {name: hashes[name] for name in ("compressor.onnx", "decompressor.onnx")}
+    codec = {name: hashes[name] for name in ("compressor.onnx", "decompressor.onnx", "refiner.onnx") if name in hashes}
     folder.mkdir(parents=True)
     for name in codec:
         (folder / name).write_bytes(files[name])
@@ -341,7 +347,7 @@ def add(source: Path) -> Path:
             if isinstance(other, Model) and other.name == model.name:
                 raise AtlcError(f"{source}: a model named {model.name} is installed already; change the name in its card.json")
         target = user_folder() / model.name
-        wanted = [Path("card.json"), Path("compressor.onnx"), Path("decompressor.onnx")]
+        wanted = [Path("card.json"), *map(Path, sorted(model.card["sha256"]))]
         for name in model.heads():
             if (source / "heads" / name).is_dir():
                 wanted += [Path("heads", name, "card.json"), Path("heads", name, "classifier.onnx")]

@@ -32,7 +32,7 @@ def bent(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def some(images: Tensor, kinds: str, generator: torch.Generator) -> Tensor:
-    """Half of the pictures, drawn by lot, changed: `kinds` are "bend" and "mirror" (each changed picture with odds of a half), joined
+    """Half of the pictures, drawn by lot, changed: `kinds` are "bend" and "mirror" (of those, each with odds of a half), joined
     by "+"."""
     chosen = (torch.rand(len(images), generator=generator) < 0.5).nonzero().squeeze(1).to(images.device)
     changed = images[chosen]

@@ -128,8 +128,8 @@ def decompressor(network: nn.Module, nonce: int = 0) -> bytes:
 
 
 def refiner(decompressor: nn.Module) -> bytes:
-    """ONNX: symbols float32 (N, 16, 5, 5) and images uint8 (N, 28, 28) -> the squared error of the decoded pictures, float32 (N,), and
-    its gradient with respect to the symbols, float32 (N, 16, 5, 5). What an encoder needs that searches for better symbols.
+    """ONNX: symbols float32 (N, 16, 5, 5) and images uint8 (N, 28, 28) -> the squared error of the decoded pictures, float32
+    (N,), and its gradient with respect to the symbols, float32 (N, 16, 5, 5): what an encoder needs to search for better symbols.
 
     The gradient passes straight through the clip to 0..255, so that a pixel beyond it can be called back."""
     g = _Graph()

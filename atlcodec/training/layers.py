@@ -119,6 +119,13 @@ class _Maximum(torch.autograd.Function):
         return same * gradient.unsqueeze(2)
 
 
+class Dropout(nn.Dropout):
+    """PyTorch's own draws its random numbers one by one on a processor, which takes a third of the time of a small classifier."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (torch.rand_like(x) >= self.p) * (1 / (1 - self.p)) if self.training else x
+
+
 class Patches(nn.Module):
     """Images (N, 1, H, W) as a grid of square patches, one after another: (tokens, N, pixels of a patch)."""
 

@@ -1,11 +1,11 @@
-"""The networks of the paper's Table 1. Pixels are scaled by 1/256, symbols by 1/8: powers of two, so that the exporter can fold them
-into the weights without changing a bit of a product."""
+"""The networks of the paper's Table 1. Pixels are scaled by 1/256, symbols by 1/8: powers of two, so that the exporter can fold
+them into the weights without changing a bit of a product."""
 
 from __future__ import annotations
 
 from torch import nn
 
-from atlcodec.training.layers import ConvPool2d, PhasesConv2d, Scale, UpscaleConv2d
+from atlcodec.training.layers import ConvPool2d, Dropout, PhasesConv2d, Scale, UpscaleConv2d
 
 
 def compressor() -> nn.Sequential:
@@ -37,9 +37,9 @@ def classifier(classes: int) -> nn.Sequential:
         nn.Flatten(),
         nn.Linear(400, 120),
         nn.ReLU(),
-        nn.Dropout(0.5),
+        Dropout(0.5),
         nn.Linear(120, 84),
         nn.ReLU(),
-        nn.Dropout(0.5),
+        Dropout(0.5),
         nn.Linear(84, classes),
     )

@@ -196,8 +196,8 @@ class Trainer:
         return float(total) / sum(map(len, batches))
 
     def _batches(self, data: Domain, task: Task, generator: torch.Generator) -> Sequence[Tensor]:
-        """Rows of the images, each once, in random order. Where both tasks are learnt at once and some images have no label, half of
-        each batch has labels, and these come first; labelled images come again and again then."""
+        """Rows of the images, each once, in random order. Where both tasks are learnt at once and some images have no label, half
+        of each batch has labels, and these come first; labelled images come again and again then."""
         labelled, everything = len(data.labels), len(data.images)
         batch = self.settings.batch
         if task != "joint" or labelled == everything:

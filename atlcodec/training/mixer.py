@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from atlcodec.training.layers import Join, MixChannels, MixTokens, Patches, Scale, Tokens, Unpatches
+from atlcodec.training.layers import Dropout, Join, MixChannels, MixTokens, Patches, Scale, Tokens, Unpatches
 
 PATCH, TOKENS = 4, 49
 WIDTH, HIDDEN, DEPTH = 64, 256, 3
@@ -53,9 +53,9 @@ def classifier(classes: int) -> nn.Sequential:
         nn.Flatten(),
         nn.Linear(400, 256),
         nn.ReLU(),
-        nn.Dropout(0.2),
+        Dropout(0.2),
         nn.Linear(256, 64),
         nn.ReLU(),
-        nn.Dropout(0.2),
+        Dropout(0.2),
         nn.Linear(64, classes),
     )

@@ -1,0 +1,67 @@
+"""The search for better symbols, since the decompressor is the format and an encoder may take what symbols it likes.
+
+The compressor's guess is refined by gradient descent on the squared error of the decoded picture, through rounding: the
+gradient is that at the rounded point, applied to the latents before rounding (Adam; Kingma and Ba 2015). The best point met is
+kept. The seal then takes the moves that the gradient there says lower the error most, or raise it least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlcodec import record
+
+Floats = NDArray[np.float32]
+Refiner = Callable[[Floats, NDArray[np.uint8]], Sequence[NDArray[np.float32]]]
+
+# By effort: how often the error and its gradient are evaluated. Each takes about as long as decoding three times.
+EVALUATIONS = (0, 1, 2, 3, 5, 8, 13, 24, 48, 100)
+DEFAULT = 5
+
+
+def evaluations(effort: int | None) -> int:
+    """How often the gradient is evaluated at an effort of 0..9. Raises `ValueError` for another."""
+    if effort is None:
+        effort = DEFAULT
+    if effort not in range(len(EVALUATIONS)):
+        raise ValueError(f"effort is a whole number, 0..{len(EVALUATIONS) - 1}, not {effort!r}")
+    return EVALUATIONS[effort]
+
+
+def symbols(images: NDArray[np.uint8], latents: Floats, refiner: Refiner, evaluations: int, id: int) -> record.Symbols:
+    """Sealed symbols, uint8 (N, 400), for images uint8 (N, 28, 28) with latents float32 (N, 16, 5, 5).
+
+    `refiner` gives, for symbols float32 (N, 16, 5, 5) and images, the squared errors, float32 (N,), and their gradient."""
+    z = latents.copy()
+    first, second = np.zeros_like(z), np.zeros_like(z)
+    short = evaluations <= 5  # with few steps there is no time to gather momentum
+    keep, keep_square, rate = (0.5, 0.9, 0.2) if short else (0.8, 0.95, 0.3)
+    for step in range(evaluations):
+        now = np.rint(z)
+        errors, gradient = refiner(now, images)
+        if step == 0:
+            best, lowest, slope = now, errors, gradient
+        else:
+            better = errors < lowest
+            best[better], lowest[better], slope[better] = now[better], errors[better], gradient[better]
+        if step == evaluations - 1:
+            break
+        first += (1 - keep) * (gradient - first)
+        second += (1 - keep_square) * (gradient * gradient - second)
+        size = rate * (1 - step / (evaluations - 1)) / (1 - keep ** (step + 1))
+        z -= size * first / (np.sqrt(second / (1 - keep_square ** (step + 1))) + 1e-6)
+        np.clip(z, 0, record.LEVELS - 1, out=z)
+    return record.seal(*moves(best, slope), id)
+
+
+def moves(symbols: Floats, gradient: Floats) -> tuple[record.Symbols, record.Symbols, Floats]:
+    """What `record.seal` needs, each (N, 400): the symbols, each one step down its gradient, and what that does to the error.
+
+    At the ends of the levels a symbol can but step inwards. That the error curves is left out: it does so alike for all symbols."""
+    flat, slope = symbols.reshape(-1, record.SYMBOLS), gradient.reshape(-1, record.SYMBOLS)
+    step = np.where(slope > 0, np.float32(-1), np.float32(1))
+    step = np.where(flat + step < 0, 1, np.where(flat + step >= record.LEVELS, -1, step)).astype(np.float32)
+    return flat.astype(np.uint8), (flat + step).astype(np.uint8), slope * step

@@ -1,0 +1,86 @@
+"""The encoder's search: its gradient is the decompressor's, it finds better symbols, and what it writes is sealed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from atlcodec import codec, engine, metrics, record, search
+from atlcodec.codec import Codec
+from atlcodec.errors import BadModel
+from atlcodec.training import export
+from atlcodec.training.networks import DECOMPRESSORS, Networks
+
+RNG = np.random.default_rng(11)
+
+
+@pytest.mark.parametrize("architecture", sorted(DECOMPRESSORS))
+def test_the_refiner_gives_the_error_and_its_gradient(architecture: str) -> None:
+    torch.manual_seed(2)
+    decompressor = Networks(architecture, [2]).eval().part("decompressor")
+    for parameter in decompressor.parameters():  # some start as zeros, which would hide mistakes
+        torch.nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5 / 2)
+    symbols = RNG.integers(0, 16, (6, 16, 5, 5)).astype(np.float32)
+    images = RNG.integers(0, 256, (6, 28, 28), np.uint8)
+
+    leaf = torch.from_numpy(symbols.copy()).requires_grad_()
+    decoded = decompressor(leaf).squeeze(1)
+    difference = decoded.detach().clamp(0, 255) - torch.from_numpy(images)
+    decoded.backward(2 * difference)
+    assert leaf.grad is not None
+
+    errors, gradient = engine.Graph(export.refiner(decompressor), engine.REFINER, "r").run(symbols, images)
+    np.testing.assert_allclose(errors, (difference**2).sum((1, 2)).numpy(), rtol=1e-4)
+    np.testing.assert_allclose(gradient, leaf.grad.numpy(), rtol=1e-3, atol=1e-4 * float(leaf.grad.abs().max()))
+
+
+def test_more_effort_gives_better_pictures(images: codec.Images) -> None:
+    own = Codec.load("mnist-lenet")
+    error = [float(metrics.squared_error(images, own.decode(own.encode(images, effort))).mean()) for effort in (0, 1, 3, 6)]
+    assert error == sorted(error, reverse=True)
+    assert error[3] < error[0] * 0.7
+
+
+def test_the_default_is_an_effort_and_each_is_deterministic(images: codec.Images) -> None:
+    own = Codec.load("mnist-lenet")
+    records = own.encode(images)
+    assert np.array_equal(records, own.encode(images, search.DEFAULT))
+    assert np.array_equal(records[7:20], own.encode(images[7:20]))
+    assert (record.ids(records) == own.id).all()
+    assert np.array_equal(own.encode(images, 0), record.pack(record.seal(*record.quantise(own.latents(images)), own.id)))
+
+
+@pytest.mark.parametrize("effort", [-1, 10, 2.5])
+def test_another_effort_is_refused(images: codec.Images, effort: float) -> None:
+    with pytest.raises(ValueError, match=r"effort is a whole number, 0\.\.9"):
+        Codec.load("mnist-lenet").encode(images, effort)  # type: ignore[arg-type]
+
+
+def test_a_model_without_a_refiner_encodes_without_search(images: codec.Images, own_model: Path) -> None:
+    own = Codec.load(own_model)
+    assert np.array_equal(own.encode(images), own.encode(images, 0))
+    with pytest.raises(BadModel, match=r"no refiner\.onnx"):
+        own.encode(images, 1)
+
+
+def test_every_move_lowers_the_error_or_raises_it_least_to_first_order() -> None:
+    symbols = RNG.integers(0, 16, (50, 16, 5, 5)).astype(np.float32)
+    gradient = RNG.normal(size=symbols.shape).astype(np.float32)
+    gradient[0] = 0
+    before, after, costs = search.moves(symbols, gradient)
+    step = after.astype(int) - before
+    assert set(np.unique(step)) == {-1, 1}
+    assert after.max() <= 15
+    np.testing.assert_allclose(costs, gradient.reshape(50, 400) * step, rtol=1e-6)
+    inside = (before > 0) & (before < 15)
+    assert (costs[inside] <= 0).all()
+
+
+@pytest.fixture(scope="module")
+def images() -> codec.Images:
+    import freeze
+
+    return np.stack([np.roll(freeze.drawn(), tuple(RNG.integers(-3, 4, 2)), (0, 1)) for _ in range(40)])
