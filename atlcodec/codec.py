@@ -23,7 +23,7 @@ Images = NDArray[np.uint8]
 Scores = NDArray[np.float32]
 
 # Rows at a time: what is computed of them stays in the processor's cache, and memory bounded. A classifier has little to keep.
-CHUNK = 512
+CHUNK = 256
 CHUNK_OF_CLASSIFIER = 1024
 CHUNK_OF_SEARCH = 128
 

@@ -8,7 +8,9 @@ import click
 import numpy as np
 
 from atlcodec.cli.common import Reader, Tally, clean, open_records, refuse_twice, say
+from atlcodec.cli.names import Names, find_names
 from atlcodec.errors import AtlcError
+from atlcodec.files import RecordFile
 
 
 @click.command()
@@ -18,7 +20,10 @@ from atlcodec.errors import AtlcError
 @click.option("--top", default=1, show_default=True, type=click.IntRange(1), metavar="K", help="The K likeliest labels.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def classify(names: tuple[str, ...], model: str | None, head: str | None, top: int, as_json: bool) -> None:
-    """Print the label of each record: read off its 200 bytes, without decoding them. "-" is standard input."""
+    """Print the label of each record: read off its 200 bytes, without decoding them. "-" is standard input.
+
+    With --json and a list beside the file (set.csv, or the columns of a Parquet file), a line also gives the picture's path, and
+    what the list says as its true label."""
     refuse_twice(names)
     reader, tally = Reader(model, head), Tally()
     for name in names:
@@ -26,6 +31,7 @@ def classify(names: tuple[str, ...], model: str | None, head: str | None, top: i
             file = open_records(name)
             if not len(file) and not file.torn:
                 say(f"{file.name}: empty, a file of no records")
+            known = _known(name, file, tally) if as_json else None
             for batch in reader.results(file, tally, lambda codec, records: codec.classify(records)):
                 lines = []
                 for number, codec, scores in batch:
@@ -41,6 +47,8 @@ def classify(names: tuple[str, ...], model: str | None, head: str | None, top: i
                             "index": int(best[0]),
                             "probability": round(answers[0][1], 6),
                         }
+                        if known is not None and reader.in_step:
+                            answer |= {"path": known[number].path, "true_label": known[number].label}
                         if top > 1:
                             answer["top"] = [{"label": label, "probability": round(p, 6)} for label, p in answers]
                         lines.append(json.dumps(answer))
@@ -52,3 +60,15 @@ def classify(names: tuple[str, ...], model: str | None, head: str | None, top: i
         except AtlcError as error:
             tally.fail(error)
     tally.exit()
+
+
+def _known(name: str, file: RecordFile, tally: Tally) -> Names | None:
+    """The paths and labels of a set; where they are not in order, that is reported, and its records go without."""
+    try:
+        names = find_names(name, file)
+        if names is not None:
+            names.check(file)
+    except AtlcError as error:
+        tally.fail(f"{error}; going on without paths")
+        return None
+    return names

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -19,6 +21,7 @@ from atlcodec.record import Records
 
 T = TypeVar("T")
 STANDARD = "-"  # standard input or output
+SAMPLE = 1000  # pictures, spread over all, by which the model for many is chosen
 
 
 def say(message: str) -> None:
@@ -55,6 +58,22 @@ def progress(items: Iterable[T], label: str, length: int) -> Iterator[T]:
         yield from bar
 
 
+@contextmanager
+def meter(length: int, label: str) -> Iterator[Callable[[int], None]]:
+    """A function to be told how many more are done: on a terminal a bar with the rate and the time left, if there are many."""
+    if length < 20 or not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    begun = time.monotonic()
+
+    def rate(done: int | None) -> str:
+        return f"{done / max(time.monotonic() - begun, 1e-3):,.0f}/s" if done else ""
+
+    bar: Any
+    with click.progressbar(length=length, label=label, file=sys.stderr, show_pos=True, item_show_func=rate) as bar:
+        yield lambda count: bar.update(count, bar.pos + count)
+
+
 # -- inputs and outputs ------------------------------------------------------------------------------------------------------
 
 
@@ -62,6 +81,14 @@ def standard_input() -> BinaryIO:
     if sys.stdin is None:
         raise AtlcError("standard input: is closed")
     return sys.stdin.buffer
+
+
+def standard_output() -> BinaryIO:
+    if sys.stdout is None:
+        raise AtlcError("standard output: is closed")
+    if sys.stdout.isatty():
+        raise AtlcError("standard output: is a terminal; name a file with -o, or send it into a pipe")
+    return sys.stdout.buffer
 
 
 def refuse_twice(names: Sequence[str]) -> None:
@@ -107,25 +134,26 @@ def make_folder(folder: str) -> None:
         raise AtlcError(f"{folder}: cannot be made a folder ({error.strerror or error})") from error
 
 
-def save(target: Path | str, data: bytes, force: bool, inputs: Iterable[str] = ()) -> None:
+def save(target: Path | str, data: bytes, force: bool, inputs: Iterable[str] = (), *, sync: bool = True) -> None:
     """A whole file or none; `-` is standard output."""
-    if target != STANDARD:
-        refuse_existing(Path(target), force, inputs)
-        with files.replacing(target) as file:
-            file.write(data)
-    elif sys.stdout is None:
-        raise AtlcError("standard output: is closed")
-    elif sys.stdout.isatty():
-        raise AtlcError("standard output: is a terminal; name a file with -o, or send it into a pipe")
+    if target == STANDARD:
+        output = standard_output()
+        output.write(data)
+        output.flush()
     else:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        refuse_existing(Path(target), force, inputs)
+        with files.replacing(target, sync=sync) as file:
+            file.write(data)
 
 
 # -- records -----------------------------------------------------------------------------------------------------------------
 
 
 def open_records(name: str) -> RecordFile:
+    if name.lower().endswith(".parquet"):
+        from atlcodec import arrow
+
+        return arrow.open(name)
     if name != STANDARD:
         return files.open(name)
     data = standard_input().read()
@@ -140,6 +168,7 @@ class Reader:
     def __init__(self, model: str | None, head: str | None = None) -> None:
         self._head = head
         self._codecs: dict[int, Codec] = {}
+        self.in_step = True  # false once bytes were lost or inserted before what was read last: numbers are a guess then
         if model is not None:
             only = Codec.load(model, head)
             self._codecs[only.id] = only
@@ -171,7 +200,9 @@ class Reader:
     def read(self, file: RecordFile, tally: Tally) -> Iterator[tuple[NDArray[np.int64], Records, NDArray[np.uint32]]]:
         """Batches of a file: record numbers, records, and their ids, all known. What is none is reported to the tally."""
         before: list[Span] | None = []  # what was skipped before the first record; None after it
+        self.in_step = True
         for span in file.spans(self._models.keys()):
+            self.in_step &= span.skipped % record.RECORD == 0
             if span.skipped and before is not None:
                 before.append(span)
                 continue

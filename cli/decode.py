@@ -22,6 +22,7 @@ from atlcodec.cli.common import (
     save,
     say,
 )
+from atlcodec.cli.names import find_names, place
 from atlcodec.errors import AtlcError, NotARecord
 
 
@@ -33,7 +34,8 @@ from atlcodec.errors import AtlcError, NotARecord
 def decode(names: tuple[str, ...], output: str | None, model: str | None, force: bool) -> None:
     """Decode records to PNG pictures: x.atlc becomes x.atlc.png.
 
-    A file of many records becomes numbered pictures in the folder of -o. "-" is standard input or output."""
+    A file of many records becomes pictures in the folder of -o: with the paths of the list beside it (set.csv, or the columns of a
+    Parquet file) if there is one, else numbered. "-" is standard input or output."""
     refuse_twice(names)
     if len(names) > 1 and output is not None and not is_folder(output):
         if Path(output).suffix or output == STANDARD:
@@ -41,9 +43,10 @@ def decode(names: tuple[str, ...], output: str | None, model: str | None, force:
         output += "/"  # a folder yet to be made
     refuse_collisions([(name, _target(name, output)) for name in names], names)
     reader, tally = Reader(model), Tally()
+    named: list[str] = []
     for name in names:
         try:
-            _decode(name, output, reader, force, tally, names)
+            _decode(name, output, reader, force, tally, names, named)
         except AtlcError as error:
             tally.fail(error)
     tally.exit()
@@ -59,25 +62,38 @@ def _target(name: str, output: str | None) -> str:
     return str((Path(output) if output is not None else path.parent) / f"{path.name}.png")
 
 
-def _decode(name: str, output: str | None, reader: Reader, force: bool, tally: Tally, inputs: tuple[str, ...]) -> None:
+def _decode(
+    name: str, output: str | None, reader: Reader, force: bool, tally: Tally, inputs: tuple[str, ...], named: list[str]
+) -> None:
     file = open_records(name)
     target = _target(name, output)
     many = len(file) > 1
     if many and (output is None or output == STANDARD or (Path(output).suffix and not is_folder(output))):
         raise NotARecord(f"{file.name}: holds {len(file)} records; name a folder for their pictures: -o DIR/")
-    if output is not None and (many or is_folder(output)):
-        make_folder(output)
+    folder = output if output is not None and (many or is_folder(output)) else None
+    names = find_names(name, file) if folder is not None else None
+    if folder is not None and names is not None:
+        if named:
+            raise AtlcError(f"{file.name}: has paths, which those of {named[0]} could be, too; decode it by itself")
+        names.check(file, lambda entry: place(folder, entry.path, make=False))  # before anything is written
+        named.append(file.name)
+    if folder is not None:
+        make_folder(folder)
     if not len(file) and not file.torn:
         say(f"{file.name}: empty, a file of no records")
     source, done = "stdin" if name == STANDARD else Path(name).name, 0
     decoded = chain.from_iterable(reader.results(file, tally, lambda codec, records: codec.decode(records)))
     for number, codec, image in progress(decoded, "decoding", len(file)):
-        place = str(Path(output) / f"{source}.{number:06d}.png") if many and output is not None else target
         try:
-            save(place, picture.png(np.asarray(image)), force, inputs)
+            where = target
+            if folder is not None and names is not None and reader.in_step:
+                where = str(place(folder, names[number].path))
+            elif folder is not None and many:
+                where = str(Path(folder) / f"{source}.{number:06d}.png")
+            save(where, picture.png(np.asarray(image)), force, inputs, sync=not many)
             done += 1
-            if not many and place != STANDARD:
-                say(f"{file.name} -> {place}  {codec.name}")
+            if not many and where != STANDARD:
+                say(f"{file.name} -> {where}  {codec.name}")
         except AtlcError as error:
             tally.fail(error)
     if many:
