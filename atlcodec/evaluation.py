@@ -14,6 +14,9 @@ from atlcodec.codec import Codec
 from atlcodec.datasets import Split
 
 
+MAIN = ("psnr", "psnr_mean", "accuracy")  # of the figures
+
+
 @dataclass(frozen=True)
 class Figures:
     """Per picture: squared error of the decoded record and whether its label was read right (None: the labels are not the

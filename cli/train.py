@@ -169,7 +169,7 @@ def _parameters(ctx: click.Context, *classes: type[Any]) -> list[Any]:
 
 def _export(trainer: Trainer, sets: list[Dataset], output: Path, name: str, card: dict[str, Any], head: str | None) -> None:
     """Write OUTPUT, whole or not at all: one model folder, or one for each domain."""
-    from atlcodec import evaluation, zoo
+    from atlcodec import evaluation, search, zoo
     from atlcodec.codec import Codec
     from atlcodec.training import export
 
@@ -187,8 +187,15 @@ def _export(trainer: Trainer, sets: list[Dataset], output: Path, name: str, card
         taken.add(codec.id)
         split = data.test or trainer.domains[number].held_out
         figures = evaluation.measure(codec, split, data.classes)
+        searched = evaluation.measure(codec, split, data.classes, search.DEFAULT).summary()
         source = f"{data.name}, {'test' if data.test else 'validation'}"
-        zoo.add_to_card(folder, {"figures": {"measured on": source, **figures.summary()}})
+        zoo.add_to_card(
+            folder,
+            {
+                "figures": {"measured on": source, **figures.summary()},
+                "searched": {"effort": search.DEFAULT, **{key: searched[key] for key in evaluation.MAIN if key in searched}},
+            },
+        )
         lines.append(f"{output / own if len(sets) > 1 else output}: id {codec.id:08x}, {figures.line()}")
     if output.exists():
         shutil.rmtree(output)

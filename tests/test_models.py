@@ -10,7 +10,7 @@ import freeze
 import numpy as np
 import pytest
 
-from atlcodec import datasets, evaluation, record, zoo
+from atlcodec import datasets, evaluation, record, search, zoo
 from atlcodec.codec import Codec
 
 DATA = os.environ.get("ATLC_DATA")
@@ -69,6 +69,21 @@ def test_the_figures_of_the_card_are_measured_again(model: zoo.Model) -> None:
     figures = evaluation.measure(Codec(model), data.test, data.classes).summary()
     for name, tolerance in {"psnr": 0.02, "psnr_mean": 0.02, "accuracy": 0.1}.items():
         assert figures[name] == pytest.approx(model.card["figures"][name], abs=tolerance)
+
+
+@pytest.mark.skipif(not DATA, reason="needs the data sets below $ATLC_DATA")
+@pytest.mark.parametrize("model", MODELS, ids=NAMES)
+def test_the_search_gains_what_the_card_says(model: zoo.Model) -> None:
+    """The whole test set would take minutes; the gain on the first of it is about the same."""
+    assert DATA
+    data = datasets.load(Path(DATA) / model.card["data"][0]["name"])
+    assert data.test is not None
+    codec, some = Codec(model), data.test[:200]
+    plain, searched = (evaluation.measure(codec, some, data.classes, effort).summary() for effort in (0, search.DEFAULT))
+    assert model.card["searched"]["effort"] == search.DEFAULT
+    promised = model.card["searched"]["psnr"] - model.card["figures"]["psnr"]
+    assert promised > 0.5
+    assert float(str(searched["psnr"])) - float(str(plain["psnr"])) == pytest.approx(promised, rel=0.3)
 
 
 # What the paper's own method reached (Table 5); for KMNIST-part, where 8,000 images train what 60,000 did there, its PSNR alone.

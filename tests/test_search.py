@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from atlcodec import codec, engine, metrics, record, search
+from atlcodec import codec, engine, metrics, record, search, zoo
 from atlcodec.codec import Codec
 from atlcodec.errors import BadModel
 from atlcodec.training import export
@@ -84,3 +85,19 @@ def images() -> codec.Images:
     import freeze
 
     return np.stack([np.roll(freeze.drawn(), tuple(RNG.integers(-3, 4, 2)), (0, 1)) for _ in range(40)])
+
+
+def test_a_refiner_is_checked_like_the_rest_of_a_model(images: codec.Images, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(zoo.BUNDLED / "mnist-lenet", folder)
+    own = Codec.load(folder)
+    assert np.array_equal(own.encode(images, 2), Codec.load("mnist-lenet").encode(images, 2))
+    refiner = folder / "refiner.onnx"
+    refiner.write_bytes(refiner.read_bytes()[:-1] + b"\0")
+    again = Codec.load(folder)
+    assert np.array_equal(again.encode(images, 0), own.encode(images, 0))
+    with pytest.raises(BadModel, match=r"refiner\.onnx"):
+        again.encode(images, 2)
+    refiner.unlink()
+    with pytest.raises(BadModel, match=r"refiner\.onnx"):
+        again.encode(images, 2)
