@@ -4,21 +4,25 @@
 PYTHON ?= python3
 DEV := .venv
 DEMO := .venv-demo
+JAVASCRIPT := examples/javascript
 
 SHIPPED := $(shell find -L atlcodec -type f ! -name '*.py[co]')
-BENCHMARKS := $(wildcard $(addprefix benchmarks/,throughput.py startup.py quality.py million.py))
+BENCHMARKS := $(wildcard $(addprefix benchmarks/,throughput.py startup.py quality.py million.py dataset.py heads.py training_speed.py))
 PIP := -m pip --disable-pip-version-check --quiet --quiet
 
-.PHONY: help demo test lint types benchmarks clean
+.PHONY: help demo test test-all lint types javascript benchmarks clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1 /p' Makefile | awk '{ printf "  %s %-12s", $$1, $$2; $$1 = $$2 = ""; print }'
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 /p' Makefile | awk '{ printf "  %s %-12s", $$1, $$2; $$1 = $$2 = ""; print }'
 
 demo: $(DEMO)/.ready ## encode, decode and classify a drawn digit; no PyTorch is installed for it
 	@$(DEMO)/bin/python examples/demo.py
 
 test: lint types ## lint, types, and the tests (those on the data sets look for them in $ATLC_DATA)
 	$(DEV)/bin/pytest
+
+test-all: lint types $(DEV)/.ray javascript ## the same, and what takes long: a cluster of Ray, the reader in JavaScript
+	ATLC_TEST_ALL=1 $(DEV)/bin/pytest
 
 lint: $(DEV)/.ready ## ruff: rules and format
 	$(DEV)/bin/ruff check .
@@ -32,12 +36,28 @@ benchmarks: $(DEV)/.ready ## the programs that print the tables in benchmarks/re
 
 clean: ## remove the environments, caches and what the demo and builds left; trained runs stay
 	rm -rf $(DEV) $(DEMO) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(JAVASCRIPT)/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last, so that a setup that was broken off is done again.
 $(DEV)/.ready: pyproject.toml setup.py requirements-dev.txt
 	$(call setup,$(DEV),PyTorch is the larger part)
 	@$(DEV)/bin/python $(PIP) install -r requirements-dev.txt
+	@touch $@
+
+$(DEV)/.ray: $(DEV)/.ready
+	@echo "Adding Ray to $(DEV) ..."
+	@$(DEV)/bin/python $(PIP) install -e '.[ray]'
+	@touch $@
+
+# Node.js is not set up here; without it the tests of the reader are skipped, and say so.
+javascript:
+	@if command -v npm >/dev/null; then $(MAKE) --silent $(JAVASCRIPT)/node_modules/.package-lock.json; \
+	else echo "There is no npm here: the reader in JavaScript is not tested" >&2; fi
+
+# Without the packages' scripts, one of which would fetch CUDA.
+$(JAVASCRIPT)/node_modules/.package-lock.json: $(JAVASCRIPT)/package-lock.json
+	cd $(JAVASCRIPT) && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 $(DEMO)/.ready: pyproject.toml setup.py $(SHIPPED)

@@ -2,6 +2,8 @@
 
 The loop is one process, with one thread and with all; Ray has one worker process and two, with one thread each, on a cluster that
 is this machine alone. So this shows what Ray costs, not what more machines would bring. The records must be the same, bit for bit.
+
+It needs the extra `ray`, and is therefore none of those that `make benchmarks` runs.
 """
 
 from __future__ import annotations

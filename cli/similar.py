@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import cast
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import manifest
 from atlcodec.cli.common import STANDARD, Reader, Tally, clean, open_records, progress, refuse_twice, say
+from atlcodec.cli.names import find_names
 from atlcodec.codec import Codec
-from atlcodec.errors import AtlcError, BadData
+from atlcodec.errors import AtlcError
 from atlcodec.files import RecordFile
+from atlcodec.manifest import Entry
 from atlcodec.record import Records
 from atlcodec.similar import By, Nearest, by_name
 
@@ -36,8 +36,8 @@ Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
 @click.option("--head", help="The classifier for --by scores, by name. [default: the model's first]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each record of QUERY.")
 def similar(query: str, name: str, top: int, by: str, model: str | None, head: str | None, as_json: bool) -> None:
-    """Print the records of SET that are nearest to each record of QUERY, nearest first: number and distance, and where the list of
-    the set lies beside it (set.csv), path and label. "-" is standard input."""
+    """Print the records of SET that are nearest to each record of QUERY, nearest first: number and distance, and where there
+    is a list beside the set (set.csv, or the columns of a Parquet file), path and label. "-" is standard input."""
     refuse_twice([query, name])
     reader, tally = Reader(model, head), Tally()
     asked, file = open_records(query), open_records(name)
@@ -84,21 +84,21 @@ def nearest(codec: Codec, queries: Records, held: Batches, top: int, by: By) -> 
     return search.result()
 
 
-def listed(file: RecordFile, numbers: NDArray[np.int64], tally: Tally) -> dict[int, manifest.Entry]:
-    """What the list beside a set, if there is one that fits it, says of these records."""
-    path = manifest.beside(file.name)
-    if not Path(path).is_file():
-        return {}
-    wanted, count, found = set(numbers.ravel().tolist()), 0, {}
+def listed(file: RecordFile, numbers: NDArray[np.int64], tally: Tally) -> dict[int, Entry]:
+    """What a set says of these records, in the list beside it or in its columns; nothing where that does not fit it."""
+    wanted = set(numbers.ravel().tolist())
+    found: dict[int, Entry] = {}
+
+    def keep(entry: Entry) -> None:  # of a million entries, these alone
+        if entry.record in wanted:
+            found[entry.record] = entry
+
     try:
-        for entry in manifest.entries(path):  # a line at a time: a million paths are not kept
-            count += 1
-            if entry.record in wanted:
-                found[entry.record] = entry
-        if count != len(file):
-            raise BadData(f"{path}: lists {count} records, but {file.name} holds {len(file)}; it is left aside")
-    except BadData as error:
-        tally.fail(error)
+        names = find_names(file.name, file)
+        if names is not None:
+            names.check(file, keep)
+    except AtlcError as error:
+        tally.fail(f"{error}; going on without paths")
         return {}
     return found
 
@@ -110,7 +110,7 @@ def show(
     by: str,
     file: RecordFile,
     pairs: list[tuple[int, float]],
-    known: dict[int, manifest.Entry],
+    known: dict[int, Entry],
     as_json: bool,
 ) -> None:
     """The records that are nearest to one: one line of JSON, or a line for each."""

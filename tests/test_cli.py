@@ -145,6 +145,13 @@ def test_the_choice_of_model_is_one_for_all_and_is_said(cli: Cli, here: Path, di
         assert cli("encode", "seven.png", "-m", which, "-o", "-").out == (here / "seven.atlc").read_bytes()
 
 
+def test_effort(cli: Cli, here: Path, digit: Pixels) -> None:
+    packed = {effort: cli("encode", "seven.png", "-m", MNIST, "--effort", str(effort), "-o", "-").out for effort in (0, 3)}
+    assert packed[0] != packed[3]
+    assert packed[3] == Codec.load(MNIST).encode(digit[None], effort=3).tobytes()
+    assert "10 is not in the range 0<=x<=9" in cli("encode", "seven.png", "--effort", "10").misuse
+
+
 def test_poor_quality_is_warned_of(cli: Cli, here: Path) -> None:
     (here / "noise.png").write_bytes(picture.png(np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)))
     ran = cli("encode", "noise.png", "seven.png")
@@ -597,7 +604,8 @@ def test_evaluate(cli: Cli, here: Path, draw: Callable[[float], Pixels]) -> None
     assert f"{MNIST} on 6 test images of sevens: PSNR " in ran.lines[0]
     (result,) = json_lines(cli("evaluate", MNIST, "--data", "sevens", "--json"))
     codec = Codec.load(MNIST)
-    packed = codec.encode(images)
+    assert result["effort"] == 0
+    packed = codec.encode(images, effort=0)
     mse = ((codec.decode(packed).astype(float) - images) ** 2).mean()
     assert result["psnr"] == pytest.approx(10 * np.log10(255**2 / mse), abs=1e-3)
     right = [codec.labels[index] == "7" for index in codec.classify(packed).argmax(axis=1)]

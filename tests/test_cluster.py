@@ -78,6 +78,14 @@ def test_batches_of_numpy_arrays(images: Array, records: Array) -> None:
     assert cluster.Encode(MNIST)({"image": np.array([])})["record"].shape == (0, 200)
 
 
+def test_the_encoders_effort_is_passed_on(images: Array, records: Array) -> None:
+    function = cluster.Encode(MNIST, effort=3)
+    for encode in (function, pickle.loads(pickle.dumps(function))):
+        encoded = encode({"image": images[:20]})["record"]
+        assert np.array_equal(encoded, Codec.load(MNIST).encode(images[:20], effort=3))
+        assert not np.array_equal(encoded, records[:20])
+
+
 def test_batches_of_arrow_are_what_parquet_should_hold(images: Array, records: Array, tmp_path: Path) -> None:
     codec = Codec.load(MNIST)
     table = pa.table({"number": range(COUNT), "image": tensors(images)}, metadata={"of": "ours"})

@@ -242,6 +242,9 @@ def test_saving_writes_what_the_library_writes(tmp_path: Path, sevens: Pixels) -
     assert target.read_bytes() == atlcodec.encode(sevens[0])
     images[0].save(target, model="kmnist-lenet")
     assert target.read_bytes() == atlcodec.encode(sevens[0], "kmnist-lenet")
+    for effort in (0, 3):
+        images[0].save(target, model="mnist-lenet", effort=effort)
+        assert target.read_bytes() == Codec.load("mnist-lenet").encode(sevens[:1], effort=effort).tobytes()
     images[0].save(target, save_all=True, append_images=images[1:], model="mnist-lenet")
     assert target.read_bytes() == Codec.load("mnist-lenet").encode(sevens[:3]).tobytes()
     buffer = io.BytesIO()

@@ -12,7 +12,7 @@ from conftest import Cli
 from numpy.typing import NDArray
 
 import atlcodec
-from atlcodec import manifest, record, similar
+from atlcodec import arrow, manifest, record, similar
 from atlcodec.codec import Codec
 from atlcodec.errors import DamagedRecord
 
@@ -85,7 +85,9 @@ def test_a_record_of_another_model_or_damaged_is_refused(codec: Codec, records: 
         similar.nearest(codec, records[:1], damaged)
 
 
-def test_the_command_prints_numbers_distances_paths_and_labels(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_numbers_distances_paths_and_labels(
+    cli: Cli, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(folder)
     first, second, third = cli("similar", "one.atlc", "set.atlc", "--top", "3").lines
     assert first == "one.atlc: set.atlc[12]  0.00  sevens/12.png"
@@ -104,6 +106,12 @@ def test_the_command_prints_numbers_distances_paths_and_labels(cli: Cli, folder:
     )
     assert scores["by"] == "scores"
     assert scores["nearest"][0]["record"] == 12
+
+    entries = list(manifest.entries("set.csv"))
+    batch = arrow.batch(atlcodec.open("set.atlc").array, [e.label for e in entries], [e.path for e in entries])
+    arrow.write(tmp_path / "set.parquet", [batch])
+    ran = cli("similar", "one.atlc", tmp_path / "set.parquet", "--top", "1")
+    assert ran.lines == [f"one.atlc: {tmp_path}/set.parquet[12]  0.00  sevens/12.png"]
 
     piped = cli("similar", "-", "set.atlc", "--top", "1", stdin=(folder / "one.atlc").read_bytes())
     assert piped.lines == ["standard input: set.atlc[12]  0.00  sevens/12.png"]
@@ -129,7 +137,7 @@ def test_what_is_damaged_or_does_not_fit_is_reported_and_the_rest_is_searched(
     done = cli("similar", folder / "one.atlc", "set.atlc", "--top", "1")
     assert done.code == 1
     assert "record 12: damaged" in done.err
-    assert "set.csv: lists 1 records, but set.atlc holds 41" in done.err
+    assert "set.csv: is of 1 records, but set.atlc holds 41 records: they do not belong together" in done.err
     assert done.lines[0].split("  ")[0].endswith(("set.atlc[11]", "set.atlc[13]"))
 
     empty = cli("similar", folder / "one.atlc", folder / "empty.atlc")

@@ -74,6 +74,18 @@ def test_chunks_are_files_of_records(
     assert near(array[:], decoded)
 
 
+def test_the_encoders_effort_is_passed_on_and_stored(chunk: Path, sevens: Pixels, codec: Codec, tmp_path: Path) -> None:
+    expected = codec.encode(sevens[16:32], effort=3).tobytes()
+    assert chunk.read_bytes() != expected
+    serializer, compressor = LossyRecords("mnist-lenet", effort=3), LossyRecordsV2("mnist-lenet", effort=3)
+    zarr.create_array(tmp_path / "y.zarr", data=sevens, chunks=(16, 28, 28), compressors=None, serializer=serializer)
+    assert (tmp_path / "y.zarr/c/1/0/0").read_bytes() == expected
+    assert numcodecs.get_codec(compressor.get_config()).encode(sevens[16:32]) == expected
+    again: Any = zarr.open_array(tmp_path / "y.zarr", mode="r+")
+    again[16] = sevens[20]  # as the metadata say
+    assert (tmp_path / "y.zarr/c/1/0/0").read_bytes()[:200] == codec.encode(sevens[20:21], effort=3).tobytes()
+
+
 def test_any_part_can_be_read(array: Any, decoded: Pixels) -> None:
     for part in np.s_[7], np.s_[3:40:5], np.s_[3:40, 5, ::2], np.s_[-1, ..., 3], np.s_[0:0], np.s_[[1, 40, 7]]:
         assert near(array[part], decoded[part])

@@ -35,6 +35,8 @@ def some(images: Tensor, kinds: str, generator: torch.Generator) -> Tensor:
     """Half of the pictures, drawn by lot, changed: `kinds` are "bend" and "mirror" (of those, each with odds of a half), joined
     by "+"."""
     chosen = (torch.rand(len(images), generator=generator) < 0.5).nonzero().squeeze(1).to(images.device)
+    if not len(chosen):  # of few pictures
+        return images
     changed = images[chosen]
     for kind in kinds.split("+"):
         if kind == "bend":

@@ -1,0 +1,211 @@
+"""docs/recipes.md: every block does what the page shows."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import ROOT, Cli, seven
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+import atlcodec
+from atlcodec import manifest, metrics, picture
+from atlcodec.codec import Codec
+from atlcodec.manifest import Entry
+
+Pixels = NDArray[np.uint8]
+PAGE = (ROOT / "docs" / "recipes.md").read_text("utf-8")
+SECTIONS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
+(MODEL,) = {*re.findall(r" -m (\S+)", PAGE)}  # the page uses one
+BLOCK = re.compile(r"^( *)```(console|python)\n(.*?)^ *```$", re.M | re.S)
+# What another machine may print otherwise, in the last digit or altogether.
+VARIES = re.compile(r"\d+\.\d dB|\(\d+\.\d%\)|\d+\.\d+%|\"probability\": [\d.]+|parquet: \d+ bytes")
+
+
+def one(slant: float) -> Pixels:
+    """A one, as `seven` is a seven."""
+    image = Image.new("L", (28 * 8, 28 * 8))
+    ImageDraw.Draw(image).line([((14 + slant) * 8, 6 * 8), ((14 - slant) * 8, 22 * 8)], fill=255, width=3 * 8)
+    return np.array(image.resize((28, 28), Image.Resampling.BOX), np.uint8)
+
+
+def put(path: Path, pixels: Pixels) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(picture.png(pixels))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One section, after all of its blocks ran in the current folder, and what they left."""
+
+    names: dict[str, Any]  # of the Python blocks
+    said: list[str]  # by the commands
+
+
+Follow = Callable[[str], Recipe]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the pictures, and the set that the first section makes of them."""
+    folder = tmp_path_factory.mktemp("world")
+    images: dict[str, Pixels] = {}
+    for label, draw in (("1", one), ("7", seven)):
+        images |= {f"{label}/{number:02}.png": draw(slant) for number, slant in enumerate(np.linspace(-3, 3, 20).tolist())}
+    for path, image in images.items():
+        put(folder / "pictures" / path, image)
+    put(folder / "more/1/new.png", one(0.5))
+    put(folder / "more/7/new.png", seven(0.5))
+    atlcodec.write(folder / "set.atlc", Codec.load(MODEL).encode(np.stack(list(images.values()))))
+    manifest.write(folder / "set.csv", [Entry(number, path, path[0]) for number, path in enumerate(images)])
+    return folder
+
+
+@pytest.fixture
+def follow(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> Follow:
+    """Runs a section in a fresh copy of that folder, and compares what is printed with what the page shows."""
+    here = Path(shutil.copytree(world, tmp_path / "here"))
+    monkeypatch.chdir(here)
+
+    def follow(section: str) -> Recipe:
+        if section == "Whole data sets":
+            (here / "set.atlc").unlink()
+            (here / "set.csv").unlink()
+        recipe = Recipe({}, [])
+        for indent, language, block in BLOCK.findall(SECTIONS[section]):
+            lines = [line.removeprefix(indent) for line in block.splitlines()]
+            if language == "python":
+                run_python("\n".join(lines), recipe.names)
+            else:
+                run_console(lines, cli, recipe.said)
+        return recipe
+
+    return follow
+
+
+def run_python(code: str, names: dict[str, Any]) -> None:
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(compile(code, "docs/recipes.md", "exec"), names)
+    shown = re.findall(r"print\(.*\)  # (.*)", code)
+    assert " ".join(out.getvalue().split()) == " ".join(" ".join(shown).split())
+
+
+def run_console(lines: list[str], cli: Cli, said: list[str]) -> None:
+    starts = [number for number, line in enumerate(lines) if line.startswith("$ ")]
+    assert starts[0] == 0
+    for start, end in zip(starts, [*starts[1:], None], strict=True):
+        command, shown = lines[start].removeprefix("$ "), lines[start + 1 : end]
+        if command.startswith("npm "):
+            continue  # was done, or the test would be skipped
+        if command.startswith("atlc "):
+            ran = cli(*shlex.split(command)[1:])
+            code, printed = ran.code, ran.err + ran.out.decode()
+        else:
+            command = command.replace("examples/", f"{shlex.quote(str(ROOT))}/examples/")
+            done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=False)
+            code, printed = done.returncode, done.stderr + done.stdout
+        assert code == 0, printed
+        pattern = "\n".join(".*" if line == "..." else re.escape(VARIES.sub("#", line)) for line in shown)
+        assert re.fullmatch(pattern, VARIES.sub("#", printed).rstrip("\n"), re.S), f"{command}\n{printed}"
+        said += printed.splitlines()
+
+
+def test_whole_data_sets(follow: Follow, world: Path) -> None:
+    recipe = follow("Whole data sets")
+    records = atlcodec.open("set.atlc").array
+    assert np.array_equal(records[:40], atlcodec.open(world / "set.atlc").array)
+    assert sorted(path.name for path in Path("decoded/7").iterdir()) == [f"{number:02}.png" for number in range(20)]
+    assert np.array_equal(picture.read("decoded/7/19.png"), atlcodec.decode(records[39]))
+    assert sum('"true_label": "7"' in line and '"label": "7"' in line for line in recipe.said) == 20
+    assert [entry.path for entry in manifest.entries("set.csv")][40:] == ["1/new.png", "7/new.png"]
+
+
+def test_parquet_and_arrow(follow: Follow, world: Path) -> None:
+    pytest.importorskip("pyarrow")
+    names = follow("Parquet and Arrow").names
+    assert np.array_equal(names["sevens"], atlcodec.open(world / "set.atlc")[20:])
+    assert names["arrow"].open("sevens.parquet").ids == (Codec.load(MODEL).id,)
+
+
+def test_a_classifier_of_your_own(follow: Follow, user_folder: Path) -> None:
+    follow("A classifier of your own")
+    assert [path.parent.name for path in user_folder.rglob("classifier.onnx")] == ["one-or-seven"]
+    codec = Codec.load(MODEL, head="one-or-seven")
+    assert codec.labels == ("1", "7")
+    assert codec.classify(atlcodec.open("set.atlc").array).argmax(1).tolist() == [0] * 20 + [1] * 20
+
+
+def test_search_by_likeness(follow: Follow) -> None:
+    recipe = follow("Search by likeness")
+    assert [line.split()[-1] for line in recipe.said] == ["7", "7", "7"]
+    assert (recipe.names["numbers"] < 20).all()  # ones are like ones
+    assert (np.diff(recipe.names["distances"]) >= 0).all()
+
+
+def test_pillow_and_imageio(follow: Follow) -> None:
+    frame = follow("Pillow and imageio").names["frame"]
+    assert np.abs(frame.astype(int) - atlcodec.decode(atlcodec.open("set.atlc")[39])).max() <= 1
+    with Image.open("large.png") as image:
+        assert image.size == (280, 280)
+    assert Path("seven.atlc").read_bytes() == atlcodec.encode("pictures/7/19.png", MODEL)
+
+
+def test_pytorch(follow: Follow) -> None:
+    names = follow("PyTorch").names
+    assert any(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in names["codec"].compressor.parameters())
+
+
+def test_zarr_and_numcodecs(follow: Follow, world: Path) -> None:
+    pytest.importorskip("zarr")
+    import atlcodec.zarr
+
+    atlcodec.zarr.register()  # in an environment that was set up before the entry point was there
+    names = follow("Zarr and numcodecs").names
+    assert names["data"] == (world / "set.atlc").read_bytes()
+    assert metrics.psnr(metrics.squared_error(names["images"], names["array"][:]).mean()) > 25
+    assert sum(path.stat().st_size for path in Path("set.zarr/c").rglob("*") if path.is_file()) == 48 * 200
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="there is no Node.js here")
+@pytest.mark.skipif(
+    not (ROOT / "examples/javascript/node_modules/onnxruntime-node").exists(),
+    reason="onnxruntime-node is not installed: make test-all",
+)
+def test_javascript(follow: Follow) -> None:
+    said = follow("JavaScript").said
+    assert [line.split()[1] for line in said] == ["1"] * 20 + ["7"] * 20
+
+
+def test_a_cluster(follow: Follow) -> None:
+    pytest.importorskip("pyarrow")
+    follow("A cluster")
+
+
+def test_encoder_effort(follow: Follow) -> None:
+    quick, best = (float(line.split()[-2]) for line in follow("Encoder effort").said)
+    assert best > quick + 1
+    images = np.stack([picture.read(path) for path in sorted(Path("pictures").glob("*/*.png"))])
+    for name, effort in (("quick", 0), ("best", 9)):
+        assert Path(f"{name}.atlc").read_bytes() == Codec.load(MODEL).encode(images, effort).tobytes()
+
+
+def test_no_section_is_left_out_and_links_lead_somewhere() -> None:
+    for section in SECTIONS:
+        assert f"test_{section.lower().replace(' ', '_')}" in globals()
+        assert f"[{section}](#{section.lower().replace(' ', '-')})" in PAGE
+    for link in re.findall(r"\]\(([^)#:]+)\)", PAGE):
+        assert (ROOT / "docs" / link).exists(), link
+    offered = (ROOT / "pyproject.toml").read_text("utf-8")
+    for extra in re.findall(r"pip install '\.\[(\w+)\]'", PAGE):
+        assert f"\n{extra} = [" in offered
