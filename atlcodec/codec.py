@@ -26,6 +26,7 @@ Scores = NDArray[np.float32]
 CHUNK = 256
 CHUNK_OF_CLASSIFIER = 1024
 CHUNK_OF_SEARCH = 128
+DOUBT = 4.0  # dB for each factor of e in the probability of the label; by the accuracy on training images of all data sets
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,16 @@ class Codec:
         packed, check = record.as_records(records), self._check if verify else None
         return _chunked(classify, packed, (len(self.labels),), np.float32, check, CHUNK_OF_CLASSIFIER)
 
+    def fit(self, images: Images, records: Records) -> NDArray[np.float64]:
+        """How well this codec suits each of the images, given its own records of them: float64 (N,), in dB.
+
+        The PSNR of the decoded picture, and a loss for doubt about its label: a codec can be good at pictures of a kind that it
+        does not know, but its classifier is unsure of them then."""
+        psnr = -10 * np.log10(np.maximum(metrics.squared_error(images, self.decode(records)), 0.01) / 255**2)
+        if self.model.card["default_head"] is None:
+            return psnr
+        return np.asarray(psnr + DOUBT * np.log(self.classify(records).max(axis=1).astype(np.float64)))
+
     def latents(self, images: ArrayLike) -> NDArray[np.float32]:
         """What the compressor makes of images before rounding: float32 (N, 16, 5, 5) in 0..15."""
         return _chunked(self._compressor, _as_images(images), record.BOTTLENECK, np.float32)
@@ -152,7 +163,7 @@ def encode(
 ) -> bytes:
     """One picture (a path, a Pillow image, or uint8 (28, 28)) to one sealed record of 200 bytes.
 
-    Without `model`, the bundled model whose decoded picture is nearest. `effort` as in `Codec.encode`. Raises `BadImage`,
+    Without `model`, the bundled model that suits the picture best (`Codec.fit`). `effort` as in `Codec.encode`. Raises `BadImage`,
     `UnknownModel`."""
     if isinstance(image, str | os.PathLike) or hasattr(image, "getbands"):
         from atlcodec import picture
@@ -163,7 +174,7 @@ def encode(
         if pixels.shape != (28, 28):
             raise BadImage(f"one picture is uint8 (28, 28), not {pixels.dtype} {pixels.shape}; Codec.encode takes many at once")
     images = pixels[None]
-    records = choose(images, effort=effort)[1] if model is None else Codec.load(model).encode(images, effort)
+    records = choose(images, effort=effort)[1] if model is None else _kept(zoo.find(model)).encode(images, effort)
     return records.tobytes()
 
 
@@ -172,14 +183,14 @@ def decode(record: ArrayLike | bytes, model: str | os.PathLike[str] | None = Non
 
     Raises `NotARecord`, `UnknownModel` (no installed codec has its id: damaged, or of another codec), `DamagedRecord`."""
     packed = _one(record)
-    images = (_writer(packed) if model is None else Codec.load(model)).decode(packed)
+    images = (_writer(packed) if model is None else _kept(zoo.find(model))).decode(packed)
     return np.asarray(images[0])
 
 
 def classify(record: ArrayLike | bytes, model: str | os.PathLike[str] | None = None, head: str | None = None) -> Prediction:
     """The label of one record of 200 bytes, read without decoding it. Raises as `decode` does."""
     packed = _one(record)
-    codec = Codec(_writer(packed).model, head) if model is None else Codec.load(model, head)
+    codec = _kept(_writer(packed).model if model is None else zoo.find(model), head)
     scores = codec.classify(packed)[0]
     index = int(scores.argmax())
     return Prediction(codec.labels[index], index, float(scores[index]), codec.name, codec.head.name)
@@ -188,22 +199,21 @@ def classify(record: ArrayLike | bytes, model: str | os.PathLike[str] | None = N
 def choose(
     images: Images, among: Sequence[Codec] | None = None, effort: int | None = None
 ) -> tuple[Codec, Records, NDArray[np.float64]]:
-    """The codec whose decoded pictures are nearest to the images, uint8 (N, 28, 28): one choice for all of them.
+    """The codec that suits the images, uint8 (N, 28, 28), best, as `Codec.fit` says: one choice for all of them.
 
     Among the bundled ones of the default list, unless others are given; it is made without search. Returns the codec, what it
     encoded them to with this effort, and the mean squared error of each decoded picture."""
-    best: tuple[Codec, Records, NDArray[np.float64]] | None = None
-    for codec in among or [Codec(model) for model in zoo.default()]:
+    best: tuple[float, Codec, Records] | None = None
+    for codec in among or [_kept(model) for model in zoo.default()]:
         records = codec.encode(images, effort=0)
-        error = metrics.squared_error(images, codec.decode(records))
-        if best is None or error.sum() < best[2].sum():
-            best = codec, records, error
+        fit = float(codec.fit(images, records).mean())
+        if best is None or fit > best[0]:
+            best = fit, codec, records
     if best is None:
         raise UnknownModel("no models are installed to choose from")
-    codec = best[0]
-    if effort == 0 or not codec.model.refines:
-        return best
-    records = codec.encode(images, effort)
+    _, codec, records = best
+    if effort != 0 and codec.model.refines:
+        records = codec.encode(images, effort)
     return codec, records, metrics.squared_error(images, codec.decode(records))
 
 
@@ -238,7 +248,20 @@ def _writer(packed: Records) -> Codec:
     ids, models = record.ids(packed), zoo.models()
     if int(ids[0]) not in models:
         raise UnknownModel(f"the record: {explain(ids, models)}")
-    return Codec(models[int(ids[0])])
+    return _kept(models[int(ids[0])])
+
+
+_loaded: dict[tuple[object, ...], Codec] = {}
+
+
+def _kept(model: zoo.Model, head: str | None = None) -> Codec:
+    """A codec that stays loaded for the next call: to load one takes longer than to encode a picture."""
+    key = (model.folder, *model.card["sha256"].values(), model.head(head).card["sha256"] if head else model.card["default_head"])
+    if key not in _loaded:
+        while len(_loaded) >= 8:
+            _loaded.pop(next(iter(_loaded)))
+        _loaded[key] = Codec(model, head)
+    return _loaded[key]
 
 
 def _one(data: ArrayLike | bytes) -> Records:

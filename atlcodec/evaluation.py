@@ -13,7 +13,6 @@ from atlcodec import metrics, record
 from atlcodec.codec import Codec
 from atlcodec.datasets import Split
 
-
 MAIN = ("psnr", "psnr_mean", "accuracy")  # of the figures
 
 
@@ -80,11 +79,10 @@ def measure(codec: Codec, split: Split, classes: tuple[str, ...], effort: int = 
 
 
 def automatic(codecs: list[Codec], split: Split, classes: tuple[str, ...], effort: int = 0) -> Figures:
-    """Every picture as if encoded by itself without naming a model: by the codec that decodes it nearest without search. A label
-    counts as right only if the chosen model gives it, so that each wrong choice shows."""
-    plain = [measure(codec, split, classes) for codec in codecs]
-    best = np.argmin([figures.errors for figures in plain], axis=0)
-    each = [measure(codec, split, classes, effort if codec.model.refines else 0) for codec in codecs] if effort else plain
+    """Every picture as if encoded by itself without naming a model: by the codec that `encode` chooses. A label counts as
+    right only if the chosen model gives it, so that each wrong choice shows."""
+    best = np.argmax([codec.fit(split.images, codec.encode(split.images, 0)) for codec in codecs], axis=0)
+    each = [measure(codec, split, classes, effort if codec.model.refines else 0) for codec in codecs]
     rows = np.arange(len(split))
 
     def pick(columns: list[NDArray[Any]]) -> NDArray[Any]:
