@@ -43,7 +43,7 @@ class EncodeAndClassify:
     """Both at once: one worker does them one after another, and nothing is sent between."""
 
     def __init__(self, model: str) -> None:
-        self.encode, self.classify = cluster.Encode(model), cluster.Classify(model=model)
+        self.encode, self.classify = cluster.Encode(model, effort=0), cluster.Classify(model=model)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         made = self.classify(self.encode(batch))

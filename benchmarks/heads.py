@@ -85,7 +85,7 @@ def codecs_of(name: str) -> list[Codec]:
 def train(codec: Codec, data: Dataset, folder: Path, epochs: int | None) -> tuple[list[report.Cell], NDArray[np.uint8]]:
     """A row of the first table, and the records of the training pictures."""
     assert data.train.labels is not None
-    records = codec.encode(data.train.images)
+    records = codec.encode(data.train.images, effort=0)
     atlcodec.write(folder / "set.atlc", records)
     labels = folder / "train-labels-idx1-ubyte"
     labels.write_bytes(np.array([0x801, len(records)], ">u4").tobytes() + data.train.labels.astype(np.uint8).tobytes())
@@ -100,7 +100,7 @@ def train(codec: Codec, data: Dataset, folder: Path, epochs: int | None) -> tupl
     test = data.test
     assert test is not None
     assert test.labels is not None
-    sealed = codec.encode(test.images)
+    sealed = codec.encode(test.images, effort=0)
     new, bundled = (100 * metrics.accuracy(one.classify(sealed), test.labels) for one in (Codec(codec.model, "new"), codec))
     epoch = float(np.mean([step["seconds"] for step in steps]))
     return [f"{data.name}, {codec.name}", len(records), len(steps), epoch, round(seconds, 1), new, bundled, new - bundled], records
@@ -114,7 +114,7 @@ def search(codec: Codec, data: Dataset, records: NDArray[np.uint8], count: int) 
     assert test.labels is not None
     labels, queries = data.train.labels, test[:count]
     assert queries.labels is not None
-    sealed = codec.encode(queries.images)
+    sealed = codec.encode(queries.images, effort=0)
     contestants: dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8], Callable[[NDArray[np.uint8]], Features]]] = {
         "records, by their symbols": (records, sealed, similar.by_name(codec, "symbols")),
         "records, by their classifier's scores": (records, sealed, similar.by_name(codec, "scores")),

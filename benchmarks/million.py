@@ -78,7 +78,7 @@ def do(job: str, file: Path, number: int, batch: int, model: str) -> dict[str, A
         file.touch()
         for images in stream(number, batch):
             start = time.perf_counter()
-            atlcodec.write(file, codec.encode(images), append=True)
+            atlcodec.write(file, codec.encode(images, effort=0), append=True)
             seconds += time.perf_counter() - start
             done += len(images)
     else:

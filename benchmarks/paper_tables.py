@@ -314,7 +314,7 @@ def draw_confusion(folder: str, output: Path) -> None:
         codec, data = Codec(model), dataset(folder, model.card["data"][0]["name"])
         assert data.test is not None
         assert data.test.labels is not None
-        answers = codec.classify(codec.encode(data.test.images)).argmax(axis=1)
+        answers = codec.classify(codec.encode(data.test.images, effort=0)).argmax(axis=1)
         right = 100 * float((answers == data.test.labels).mean())
         title = f"{codec.name} on {data.name}: {right:.1f} % of {len(answers):,}"
         matrices.append(pictures.Confusion.of(title, codec.labels, data.test.labels, answers))

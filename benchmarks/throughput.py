@@ -69,7 +69,7 @@ def use_threads(count: int) -> None:
 
 def ours(codec: Codec, images: NDArray[np.uint8]) -> dict[str, Callable[[], object]]:
     """What the codec does with these pictures, its parts, and the floors."""
-    records, latents = codec.encode(images), codec.latents(images)
+    records, latents = codec.encode(images, effort=0), codec.latents(images)
     chunks = [slice(start, start + CHUNK) for start in range(0, len(images), CHUNK)]
 
     def seal() -> list[NDArray[np.uint8]]:
@@ -81,7 +81,7 @@ def ours(codec: Codec, images: NDArray[np.uint8]) -> dict[str, Callable[[], obje
 
     encoding, decoding = gemm.products(codec.model.file("compressor")), gemm.products(codec.model.file("decompressor"))
     return {
-        "encode": lambda: codec.encode(images),
+        "encode": lambda: codec.encode(images, effort=0),
         "- compressor": lambda: codec.latents(images),
         "- quantise, seal": seal,
         "- pack": lambda: [record.pack(symbols[rows]) for rows in chunks],

@@ -342,7 +342,7 @@ def test_images_of_every_mode_and_size(mode: str, size: tuple[int, int]) -> None
 
 def test_places_that_hold_no_picture(cli: Cli, tmp_path: Path) -> None:
     assert "No such file" in cli("encode", tmp_path / "missing.png").complaint
-    assert "directory" in cli("encode", tmp_path).complaint
+    assert "is a folder; name the file for its records: -o set.atlc" in cli("encode", tmp_path).misuse
     assert "not a picture" in cli("encode", "/dev/null", "-o", tmp_path / "x.atlc").complaint
     assert "bytes" in cli("encode", "/dev/zero", "-o", tmp_path / "x.atlc").complaint
     assert "not a picture" in cli("encode", "-", stdin=b"").complaint

@@ -49,7 +49,7 @@ def test_the_modules_agree_with_the_onnx_files(name: str, sevens: Pixels) -> Non
     with torch.no_grad():
         latents = modules.compressor(torch.from_numpy(sevens).unsqueeze(1).float()).clamp(0, LEVELS - 1)
         assert np.abs(latents.numpy() - codec.latents(sevens)).max() <= 1e-3
-        records = codec.encode(sevens)
+        records = codec.encode(sevens, effort=0)
         symbols = torch.from_numpy(record.unpack(records)).float()
         assert np.abs(modules.decode(symbols).round().numpy() - codec.decode(records).astype(float)).max() <= 1
         assert np.abs(modules.classifier(symbols).numpy() - codec._classifier(records)).max() <= 1e-3
