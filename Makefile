@@ -10,7 +10,7 @@ SHIPPED := $(shell find -L atlcodec -type f ! -name '*.py[co]')
 BENCHMARKS := $(wildcard $(addprefix benchmarks/,throughput.py startup.py quality.py million.py dataset.py heads.py training_speed.py))
 PIP := -m pip --disable-pip-version-check --quiet --quiet
 
-.PHONY: help demo test test-all lint types javascript benchmarks clean
+.PHONY: help demo test test-all test-more lint types javascript benchmarks clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 /p' Makefile | awk '{ printf "  %s %-12s", $$1, $$2; $$1 = $$2 = ""; print }'
@@ -21,8 +21,10 @@ demo: $(DEMO)/.ready ## encode, decode and classify a drawn digit; no PyTorch is
 test: lint types ## lint, types, and the tests (those on the data sets look for them in $ATLC_DATA)
 	$(DEV)/bin/pytest
 
-test-all: lint types $(DEV)/.ray javascript ## the same, and what takes long: a cluster of Ray, the reader in JavaScript
-	ATLC_TEST_ALL=1 $(DEV)/bin/pytest
+test-all: test test-more ## the same, and what takes long: a cluster of Ray, the reader in JavaScript
+
+test-more: $(DEV)/.ray javascript
+	ATLC_TEST_ALL=1 $(DEV)/bin/pytest tests/test_cluster.py tests/test_javascript.py tests/test_recipes_page.py
 
 lint: $(DEV)/.ready ## ruff: rules and format
 	$(DEV)/bin/ruff check .
