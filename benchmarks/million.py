@@ -31,7 +31,7 @@ JOBS = ("encode", "decode", "classify")
 def main() -> None:
     parser = report.parser(__doc__)
     parser.add_argument("-n", "--number", type=int, default=1_000_000, help="pictures")
-    parser.add_argument("--batch", type=int, default=4096, help="pictures at a time")
+    parser.add_argument("--batch", type=int, default=16384, help="pictures at a time")
     parser.add_argument("-m", "--model", default="mnist-lenet", help="name, id or path")
     parser.add_argument(
         "--folder", type=Path, help="where the file is made for the time of the run [the system's temporary folder]"
