@@ -65,22 +65,20 @@ class Codec:
         `effort` is how long to search for better symbols: 0 (take what the compressor gives) to 9. The default is
         `search.DEFAULT`, or 0 for a model without a refiner to search with. Raises `BadImage` for another shape or type of
         images, `ValueError` for another effort, `BadModel` where one above 0 is asked of a model without refiner."""
-        compressor, evaluations = self._compressor, search.evaluations(effort)
-        if evaluations and effort is not None and not self.model.refines:
-            raise BadModel(f"{self.name} has no refiner.onnx to search with; encode with effort 0, or train it again")
-        if not evaluations or not self.model.refines:
-            return _chunked(
-                lambda chunk: record.pack(record.seal(*record.quantise(compressor(chunk)), self.id)),
-                _as_images(images),
-                (record.RECORD,),
-            )
-        refiner = self._refiner
-        return _chunked(
-            lambda chunk: record.pack(search.symbols(chunk, compressor(chunk), refiner.run, evaluations, self.id)),
-            _as_images(images),
-            (record.RECORD,),
-            most=CHUNK_OF_SEARCH,
-        )
+        evaluations = search.evaluations(effort)
+        if evaluations and not self.model.refines:
+            if effort is not None:
+                raise BadModel(f"{self.name} has no refiner.onnx to search with; encode with effort 0, or train it again")
+            evaluations = 0
+        compressor, refiner = self._compressor, self._refiner if evaluations else None
+
+        def encode(chunk: Images) -> Records:
+            latents = compressor(chunk)
+            if refiner is None:
+                return record.pack(record.seal(*record.quantise(latents), self.id))
+            return record.pack(search.symbols(chunk, latents, refiner.run, evaluations, self.id))
+
+        return _chunked(encode, _as_images(images), (record.RECORD,), most=CHUNK_OF_SEARCH if refiner else CHUNK)
 
     def decode(self, records: ArrayLike | bytes, *, verify: bool = True) -> Images:
         """Records, uint8 (N, 200) or bytes, to images, uint8 (N, 28, 28).

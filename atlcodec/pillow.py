@@ -207,8 +207,7 @@ def _write(image: Image.Image, frames: list[Image.Image], file: IO[bytes]) -> No
     names = [f"frame {number}" for number in range(len(frames))] if len(frames) > 1 else ["the image"]
     pixels = np.stack([picture.read(frame, **allowed, name=name) for frame, name in zip(frames, names, strict=True)])
     model, effort = options.get("model"), options.get("effort")
-    given: dict[str, Any] = {} if effort is None else {"effort": effort}
-    records = codec.choose(pixels, **given)[1] if model is None else Codec.load(model).encode(pixels, **given)
+    records = codec.choose(pixels, effort=effort)[1] if model is None else Codec.load(model).encode(pixels, effort)
     if options.get("append"):
         file.seek(0, os.SEEK_END)
         if torn := file.tell() % RECORD:

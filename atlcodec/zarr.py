@@ -226,8 +226,7 @@ def _codec(id: str) -> Codec:
 def _encode(id: str, effort: int | None, images: NDArray[Any]) -> Records:
     if images.dtype != np.uint8 or images.shape[-2:] != IMAGE:
         raise BadImage(f"records hold images, uint8 (..., 28, 28), not {images.dtype} {images.shape}")
-    given: dict[str, Any] = {} if effort is None else {"effort": effort}
-    return _codec(id).encode(np.ascontiguousarray(images).reshape(-1, *IMAGE), **given)
+    return _codec(id).encode(np.ascontiguousarray(images).reshape(-1, *IMAGE), effort)
 
 
 def _decode(id: str, data: bytes, numbers: NDArray[np.intp], name: str = "a chunk") -> Images:

@@ -171,14 +171,18 @@ class Join(nn.Module):
         return x.transpose(0, 1).flatten(1)
 
 
-class MixChannels(nn.Module):
-    """x + B relu(A x + a) over the last dimension, which has `width`. It starts as the identity."""
+class _Mix(nn.Module):
+    """The weights of x + B relu(A x + a), which starts as the identity."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, size: int, hidden: int) -> None:
         super().__init__()
-        like = nn.Linear(width, hidden)
+        like = nn.Linear(size, hidden)
         self.weight, self.bias = like.weight, like.bias
-        self.back = nn.Parameter(torch.zeros(width, hidden))
+        self.back = nn.Parameter(torch.zeros(size, hidden))
+
+
+class MixChannels(_Mix):
+    """Over the last dimension, the channels."""
 
     def forward(self, x: Tensor) -> Tensor:
         flat = x.reshape(-1, x.shape[-1])
@@ -186,16 +190,25 @@ class MixChannels(nn.Module):
         return torch.addmm(flat, hidden, self.back.t()).view(x.shape)
 
 
-class MixTokens(nn.Module):
-    """x + B relu(A x + a) over the first dimension, which has `tokens`. It starts as the identity."""
-
-    def __init__(self, tokens: int, hidden: int) -> None:
-        super().__init__()
-        like = nn.Linear(tokens, hidden)
-        self.weight, self.bias = like.weight, like.bias
-        self.back = nn.Parameter(torch.zeros(tokens, hidden))
+class MixTokens(_Mix):
+    """Over the first dimension, the tokens."""
 
     def forward(self, x: Tensor) -> Tensor:
         flat = x.reshape(len(x), -1)
         hidden = functional.relu(torch.addmm(self.bias.unsqueeze(1), self.weight, flat))
         return torch.addmm(flat, self.back, hidden).view(x.shape)
+
+
+def dense_classifier(wide: int, narrow: int, classes: int, dropout: float) -> nn.Sequential:
+    """Symbols: 400 -> wide -> dropout -> narrow -> dropout -> classes."""
+    return nn.Sequential(
+        Scale(1 / 8),
+        nn.Flatten(),
+        nn.Linear(400, wide),
+        nn.ReLU(),
+        Dropout(dropout),
+        nn.Linear(wide, narrow),
+        nn.ReLU(),
+        Dropout(dropout),
+        nn.Linear(narrow, classes),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from atlcodec.training.layers import ConvPool2d, Dropout, PhasesConv2d, Scale, UpscaleConv2d
+from atlcodec.training.layers import ConvPool2d, PhasesConv2d, Scale, UpscaleConv2d, dense_classifier
 
 
 def compressor() -> nn.Sequential:
@@ -32,14 +32,4 @@ def decompressor() -> nn.Sequential:
 
 def classifier(classes: int) -> nn.Sequential:
     """Table 1: 400 -> 120 -> dropout 0.5 -> 84 -> dropout 0.5 -> classes."""
-    return nn.Sequential(
-        Scale(1 / 8),
-        nn.Flatten(),
-        nn.Linear(400, 120),
-        nn.ReLU(),
-        Dropout(0.5),
-        nn.Linear(120, 84),
-        nn.ReLU(),
-        Dropout(0.5),
-        nn.Linear(84, classes),
-    )
+    return dense_classifier(120, 84, classes, 0.5)

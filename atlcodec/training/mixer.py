@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from atlcodec.training.layers import Dropout, Join, MixChannels, MixTokens, Patches, Scale, Tokens, Unpatches
+from atlcodec.training.layers import Join, MixChannels, MixTokens, Patches, Scale, Tokens, Unpatches, dense_classifier
 
 PATCH, TOKENS = 4, 49
 WIDTH, HIDDEN, DEPTH = 64, 256, 3
@@ -48,14 +48,4 @@ def decompressor() -> nn.Sequential:
 def classifier(classes: int) -> nn.Sequential:
     """400 -> 256 -> 64 -> classes: small, for the label shall come at a million records a second; the compressor is there to
     make its work easy."""
-    return nn.Sequential(
-        Scale(1 / 8),
-        nn.Flatten(),
-        nn.Linear(400, 256),
-        nn.ReLU(),
-        Dropout(0.2),
-        nn.Linear(256, 64),
-        nn.ReLU(),
-        Dropout(0.2),
-        nn.Linear(64, classes),
-    )
+    return dense_classifier(256, 64, classes, 0.2)
