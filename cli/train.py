@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 from click.core import ParameterSource
 
 from atlcodec.cli.common import say
@@ -37,6 +38,7 @@ RATE, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0)
 @click.option("--head", default="labels", show_default=True, help="Name of its classifier.")
 @click.option("--unlabelled", metavar="DIR|NAME", help="More pictures, for the autoencoder alone.")
 @click.option("--unlabelled-limit", type=AT_LEAST_ONE, help="Only the first so many of those.")
+@click.option("--others", multiple=True, metavar="DIR|NAME", help="Pictures that the classifier, once alone, learns to doubt.")
 @click.option("--start", metavar="MODEL", help="The model whose compressor to begin with. (transfer: to keep)")
 @click.option("--run", type=click.Path(path_type=Path), help="Folder of checkpoints, metrics, curves. [default: OUTPUT.run]")
 @click.option("--licence", default="the trainer's own", show_default=True, help="Licence of the weights, for the card.")
@@ -69,6 +71,7 @@ RATE, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0)
 @click.option("--epochs", type=AT_LEAST_ONE, help="Other recipes: epochs of each phase. [default: 50; classifier: 20 to 200]")
 @click.option("--turn", type=AT_LEAST_ONE, help="turns: mini-batches in a turn. [default: 1]")
 @click.option("--tune", type=COUNT, help="atl, joint, turns: epochs of each half alone at the end. [default: 10]")
+@click.option("--tune-class", type=COUNT, help="joint: more of these epochs for the classifier. [default: 0]")
 @click.option("-f", "--force", is_flag=True, help="Replace OUTPUT if it is there.")
 @click.pass_context
 def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **options: Any) -> None:
@@ -96,7 +99,7 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     from atlcodec import datasets, zoo
     from atlcodec.training import export
     from atlcodec.training.curves import Curves
-    from atlcodec.training.loop import Settings, Trainer
+    from atlcodec.training.loop import Settings, Trainer, split_validation
     from atlcodec.training.recipes import RECIPES as KNOWN
 
     recipe = KNOWN[options["recipe"]]
@@ -116,6 +119,7 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     if options["limit"]:
         sets = [one.limited(options["limit"]) for one in sets]
     more = datasets.load(options["unlabelled"], say=say) if options["unlabelled"] else None
+    others = [datasets.load(where, say=say) for where in options["others"]]
     start = zoo.find(options["start"]) if options["start"] else None
     described = [one.describe() for one in (*sets, *([more] if more else []))]
     # Same command, same run: this is what a checkpoint must have been made with.
@@ -124,6 +128,7 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
         "recipe": {
             **{key: options[key] for key in ("recipe", "limit", "unlabelled_limit")},
             **({"start": f"{start.name} {start.sha256}"} if start else {}),
+            **({"others": [one.describe() for one in others]} if others else {}),
             **asdict(settings),
             **asdict(parameters),
         },
@@ -136,6 +141,7 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
         sets,
         run,
         unlabelled=more.train.images[: options["unlabelled_limit"]] if more else None,
+        others=np.concatenate([split_validation(one.train, settings.validation)[0].images for one in others]) if others else None,
         start=export.weights(start.file("compressor")) if start else None,
         recipe=hashlib.sha256(repr((card["recipe"], described)).encode()).hexdigest(),
         say=say,
@@ -213,7 +219,7 @@ def _command(ctx: click.Context) -> str:
             continue
         value = ctx.params[str(parameter.name)]
         for one in value if isinstance(value, tuple) else [value]:
-            if parameter.name in ("data", "unlabelled", "output", "start", "records", "labels", "model"):
+            if parameter.name in ("data", "unlabelled", "others", "output", "start", "records", "labels", "model"):
                 one = Path(one).resolve().name
             words += [parameter.opts[-1], *([] if one is True else [shlex.quote(str(one))])]
     return " ".join(words)

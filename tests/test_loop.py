@@ -169,3 +169,20 @@ def test_each_half_alone_may_learn_from_sealed_records(tmp_path: Path) -> None:
         kept[sealed] = trainer.domains[0].records.numpy()
     assert (record.ids(kept[True]) == 5).all()
     assert np.abs(record.unpack(kept[True]).astype(int) - record.unpack(kept[False])).max() == 1
+
+
+def test_a_classifier_alone_learns_to_be_unsure_of_other_pictures(tmp_path: Path) -> None:
+    others = np.random.default_rng(1).integers(0, 256, (200, 28, 28), np.uint8)
+    data = bars()
+    certain = {}
+    for given in (None, others):
+        trainer = Trainer(Settings(batch=16), data, tmp_path / str(given is None), others=given)
+        trainer.train("compressor+classifier", "classifier", 4, (2e-3, 2e-3))
+        frozen = trainer.nets.compressor.state_dict()
+        before = {name: weights.clone() for name, weights in frozen.items()}
+        trainer.train("classifier", "classifier", 8, (2e-3, 2e-3))
+        assert all(torch.equal(before[name], weights) for name, weights in frozen.items())
+        scores = trainer.scores(others)
+        certain[given is not None] = float(torch.from_numpy(scores).softmax(1).amax(1).mean())
+        assert trainer.accuracy(data.train) > 0.9
+    assert certain[True] < certain[False] - 0.1

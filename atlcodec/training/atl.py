@@ -71,11 +71,12 @@ def atl(trainer: Trainer, p: Atl) -> None:
     fine_tune(trainer, p.tune)
 
 
-def fine_tune(trainer: Trainer, epochs: int) -> None:
-    """The end of Algorithm 1: each half alone, the compressor frozen; then the figures."""
+def fine_tune(trainer: Trainer, epochs: int, classifier: int | None = None) -> None:
+    """The end of Algorithm 1: each half alone, the compressor frozen, for so many epochs (the classifier, if it is given other
+    epochs, for those); then the figures."""
     rate = (trainer.settings.rate / 5, 0.0)
     for domain in range(len(trainer.domains)):
-        trainer.train("classifier", "classifier", epochs, rate, domain=domain)
+        trainer.train("classifier", "classifier", epochs if classifier is None else classifier, rate, domain=domain)
         trainer.train("decompressor", "autoencoder", epochs, rate, domain=domain)
     for domain in range(len(trainer.domains)):
         trainer.measure("classifier", domain=domain)

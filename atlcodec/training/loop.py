@@ -28,6 +28,7 @@ from atlcodec.training.networks import Networks, quantise
 
 # "joint" takes both losses at once; "turns" takes turns of mini-batches, first the autoencoder's, then the classifier's.
 Task = Literal["autoencoder", "classifier", "joint", "turns"]
+OTHERS = 0.5  # weight of pictures of other kinds in a classifier's loss: the paper's that it is from
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,12 @@ class Step:
 
 
 class Domain:
-    """One data set on the device: its training images (labelled ones first), labels, and what is held out for validation."""
+    """One data set on the device: its training images (labelled ones first), labels, what is held out for validation, and
+    pictures of other kinds."""
 
-    def __init__(self, data: Dataset, unlabelled: Images | None, validation: int, device: torch.device) -> None:
+    def __init__(
+        self, data: Dataset, unlabelled: Images | None, others: Images | None, validation: int, device: torch.device
+    ) -> None:
         if data.train.labels is None or len(data.classes) < 2:
             raise BadData(f"{data.name}: no labels to train a classifier on (train-labels-idx1-ubyte is missing)")
         if len(data.train) < 20:
@@ -73,13 +77,20 @@ class Domain:
         images = labelled.images if unlabelled is None else np.concatenate([labelled.images, unlabelled])
         self.images = torch.from_numpy(images.copy()).to(device)
         self.labels = torch.from_numpy(labelled.labels.copy()).to(device)
-        self.records: Tensor | None = None  # what the compressor, as it stands, makes of the images
+        self.others = None if others is None else torch.from_numpy(others.copy()).to(device)
+        self.forget()
+
+    def forget(self) -> None:
+        """The compressor moves: what it made of the pictures is no longer what it makes."""
+        self.records: Tensor | None = None
+        self.others_records: Tensor | None = None
 
 
 class Trainer:
     """The networks, one or more data sets, and a folder with a checkpoint.
 
-    `unlabelled` images serve the autoencoder beside those of the first data set. `start` are weights that the compressor begins
+    `unlabelled` images serve the autoencoder beside those of the first data set. `others` are images of none of the classes: while
+    a classifier learns behind a frozen compressor, it learns to be unsure of them. `start` are weights that the compressor begins
     with. `recipe` is whatever else identifies the run: a checkpoint of another recipe is refused. `say` gets a line of progress
     after each epoch. `watch` is called with the trainer after each step, and at once if it goes on with an earlier run."""
 
@@ -90,6 +101,7 @@ class Trainer:
         folder: Path,
         *,
         unlabelled: Images | None = None,
+        others: Images | None = None,
         start: dict[str, Tensor] | None = None,
         recipe: str = "",
         say: Callable[[str], None] = lambda _: None,
@@ -102,7 +114,7 @@ class Trainer:
             raise AtlcError(f"device {settings.device!r} is not to be had here ({str(error).splitlines()[0]})") from error
         sets = [data] if isinstance(data, Dataset) else list(data)
         self.domains = [
-            Domain(one, None if number else unlabelled, settings.validation, self.device) for number, one in enumerate(sets)
+            Domain(one, None if number else unlabelled, others, settings.validation, self.device) for number, one in enumerate(sets)
         ]
         torch.manual_seed(settings.seed)
         self.nets = Networks(settings.architecture, [len(one.classes) for one in sets]).to(self.device)
@@ -175,9 +187,7 @@ class Trainer:
         moving = "compressor" in parts
         if moving:
             for each in self.domains:
-                each.records = None
-        elif data.records is None:
-            data.records = torch.cat(list(self._packed(data.images)))
+                each.forget()
 
         batches = self._batches(data, task, generator)
         total = torch.zeros((), device=self.device)
@@ -225,7 +235,8 @@ class Trainer:
                     latents = self.nets.compressor(images.unsqueeze(1).float())
                 symbols = quantise(latents.float())
             else:  # a frozen compressor is a detached bottleneck: its records are all there is to know of the images
-                assert data.records is not None
+                if data.records is None:
+                    data.records = torch.cat(list(self._packed(data.images)))
                 symbols = unpack(data.records.index_select(0, rows))
             decoded = None if task == "classifier" else self.nets.part("decompressor", domain)(symbols)
             known = int((rows < len(data.labels)).sum()) if task == "joint" else len(rows)  # these come first
@@ -238,6 +249,13 @@ class Trainer:
             labels = data.labels[rows[:known]]
             cross = functional.cross_entropy(logits.float(), labels, label_smoothing=settings.smoothing)
             loss = loss + (settings.weight if task == "joint" else 1) * cross
+        if task == "classifier" and not moving and data.others is not None:
+            if data.others_records is None:
+                data.others_records = torch.cat(list(self._packed(data.others)))
+            some = torch.randint(len(data.others), (max(1, len(rows) // 4),), generator=generator).to(self.device)
+            logits = self.nets.part("classifier", domain)(unpack(data.others_records.index_select(0, some)))
+            # Cross-entropy with no preference for any label: least when unsure (outlier exposure, Hendrycks et al. 2019).
+            loss = loss - OTHERS * functional.log_softmax(logits, dim=1).mean()
         return loss
 
     def _optimizer(self, parts: list[str], task: Task, domain: int) -> torch.optim.Adam:

@@ -25,6 +25,7 @@ class Both:
     epochs: int = 50
     tune: int = 10
     warmup: int = 0  # epochs of these in which the learning rate rises
+    tune_class: int = 0  # more of these epochs for the classifier
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def joint(trainer: Trainer, p: Both) -> None:
     top = trainer.settings.rate
     trainer.train(everything, "joint", p.warmup, (top / 20, top))
     trainer.train(everything, "joint", p.epochs - p.warmup)
-    fine_tune(trainer, p.tune)
+    fine_tune(trainer, p.tune, p.tune + p.tune_class)
 
 
 def turns(trainer: Trainer, p: Turns) -> None:
