@@ -15,8 +15,8 @@ from atlcodec.errors import BadModel
 OPERATORS = frozenset(
     "Add AveragePool BatchNormalization BitShift BitwiseAnd Cast Clip Concat Constant Conv ConvTranspose DepthToSpace Elu Erf "
     "Exp Flatten Floor Gather Gelu Gemm GlobalAveragePool HardSigmoid HardSwish Identity LayerNormalization LeakyRelu Log "
-    "LogSoftmax MatMul Max MaxPool Min Mul Neg PRelu Pad Pow Reciprocal ReduceMean ReduceSum Relu Reshape Resize Round Shape "
-    "Sigmoid Sign Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze".split()
+    "LogSoftmax MatMul MatMulInteger Max MaxPool Min Mul Neg PRelu Pad Pow Reciprocal ReduceMean ReduceSum Relu Reshape "
+    "Resize Round Shape Sigmoid Sign Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze".split()
 )
 FIELDS = 100_000  # in nodes, attributes and weights; a network of a thousand layers has a tenth of that
 DESCRIPTION = 4 << 20  # bytes of everything that is neither node nor weight

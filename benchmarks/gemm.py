@@ -33,7 +33,7 @@ def products(file: bytes) -> list[Product]:
     shapes |= {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*graph.value_info, *graph.output)}
     found = []
     for node in graph.node:
-        if node.op_type not in ("Conv", "Gemm"):
+        if node.op_type not in ("Conv", "Gemm", "MatMulInteger"):
             continue
         weight = shapes[node.input[1]]
         if node.op_type == "Conv":
