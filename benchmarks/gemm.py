@@ -28,20 +28,27 @@ def products(file: bytes) -> list[Product]:
         import onnx
     except ModuleNotFoundError as error:
         raise SystemExit("reading the shapes of a network needs the package onnx: pip install 'atlcodec[train]'") from error
-    graph = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(file), data_prop=True).graph
-    shapes = {i.name: list(i.dims) for i in graph.initializer}
-    shapes |= {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*graph.value_info, *graph.output)}
+    model = onnx.load_model_from_string(file)
+    for source in model.graph.input:  # of one picture
+        source.type.tensor_type.shape.dim[0].dim_value = 1
+    for target in (*model.graph.value_info, *model.graph.output):
+        target.type.tensor_type.ClearField("shape")
+    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    constants = {i.name: list(i.dims) for i in graph.initializer}
+    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*graph.value_info, *graph.output)} | constants
     found = []
     for node in graph.node:
         if node.op_type not in ("Conv", "Gemm", "MatMulInteger"):
             continue
-        weight = shapes[node.input[1]]
+        left, right = (shapes.get(name, []) for name in node.input[:2])
         if node.op_type == "Conv":
-            outputs, *kernel = weight
+            outputs, *kernel = right
             found.append(Product(int(np.prod(shapes[node.output[0]][2:])), int(np.prod(kernel)), outputs))
         else:
             turned = any(a.name == "transB" and a.i for a in node.attribute)
-            found.append(Product(1, *(weight[::-1] if turned else weight)))
+            rows, inner, columns = *left, right[0] if turned else right[1]
+            # Where the weights stand on the left, the pictures are the columns.
+            found.append(Product(columns, inner, rows) if node.input[0] in constants else Product(rows, inner, columns))
         if not (found[-1].rows and found[-1].inner and found[-1].columns):
             raise SystemExit(f"cannot tell the shapes of {node.op_type} -> {node.output[0]}")
     return found

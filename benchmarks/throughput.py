@@ -1,7 +1,7 @@
-"""Pictures per second: encode, decode and classify, beside Pillow's codecs and beside the matrix products alone.
+"""Pictures per second: encode, decode and classify, beside Pillow's codecs, a CNN on pixels, and the matrix products alone.
 
 Every contestant does the same pictures, in memory, in turns within one run; the best turn counts. Pillow works on one picture
-at a time and in one thread; atlcodec takes whole arrays.
+at a time and in one thread; atlcodec takes whole arrays, and searches for no better symbols (effort 0).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import gemm
 import inputs
 import numpy as np
+import pixel_classifier
 import report
 from numpy.typing import NDArray
 from PIL import Image
@@ -24,6 +25,7 @@ from atlcodec.codec import CHUNK, Codec
 from atlcodec.engine import threads
 
 SEALING = 4096  # the batch at which sealing is compared with the compressor
+FROM_PIXELS = 4096  # pictures for the classifier of pixels
 PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "WebP, quality 50": ("WEBP", {"quality": 50}),
     "WebP, lossless": ("WEBP", {"lossless": True}),
@@ -34,7 +36,7 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def main() -> None:
     parser = report.parser(__doc__)
-    parser.add_argument("-m", "--model", default="mnist-lenet", help="name, id or path")
+    parser.add_argument("-m", "--model", nargs="+", default=["mnist", "mnist-lenet"], help="names, ids or paths")
     parser.add_argument("--data", metavar="DIR|NAME", help="data set [$ATLC_DATA/MNIST if there, else drawn digits]")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 10, 100, 1000, SEALING, 10000], help="pictures at a time")
     parser.add_argument("--peer-images", type=int, default=500, help="pictures for Pillow, one at a time")
@@ -45,17 +47,28 @@ def main() -> None:
     use_threads(options.threads)
 
     batches = sorted(set(options.batches))
-    images, what = inputs.pictures(options.data, max(*batches, options.peer_images))
-    codec = Codec.load(options.model)
-    contestants: dict[tuple[str, int], Callable[[], object]] = {}
-    for count in batches:
-        contestants |= {(name, count): call for name, call in ours(codec, images[:count]).items()}
+    images, what = inputs.pictures(options.data, max(*batches, options.peer_images, FROM_PIXELS))
+    codecs = [Codec.load(model) for model in options.model]
+    contestants: dict[tuple[str, str, int], Callable[[], object]] = {}
+    budgets = {}
+    for codec in codecs:
+        for count in batches:
+            contestants |= {(codec.name, name, count): call for name, call in ours(codec, images[:count]).items()}
+        budget = sum(p.rows * p.inner * p.columns for p in gemm.products(codec.head.file()))
+        calls, spent = pixel_classifier.contestants(images[:FROM_PIXELS], budget, len(codec.labels), options.threads)
+        contestants |= {(codec.name, name, FROM_PIXELS): call for name, call in calls.items()}
+        budgets[codec.name] = budget, spent
     peers, sizes = pillow(images[: options.peer_images])
-    best = report.race({**contestants, **{(name, 0): call for name, call in peers.items()}}, options.rounds, options.seconds)
+    contestants |= {("", name, options.peer_images): call for name, call in peers.items()}
+    best = report.race(contestants, options.rounds, options.seconds)
 
-    rates = {(name, count): (count or options.peer_images) / time for (name, count), time in best.items()}
-    tables = [throughput(rates, batches), ratios(rates, batches), beside_pillow(rates, batches, sizes, options.peer_images)]
-    facts = {"model": f"{codec.name} {codec.id:08x}", "pictures": what, "threads": options.threads}
+    rates = {(model, name, count): count / time for (model, name, count), time in best.items()}
+    tables = []
+    for codec in codecs:
+        own = {(name, count): rate for (model, name, count), rate in rates.items() if model == codec.name}
+        tables += [throughput(codec, own, batches), ratios(codec, own, batches, budgets[codec.name])]
+    tables.append(beside_pillow(rates, codecs, batches, sizes, options.peer_images))
+    facts = {"models": ", ".join(f"{codec.name} {codec.id:08x}" for codec in codecs), "pictures": what, "threads": options.threads}
     report.publish("throughput", "Pictures per second", tables, options.output, facts)
 
 
@@ -123,18 +136,19 @@ def saved(picture: Image.Image, format: str, settings: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def throughput(rates: dict[tuple[str, int], float], batches: list[int]) -> report.Table:
-    names = list(dict.fromkeys(name for name, count in rates if count))
+def throughput(codec: Codec, rates: dict[tuple[str, int], float], batches: list[int]) -> report.Table:
+    names = list(dict.fromkeys(name for name, _ in rates if not name.startswith("PNG")))
     rows: list[list[report.Cell]] = [[name, *(round(rates[name, count], 1) for count in batches)] for name in names]
     notes = [
         f"A line with a dash is a part of the one above it, by itself, in the chunks of {CHUNK} in which it is done.",
         "The floors are the products of the same shapes in NumPy, float32, in blocks that stay in the cache: the dense layers, and "
-        "the convolutions as products of patches that lie there ready. They leave out all else that a network does.",
+        "the convolutions as products of patches that lie there ready. They leave out all else that a network does. (The first "
+        "layer of a classifier is a product of eight-bit integers, and may be faster than its floor.)",
     ]
-    return report.Table("Pictures per second, by pictures at a time", ["", *map(str, batches)], rows, notes)
+    return report.Table(f"{codec.name}: pictures per second, by pictures at a time", ["", *map(str, batches)], rows, notes)
 
 
-def ratios(rates: dict[tuple[str, int], float], batches: list[int]) -> report.Table:
+def ratios(codec: Codec, rates: dict[tuple[str, int], float], batches: list[int], budget: tuple[int, int]) -> report.Table:
     rows: list[list[report.Cell]] = []
     for name, part in (("encode", "compressor"), ("decode", "decompressor"), ("classify", "classifier")):
         for contestant in (name, f"- {part}"):
@@ -147,26 +161,40 @@ def ratios(rates: dict[tuple[str, int], float], batches: list[int]) -> report.Ta
         rows.append([f"time to quantise and seal, of the compressor's, {SEALING} at a time", round(share, 3)])
     fastest = {name: max(rates[name, count] for count in batches) for name in ("classify", "decode")}
     rows.append(["classify, of the rate of decode, each at its best batch", round(fastest["classify"] / fastest["decode"], 3)])
-    return report.Table("Ratios", ["", "ratio"], rows)
+    notes = [
+        f"PNG + CNN: Pillow decodes {FROM_PIXELS:,} PNG files, and a CNN of {budget[1]:,} multiplications (the classifier of "
+        f"records has {budget[0]:,}) reads their pixels in ONNX Runtime, in chunks of {pixel_classifier.CHUNK:,}."
+    ]
+    for name in (name for name, _ in rates if name.startswith("PNG")):
+        rate = rates[name, FROM_PIXELS]
+        rows.append([f"classify, of the rate of {name}", round(fastest["classify"] / rate, 3)])
+        notes.append(f"{name}: {rate:,.0f} pictures per second.")
+    return report.Table(f"{codec.name}: ratios", ["", "ratio"], rows, notes)
 
 
-def beside_pillow(rates: dict[tuple[str, int], float], batches: list[int], sizes: dict[str, float], count: int) -> report.Table:
-    smallest, largest = batches[0], batches[-1]
+def beside_pillow(
+    rates: dict[tuple[str, str, int], float], codecs: list[Codec], batches: list[int], sizes: dict[str, float], count: int
+) -> report.Table:
     columns = ["", "bytes a picture", "encode", "decode"]
-    for size in dict.fromkeys((smallest, largest)):
-        columns += [f"atlcodec / Pillow, {verb}, {size} at a time" for verb in ("encode", "decode")]
+    for codec in codecs:
+        columns += [f"{codec.name} / Pillow, {verb}, {size} at a time" for size in ends(batches) for verb in ("encode", "decode")]
     rows: list[list[report.Cell]] = []
     for name, bytes_ in sizes.items():
-        rate = {verb: rates[f"{name}: {verb}", 0] for verb in ("encode", "decode")}
+        rate = {verb: rates["", f"{name}: {verb}", count] for verb in ("encode", "decode")}
         row: list[report.Cell] = [name, round(bytes_, 1), round(rate["encode"], 1), round(rate["decode"], 1)]
-        for size in dict.fromkeys((smallest, largest)):
-            row += [round(rates[verb, size] / rate[verb], 3) for verb in ("encode", "decode")]
+        for codec in codecs:
+            row += [round(rates[codec.name, v, size] / rate[v], 3) for size in ends(batches) for v in ("encode", "decode")]
         rows.append(row)
     notes = [
         f"{count} pictures, one at a time in one thread, which is how Pillow works; atlcodec uses the threads named above.",
         f"An .atlc record has {record.RECORD} bytes. The codecs do not lose the same: quality.py compares that.",
     ]
     return report.Table("Pillow's codecs, pictures per second", columns, rows, notes)
+
+
+def ends(batches: list[int]) -> list[int]:
+    """The smallest batch and the largest."""
+    return sorted({batches[0], batches[-1]})
 
 
 if __name__ == "__main__":
