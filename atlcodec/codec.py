@@ -85,7 +85,7 @@ class Codec:
 
         Raises `NotARecord`, or `DamagedRecord` if a seal is not this codec's. `verify=False` is for symbols that were packed and
         not sealed."""
-        return _chunked(self._decompressor, record.as_records(records), (28, 28), check=self._check if verify else None)
+        return _chunked(self._decompressor, record.as_records(records), (28, 28), check=self.check if verify else None)
 
     def classify(self, records: ArrayLike | bytes, *, verify: bool = True) -> Scores:
         """Records, uint8 (N, 200) or bytes, to probabilities, float32 (N, classes): rows sum to 1, columns are `labels`.
@@ -100,7 +100,7 @@ class Codec:
             scores /= scores.sum(axis=0)
             return scores.T
 
-        packed, check = record.as_records(records), self._check if verify else None
+        packed, check = record.as_records(records), self.check if verify else None
         return _chunked(classify, packed, (len(self.labels),), np.float32, check, CHUNK_OF_CLASSIFIER)
 
     def fit(self, images: Images, records: Records) -> NDArray[np.float64]:
@@ -117,7 +117,7 @@ class Codec:
         """What the compressor makes of images before rounding: float32 (N, 16, 5, 5) in 0..15."""
         return _chunked(self._compressor, _as_images(images), record.BOTTLENECK, np.float32)
 
-    def _check(self, records: Records, first: int) -> None:
+    def check(self, records: Records, first: int) -> None:
         """Raise `DamagedRecord` unless each record, numbered from `first`, is sealed by this codec."""
         ids = record.ids(records)
         if (ids != self.id).any():
@@ -172,7 +172,7 @@ def encode(
         if pixels.shape != (28, 28):
             raise BadImage(f"one picture is uint8 (28, 28), not {pixels.dtype} {pixels.shape}; Codec.encode takes many at once")
     images = pixels[None]
-    records = choose(images, effort=effort)[1] if model is None else _kept(zoo.find(model)).encode(images, effort)
+    records = choose(images, effort=effort)[1] if model is None else kept(zoo.find(model)).encode(images, effort)
     return records.tobytes()
 
 
@@ -181,14 +181,14 @@ def decode(record: ArrayLike | bytes, model: str | os.PathLike[str] | None = Non
 
     Raises `NotARecord`, `UnknownModel` (no installed codec has its id: damaged, or of another codec), `DamagedRecord`."""
     packed = _one(record)
-    images = (_writer(packed) if model is None else _kept(zoo.find(model))).decode(packed)
+    images = (_writer(packed) if model is None else kept(zoo.find(model))).decode(packed)
     return np.asarray(images[0])
 
 
 def classify(record: ArrayLike | bytes, model: str | os.PathLike[str] | None = None, head: str | None = None) -> Prediction:
     """The label of one record of 200 bytes, read without decoding it. Raises as `decode` does."""
     packed = _one(record)
-    codec = _kept(_writer(packed).model if model is None else zoo.find(model), head)
+    codec = kept(_writer(packed).model if model is None else zoo.find(model), head)
     scores = codec.classify(packed)[0]
     index = int(scores.argmax())
     return Prediction(codec.labels[index], index, float(scores[index]), codec.name, codec.head.name)
@@ -202,7 +202,7 @@ def choose(
     Among the bundled ones of the default list, unless others are given; it is made without search. Returns the codec, what it
     encoded them to with this effort, and the mean squared error of each decoded picture."""
     best: tuple[float, Codec, Records] | None = None
-    for codec in among or [_kept(model) for model in zoo.default()]:
+    for codec in among or [kept(model) for model in zoo.default()]:
         records = codec.encode(images, effort=0)
         fit = float(codec.fit(images, records).mean())
         if best is None or fit > best[0]:
@@ -246,13 +246,13 @@ def _writer(packed: Records) -> Codec:
     ids, models = record.ids(packed), zoo.models()
     if int(ids[0]) not in models:
         raise UnknownModel(f"the record: {explain(ids, models)}")
-    return _kept(models[int(ids[0])])
+    return kept(models[int(ids[0])])
 
 
 _loaded: dict[tuple[object, ...], Codec] = {}
 
 
-def _kept(model: zoo.Model, head: str | None = None) -> Codec:
+def kept(model: zoo.Model, head: str | None = None) -> Codec:
     """A codec that stays loaded for the next call: to load one takes longer than to encode a picture."""
     key = (model.folder, *model.card["sha256"].values(), model.head(head).card["sha256"] if head else model.card["default_head"])
     if key not in _loaded:

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageSequence
 
 from atlcodec import codec, picture, record, zoo
-from atlcodec.codec import Codec, Images
+from atlcodec.codec import Codec, Images, kept
 from atlcodec.errors import AtlcError, BadModel, NotARecord, UnknownModel
 from atlcodec.record import RECORD
 
@@ -136,7 +136,7 @@ class AtlcImageFile(ImageFile.ImageFile):
         ids = record.ids(packed)
         others = np.nonzero(ids != ids[0])[0]
         try:
-            return _codec(int(ids[0])).decode(packed[: others[0] if len(others) else None])
+            return kept(zoo.find(f"{ids[0]:08x}")).decode(packed[: others[0] if len(others) else None])
         except UnknownModel:
             raise self._unreadable(self._frame, ids[:1]) from None
         except BadModel as error:
@@ -161,12 +161,6 @@ class AtlcImageFile(ImageFile.ImageFile):
 def _known(second: int) -> frozenset[int]:
     """The ids of the installed codecs, looked up once a second: to read all cards takes far longer than to open a picture."""
     return frozenset(zoo.models())
-
-
-@functools.lru_cache(maxsize=8)
-def _codec(id: int) -> Codec:
-    """The codec of this id, its networks loaded once for any number of files."""
-    return Codec.load(f"{id:08x}")
 
 
 def _same(one: str | bytes | os.PathLike[Any], other: str | bytes) -> bool:

@@ -35,13 +35,13 @@ def nearest(
     Returns their numbers, int64 (Q, K), and distances, float32 (Q, K), nearest first and of equal ones the first in the file; K is
     `top`, or N where that is fewer. Raises `NotARecord`, or `DamagedRecord` for a record that is not the codec's."""
     wanted = record.as_records(queries)
-    codec._check(wanted, 0)
+    codec.check(wanted, 0)
     features = by_name(codec, by)
     search = Nearest(features(wanted), top)
     rows = records.array if isinstance(records, RecordFile) else record.as_records(records)
     for start in range(0, len(rows), files.BATCH):
         batch = rows[start : start + files.BATCH]
-        codec._check(batch, start)
+        codec.check(batch, start)
         search.add(start + np.arange(len(batch)), features(batch))
     return search.result()
 
