@@ -104,6 +104,10 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
 
     recipe = KNOWN[options["recipe"]]
     settings, parameters = _parameters(ctx, Settings, recipe.parameters)
+    if options["others"] and not recipe.alone(parameters):
+        raise click.UsageError(
+            "--others is for a classifier that learns alone at some time; here it never does (--tune, --tune-class)"
+        )
     if output.exists() and not force:
         raise AtlcError(f"{output}: is there already; -f replaces it")
     if output.exists() and not (output / "card.json").is_file() and not any(output.glob("*/card.json")):
@@ -116,10 +120,10 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     for one in sets:
         if sum(other.name == one.name for other in sets) > 1:
             raise click.UsageError(f"two data sets are named {one.name}")
-    if options["limit"]:
-        sets = [one.limited(options["limit"]) for one in sets]
-    more = datasets.load(options["unlabelled"], say=say) if options["unlabelled"] else None
     others = [datasets.load(where, say=say) for where in options["others"]]
+    if options["limit"]:
+        sets, others = ([one.limited(options["limit"]) for one in found] for found in (sets, others))
+    more = datasets.load(options["unlabelled"], say=say) if options["unlabelled"] else None
     start = zoo.find(options["start"]) if options["start"] else None
     described = [one.describe() for one in (*sets, *([more] if more else []))]
     # Same command, same run: this is what a checkpoint must have been made with.

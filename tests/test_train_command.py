@@ -96,7 +96,7 @@ def test_what_cannot_be_done_is_one_line(folder: Path, arguments: list[str], mes
         ("ae-driven", ["--epochs", "1"]),
         ("classifier-driven", ["--epochs", "1"]),
         ("transfer", ["--epochs", "1", "--start", "mnist-lenet"]),
-        ("joint", ["--epochs", "1", "--tune", "1"]),
+        ("joint", ["--epochs", "1", "--tune", "0", "--tune-class", "1", "--others", "more"]),
         ("turns", ["--epochs", "1", "--tune", "1", "--turn", "2"]),
         ("multi-domain", ["--data", "more", "--sets", "1", "--tune", "1", "--name", "two"]),
     ],
@@ -111,6 +111,7 @@ def test_every_recipe_gives_models_that_are_used_at_once(folder: Path, recipe: s
         records = codec.encode(np.zeros((1, 28, 28), np.uint8))
         assert codec.decode(records).shape == (1, 28, 28)
         assert codec.model.card["recipe"]["recipe"] == recipe
+        assert [one["name"] for one in codec.model.card["recipe"].get("others", [])] == (["more"] if recipe == "joint" else [])
         if recipe == "baseline":  # its classifier reads the records of another compressor
             assert codec.model.heads() == {}
             with pytest.raises(UnknownModel, match="has no classifier"):
@@ -133,6 +134,7 @@ def test_every_recipe_gives_models_that_are_used_at_once(folder: Path, recipe: s
         (["--recipe", "multi-domain", "--data", "data"], "two data sets are named data"),
         (["--data", "data"], "are for the recipe multi-domain"),
         (["--recipe", "magic"], "magic"),
+        (["--recipe", "joint", "--tune", "0", "--others", "more"], "never does"),
     ],
 )
 def test_flags_of_another_recipe_are_usage_errors(folder: Path, arguments: list[str], message: str) -> None:

@@ -187,12 +187,12 @@ def _layers(g: _Graph, network: nn.Module, x: str, *, nibbles: bool = False) -> 
         if isinstance(layer, LINEAR):
             behind = named[index + 1][1] if index + 1 < len(named) else None
             after = behind.factor if isinstance(behind, Scale) else 1.0
-            bias = g.scaled(g.weight(f"{name}.bias", _array(layer.bias)), after)
+            scale, before = before * after, 1.0
             if nibbles:
-                x, nibbles, before = _rounded_dense(g, x, name, _array(layer.weight), bias, before * after), False, 1.0
-                continue
-            weight = g.scaled(g.weight(f"{name}.weight", _array(layer.weight)), before * after)
-            before = 1.0
+                product = _rounded_product(g, x, f"{name}.weight", _array(layer.weight), scale)
+            else:
+                weight = g.scaled(g.weight(f"{name}.weight", _array(layer.weight)), scale)
+            bias = g.scaled(g.weight(f"{name}.bias", _array(layer.bias)), after)
         elif isinstance(layer, MIXING):
             weight, bias = g.weight(f"{name}.weight", _array(layer.weight)), g.weight(f"{name}.bias", _array(layer.bias))
         elif before != 1 and not isinstance(layer, nn.Flatten | nn.ZeroPad2d | nn.ReLU | Patches):
@@ -209,7 +209,8 @@ def _layers(g: _Graph, network: nn.Module, x: str, *, nibbles: bool = False) -> 
             case nn.Linear():
                 if tokens:
                     x = g.add("Reshape", x, g.ints(-1, layer.in_features))
-                x = g.add("Gemm", x, weight, bias, transB=1)
+                x = g.add("Add", product, bias) if nibbles else g.add("Gemm", x, weight, bias, transB=1)
+                nibbles = False
             # Tokens lie one after another, each with its images, each with its channels: every layer takes the view that it needs.
             case Patches():
                 side = 28 // layer.size
@@ -251,7 +252,7 @@ def _layers(g: _Graph, network: nn.Module, x: str, *, nibbles: bool = False) -> 
     return g.shuffled(x, side) if shuffle else x
 
 
-def _rounded_dense(g: _Graph, x: str, name: str, weight: NDArray[np.float32], bias: str, scale: float) -> str:
+def _rounded_product(g: _Graph, x: str, name: str, weight: NDArray[np.float32], scale: float) -> str:
     """Nibbles uint8 (N, 400), the high ones first, times weights (outputs, 400) rounded to eight bits: for each output, 255 levels
     from its largest weight to the opposite one. The steps have 16 bits, so that all levels are exact floats, and a network with
     these weights gives the same file again."""
@@ -259,9 +260,8 @@ def _rounded_dense(g: _Graph, x: str, name: str, weight: NDArray[np.float32], bi
     step = (step.view(np.int32) + 0xFF & ~0xFF).view(np.float32)
     levels = np.rint(weight / step[:, None]).astype(np.int8)
     levels = np.concatenate([levels[:, 0::2], levels[:, 1::2]], axis=1)
-    product = g.add("MatMulInteger", x, g.weight(f"{name}.weight.levels", levels.T))
-    steps = g.scaled(g.weight(f"{name}.weight.step", step), scale)
-    return g.add("Add", g.add("Mul", g.add("Cast", product, to=TensorProto.FLOAT), steps), bias)
+    product = g.add("MatMulInteger", x, g.weight(f"{name}.levels", levels.T))
+    return g.add("Mul", g.add("Cast", product, to=TensorProto.FLOAT), g.scaled(g.weight(f"{name}.step", step), scale))
 
 
 def _merged_conv(g: _Graph, x: str, weight: str, bias: str, merge: NDArray[np.float32], shape: torch.Size) -> str:

@@ -94,20 +94,22 @@ def turns(trainer: Trainer, p: Turns) -> None:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe, the dataclass of its parameters, and whether its classifier reads the records of its own compressor."""
+    """A recipe, the dataclass of its parameters, how many epochs (or turns) of the classifier alone they ask for, and whether this
+    classifier reads the records of the recipe's own compressor."""
 
     run: Callable[[Trainer, Any], None]
     parameters: type[Any]
+    alone: Callable[[Any], int]
     head: bool = True
 
 
 RECIPES = {
-    "atl": Recipe(atl, Atl),
-    "baseline": Recipe(baseline, Epochs, head=False),
-    "ae-driven": Recipe(ae_driven, Epochs),
-    "classifier-driven": Recipe(classifier_driven, Epochs),
-    "transfer": Recipe(transfer, Epochs),
-    "joint": Recipe(joint, Both),
-    "turns": Recipe(turns, Turns),
-    "multi-domain": Recipe(atl, Atl),  # the same loop, over several data sets
+    "atl": Recipe(atl, Atl, lambda p: p.j_class + p.tune),
+    "baseline": Recipe(baseline, Epochs, lambda p: 0, head=False),
+    "ae-driven": Recipe(ae_driven, Epochs, lambda p: p.epochs),
+    "classifier-driven": Recipe(classifier_driven, Epochs, lambda p: 0),
+    "transfer": Recipe(transfer, Epochs, lambda p: p.epochs),
+    "joint": Recipe(joint, Both, lambda p: p.tune + p.tune_class),
+    "turns": Recipe(turns, Turns, lambda p: p.tune),
+    "multi-domain": Recipe(atl, Atl, lambda p: p.j_class + p.tune),  # the same loop, over several data sets
 }
