@@ -26,7 +26,7 @@ Scores = NDArray[np.float32]
 CHUNK = 256
 CHUNK_OF_CLASSIFIER = 1024
 CHUNK_OF_SEARCH = 128
-DOUBT = 4.0  # dB for each factor of e in the probability of the label; by the accuracy on training images of all data sets
+DOUBT = 6.0  # dB for each factor of e in the probability of the label; by the accuracy on training images of all data sets
 
 
 @dataclass(frozen=True)

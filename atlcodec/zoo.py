@@ -314,10 +314,14 @@ def write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any], hea
         (folder / name).write_bytes(files[name])
     _write_card(folder, {**card, "id": sha256[:8], "sha256": codec, "default_head": head["name"] if head else None})
     if head:
-        own = folder / "heads" / valid_name(head["name"])
-        own.mkdir(parents=True)
-        (own / "classifier.onnx").write_bytes(files["classifier.onnx"])
-        _write_card(own, {**head, "codec": sha256, "sha256": hashes["classifier.onnx"]})
+        write_head(folder / "heads" / valid_name(head["name"]), files["classifier.onnx"], head, sha256)
+
+
+def write_head(folder: Path, file: bytes, card: Mapping[str, Any], codec: str) -> None:
+    """A new folder of a classifier alone, for the codec whose decompressor has this SHA-256."""
+    folder.mkdir(parents=True)
+    (folder / "classifier.onnx").write_bytes(file)
+    _write_card(folder, {**card, "codec": codec, "sha256": hashlib.sha256(file).hexdigest()})
 
 
 def add_to_card(folder: Path, entries: Mapping[str, Any]) -> None:

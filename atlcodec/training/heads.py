@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from atlcodec import engine, files, metrics
+from atlcodec import engine, files, metrics, zoo
 from atlcodec.errors import AtlcError, BadData, NotARecord
 from atlcodec.record import Records
 from atlcodec.training import export
@@ -190,18 +190,9 @@ def write(
         "records": len(held_out),
         "accuracy": round(100 * accuracy, 2),
     }
-    whole = {
-        **card,
-        "labels": list(examples.classes),
-        "codec": model.sha256,
-        "sha256": hashlib.sha256(file).hexdigest(),
-        "figures": figures,
-    }
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    (part / "classifier.onnx").write_bytes(file)
-    (part / "card.json").write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    zoo.write_head(part, file, {**card, "labels": list(examples.classes), "figures": figures}, model.sha256)
     if folder.exists():
         shutil.rmtree(folder)
     part.rename(folder)

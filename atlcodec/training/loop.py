@@ -252,7 +252,7 @@ class Trainer:
         if task == "classifier" and not moving and data.others is not None:
             if data.others_records is None:
                 data.others_records = torch.cat(list(self._packed(data.others)))
-            some = torch.randint(len(data.others), (max(1, len(rows) // 4),), generator=generator).to(self.device)
+            some = torch.randint(len(data.others), (len(rows),), generator=generator).to(self.device)
             logits = self.nets.part("classifier", domain)(unpack(data.others_records.index_select(0, some)))
             # Cross-entropy with no preference for any label: least when unsure (outlier exposure, Hendrycks et al. 2019).
             loss = loss - OTHERS * functional.log_softmax(logits, dim=1).mean()
