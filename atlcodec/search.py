@@ -1,13 +1,14 @@
 """The search for better symbols, since the decompressor is the format and an encoder may take what symbols it likes.
 
 The compressor's guess is refined by gradient descent on the squared error of the decoded picture, through rounding: the
-gradient is that at the rounded point, applied to the latents before rounding (Adam; Kingma and Ba 2015). The best point met is
-kept. The seal then takes the moves that the gradient there says lower the error most, or raise it least.
+gradient is that at the rounded point, applied to the latents before rounding (Adam; Kingma and Ba 2015). The seal then takes the
+moves that the gradient there says lower the error most, or raise it least. It may cost more at the best point than at one that is
+nearly as good, so a long search seals several of the best points and keeps what is decoded best.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,18 +36,37 @@ def symbols(images: NDArray[np.uint8], latents: Floats, refiner: Refiner, evalua
     """Sealed symbols, uint8 (N, 400), for images uint8 (N, 28, 28) with latents float32 (N, 16, 5, 5).
 
     `refiner` gives, for symbols float32 (N, 16, 5, 5) and images, the squared errors, float32 (N,), and their gradient."""
-    z = latents.copy()
+    count = evaluations // 8  # of points that are sealed, if there are several to choose from; to look at each takes an evaluation
+    if count < 2:
+        ((best, slope),) = descend(images, latents, refiner, evaluations, 1)
+        return record.seal(*moves(best, slope), id)
+    chosen, lowest = np.empty((len(images), record.SYMBOLS), np.uint8), np.full(len(images), np.inf, np.float32)
+    for point, slope in descend(images, latents, refiner, evaluations - count, count):
+        sealed = record.seal(*moves(point, slope), id)
+        errors, _ = refiner(sealed.reshape(latents.shape).astype(np.float32), images)
+        better = errors < lowest
+        chosen[better], lowest[better] = sealed[better], errors[better]
+    return chosen
+
+
+def descend(
+    images: NDArray[np.uint8], latents: Floats, refiner: Refiner, evaluations: int, count: int
+) -> Iterator[tuple[Floats, Floats]]:
+    """The `count` best points that each image has met after so many evaluations, in no order: symbols float32 (N, 16, 5, 5), and
+    the gradient there."""
+    z, rows = latents.copy(), np.arange(len(latents))
     first, second = np.zeros_like(z), np.zeros_like(z)
     short = evaluations <= 5  # with few steps there is no time to gather momentum
     keep, keep_square, rate = (0.5, 0.9, 0.2) if short else (0.8, 0.95, 0.3)
+    best, slope = np.empty((2, count, *z.shape), np.float32)
+    lowest = np.full((count, len(z)), np.inf, np.float32)
     for step in range(evaluations):
         now = np.rint(z)
         errors, gradient = refiner(now, images)
-        if step == 0:
-            best, lowest, slope = now, errors, gradient
-        else:
-            better = errors < lowest
-            best[better], lowest[better], slope[better] = now[better], errors[better], gradient[better]
+        worst = lowest.argmax(axis=0)
+        better = errors < lowest[worst, rows]
+        at = worst[better], rows[better]
+        best[at], slope[at], lowest[at] = now[better], gradient[better], errors[better]
         if step == evaluations - 1:
             break
         first += (1 - keep) * (gradient - first)
@@ -54,7 +74,7 @@ def symbols(images: NDArray[np.uint8], latents: Floats, refiner: Refiner, evalua
         size = rate * (1 - step / (evaluations - 1)) / (1 - keep ** (step + 1))
         z -= size * first / (np.sqrt(second / (1 - keep_square ** (step + 1))) + 1e-6)
         np.clip(z, 0, record.LEVELS - 1, out=z)
-    return record.seal(*moves(best, slope), id)
+    return zip(best, slope, strict=True)
 
 
 def moves(symbols: Floats, gradient: Floats) -> tuple[record.Symbols, record.Symbols, Floats]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def test_the_refiner_gives_the_error_and_its_gradient(architecture: str) -> None
 
 def test_more_effort_gives_better_pictures(images: codec.Images) -> None:
     own = Codec.load("mnist-lenet")
-    error = [float(metrics.squared_error(images, own.decode(own.encode(images, effort))).mean()) for effort in (0, 1, 3, 6)]
+    error = [float(metrics.squared_error(images, own.decode(own.encode(images, effort))).mean()) for effort in (0, 1, 3, 6, 8)]
     assert error == sorted(error, reverse=True)
     assert error[3] < error[0] * 0.7
 
@@ -52,6 +53,23 @@ def test_the_default_is_an_effort_and_each_is_deterministic(images: codec.Images
     assert np.array_equal(records[7:20], own.encode(images[7:20]))
     assert (record.ids(records) == own.id).all()
     assert np.array_equal(own.encode(images, 0), record.pack(record.seal(*record.quantise(own.latents(images)), own.id)))
+
+
+def test_a_long_search_keeps_the_best_of_several_sealed_points(images: codec.Images) -> None:
+    own = Codec.load("mnist-lenet")
+    latents, refiner, sealed = own.latents(images), own._refiner.run, []
+
+    def spy(symbols: search.Floats, pictures: codec.Images) -> Sequence[search.Floats]:
+        found = refiner(symbols, pictures)
+        if (record.ids(record.pack(symbols.astype(np.uint8))) == own.id).all():
+            sealed.append(found[0])
+        return found
+
+    symbols = search.symbols(images, latents, spy, 24, own.id)
+    errors, _ = refiner(symbols.reshape(latents.shape).astype(np.float32), images)
+    assert len(sealed) == 3
+    assert np.array_equal(errors, np.min(sealed, axis=0))
+    assert len({tuple(each.tolist()) for each in sealed}) == 3
 
 
 @pytest.mark.parametrize("effort", [-1, 10, 2.5])
