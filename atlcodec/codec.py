@@ -262,6 +262,14 @@ def kept(model: zoo.Model, head: str | None = None) -> Codec:
     return _loaded[key]
 
 
+@functools.lru_cache(maxsize=8)
+def by_id(id: str) -> Codec:
+    """The codec of this id, eight hex digits, for those who ask again and again: to look for it reads the cards of all models.
+
+    Raises `UnknownModel`."""
+    return kept(zoo.find(id))
+
+
 def _one(data: ArrayLike | bytes) -> Records:
     packed = record.as_records(data)
     if len(packed) != 1:

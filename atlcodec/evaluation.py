@@ -78,10 +78,15 @@ def measure(codec: Codec, split: Split, classes: tuple[str, ...], effort: int = 
     return Figures(errors, right, errors_unsealed, right_unsealed, (codec.name,) * len(sealed))
 
 
+def chosen(codecs: list[Codec], images: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Which of the codecs `encode` chooses for each of the images, as if by itself: indices (N,)."""
+    return np.asarray(np.argmax([codec.fit(images, codec.encode(images, 0)) for codec in codecs], axis=0))
+
+
 def automatic(codecs: list[Codec], split: Split, classes: tuple[str, ...], effort: int = 0) -> Figures:
     """Every picture as if encoded by itself without naming a model: by the codec that `encode` chooses. A label counts as
     right only if the chosen model gives it, so that each wrong choice shows."""
-    best = np.argmax([codec.fit(split.images, codec.encode(split.images, 0)) for codec in codecs], axis=0)
+    best = chosen(codecs, split.images)
     each = [measure(codec, split, classes, effort if codec.model.refines else 0) for codec in codecs]
     rows = np.arange(len(split))
 

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageSequence
 
 from atlcodec import codec, picture, record, zoo
-from atlcodec.codec import Codec, Images, kept
+from atlcodec.codec import Codec, Images, by_id
 from atlcodec.errors import AtlcError, BadModel, NotARecord, UnknownModel
 from atlcodec.record import RECORD
 
@@ -136,7 +136,7 @@ class AtlcImageFile(ImageFile.ImageFile):
         ids = record.ids(packed)
         others = np.nonzero(ids != ids[0])[0]
         try:
-            return kept(zoo.find(f"{ids[0]:08x}")).decode(packed[: others[0] if len(others) else None])
+            return by_id(f"{ids[0]:08x}").decode(packed[: others[0] if len(others) else None])
         except UnknownModel:
             raise self._unreadable(self._frame, ids[:1]) from None
         except BadModel as error:

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from atlcodec import zoo
-from atlcodec.codec import Images, explain, kept
+from atlcodec.codec import Images, by_id, explain
 from atlcodec.errors import AtlcError, BadImage, DamagedRecord, NotARecord, UnknownModel
 from atlcodec.record import RECORD, Records, as_records, ids
 
@@ -180,7 +180,7 @@ class LossyRecordsV2(numcodecs.abc.Codec):  # type: ignore[misc]
     def decode(self, buf: Any, out: Any = None) -> Any:
         """Bytes of records to images, uint8 (N, 28, 28). Raises `NotARecord`, `DamagedRecord`, `UnknownModel`."""
         records = as_records(numcodecs.compat.ensure_bytes(buf))
-        return numcodecs.compat.ndarray_copy(kept(zoo.find(self.model)).decode(records), out)
+        return numcodecs.compat.ndarray_copy(by_id(self.model).decode(records), out)
 
     def get_config(self) -> dict[str, Any]:
         return {"id": NAME, **_to_store(self.model, self.effort)}
@@ -219,13 +219,13 @@ def _stored(configuration: object) -> dict[str, Any]:
 def _encode(id: str, effort: int | None, images: NDArray[Any]) -> Records:
     if images.dtype != np.uint8 or images.shape[-2:] != IMAGE:
         raise BadImage(f"records hold images, uint8 (..., 28, 28), not {images.dtype} {images.shape}")
-    return kept(zoo.find(id)).encode(np.ascontiguousarray(images).reshape(-1, *IMAGE), effort)
+    return by_id(id).encode(np.ascontiguousarray(images).reshape(-1, *IMAGE), effort)
 
 
 def _decode(id: str, data: bytes, numbers: NDArray[np.intp], name: str = "a chunk") -> Images:
     """The images of some records of a chunk, by their numbers: the data begin with the first of them and end with the last."""
     first = numbers[0]
-    records, codec = _all_records(data, int(numbers[-1] - first) + 1, name)[numbers - first], kept(zoo.find(id))
+    records, codec = _all_records(data, int(numbers[-1] - first) + 1, name)[numbers - first], by_id(id)
     try:
         return codec.decode(records)
     except DamagedRecord:

@@ -306,9 +306,9 @@ def codec_of(head: Head) -> Model:
 def write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any], head: Mapping[str, Any] | None) -> None:
     """A new model folder. `files` are the ONNX files by name; `card` and `head` get the hashes added. A codec without a classifier
     has no `head`."""
-    hashes = {name: hashlib.sha256(file).hexdigest() for name, file in files.items()}
-    sha256 = hashes["decompressor.onnx"]
-    codec = {name: hashes[name] for name in ("compressor.onnx", "decompressor.onnx", "refiner.onnx") if name in hashes}
+    parts = [name for name in ("compressor.onnx", "decompressor.onnx", "refiner.onnx") if name in files]
+    codec = {name: hashlib.sha256(files[name]).hexdigest() for name in parts}
+    sha256 = codec["decompressor.onnx"]
     folder.mkdir(parents=True)
     for name in codec:
         (folder / name).write_bytes(files[name])

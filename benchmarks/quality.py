@@ -33,11 +33,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from rivals import JPEG, JXL, RIVALS, WEBP, Course, Images, Rival
 
-from atlcodec import datasets, files, metrics, record, search, zoo
+from atlcodec import datasets, evaluation, files, metrics, record, search, zoo
 from atlcodec.codec import Codec
 from atlcodec.datasets import Split
 from atlcodec.engine import threads
-from atlcodec.evaluation import measure
 
 ROOT = Path(__file__).parents[1]
 SETS = ("MNIST", "FashionMNIST", "KMNIST-part")
@@ -282,7 +281,7 @@ def chosen(bench: Bench, test: Test) -> Figures:
     codecs = default()
 
     def find() -> Figures:
-        best = np.argmax([codec.fit(test.images, codec.encode(test.images, 0)) for codec in codecs], axis=0)
+        best = evaluation.chosen(codecs, test.images)
         decoded, correct = np.empty_like(test.images), np.zeros(len(test), np.bool_)
         assert test.split.labels is not None
         for index, codec in enumerate(codecs):
@@ -307,7 +306,7 @@ def seals(bench: Bench, codecs: list[Codec], test: Test) -> str:
     """What the same symbols would give without a seal, less what they give with it."""
     costs = []
     for codec in codecs:
-        find = partial(measure, codec, test.split, test.classes)
+        find = partial(evaluation.measure, codec, test.split, test.classes)
         f = bench.known(["seal", identity(codec), test.key], lambda find=find: find().summary())  # type: ignore[misc]
         costs.append(f"{codec.name} {f['psnr_unsealed'] - f['psnr']:.3f} dB")
         if "accuracy" in f:
