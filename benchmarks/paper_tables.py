@@ -1,19 +1,15 @@
 """The experiments of the paper's Tables 2 to 7, run again, beside the paper's figures.
 
-Each experiment is a training run of minutes to a quarter of an hour: the program runs those that are not yet in the results, goes
-on with one that was stopped, and writes the tables and draws the pictures after each. `--only` picks some, `--dry-run` lists what
-is to be done, `--pictures` draws what is known without training anything.
+Each experiment (experiments.py) is a training run of minutes to a quarter of an hour. The program runs those that are not yet in
+the results, goes on with one that was stopped, and writes the tables and draws the pictures after each. `--only` picks some,
+`--dry-run` lists what is to be done, `--pictures` draws what is known without training anything. Two processes may run at a time
+on different experiments: with OMP_NUM_THREADS=1 each they are faster than one on two threads.
 
-Two columns: "paper" takes its epochs (50; 25 sets), its batches (512), a constant learning rate and no fine-tuning; "better" trains
-the same networks for a quarter as many epochs (KMNIST-part, with fewer images, half as many) with smaller batches, a falling rate,
-digits moved by a pixel while learning from labels, and for ATL a warm-up and fine-tuning. All figures are of the test sets, taken
-once at the end, from symbols without a seal.
+All figures are of the test sets, taken once at the end, from symbols without a seal.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
 import os
 import subprocess
@@ -21,47 +17,34 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import pictures
 import report
-import torch
 import training_speed
+from experiments import (
+    MILESTONES,
+    PARAMETERS,
+    SETS,
+    SETTINGS,
+    Experiment,
+    dataset,
+    experiments,
+    figures,
+    open_questions,
+    recipe,
+    trained,
+    trainer,
+)
 
-from atlcodec import datasets, files, zoo
+from atlcodec import files, zoo
 from atlcodec.codec import Codec
 from atlcodec.datasets import Dataset
 from atlcodec.errors import BadData
-from atlcodec.training.atl import Atl
-from atlcodec.training.loop import Settings, Trainer, kind
-from atlcodec.training.recipes import CLASSIFIER, DECOMPRESSOR, RECIPES, Both, Epochs, Turns
+from atlcodec.training.loop import Trainer
 
-SETS = ("MNIST", "KMNIST-part", "FashionMNIST")
-# Per column: what all recipes take, and the parameters of each.
-SETTINGS = {
-    "paper": Settings(batch=512, rate=1e-3, schedule="constant"),
-    "better": Settings(batch=128, rate=4e-3, schedule="cosine", shift=1),
-}
-PARAMETERS: dict[str, dict[str, Any]] = {
-    "paper": {"atl": Atl(tune=3), "joint": Both(50, 3), "turns": Turns(50, 3), "": Epochs(50)},
-    "better": {"atl": Atl(warmup=3, sets=8, tune=3), "joint": Both(12, 3), "turns": Turns(12, 3), "": Epochs(12)},
-    "better, few images": {"atl": Atl(warmup=5, sets=15, tune=5), "joint": Both(25, 5), "turns": Turns(25, 5), "": Epochs(25)},
-}
-PARAMETERS["better"]["multi-domain"] = PARAMETERS["better"]["atl"]
-PARAMETERS["paper"]["past-50"] = Epochs(400)
-MILESTONES = (50, 100, 200, 400)  # epochs at which `past_50` looks at the test set
-# What there was to set when the first experiments were run. What came later is part of a recipe only where it has not its default:
-# what was run before is still known then.
-FIRST: dict[type[Any], str] = {
-    Settings: "architecture seed batch rate schedule shift sealed validation weight device",
-    Atl: "warmup k_ae j_class k_class j_ae sets patience class_rate tune",
-    Epochs: "epochs",
-    Both: "epochs tune",
-    Turns: "epochs tune turn",
-}
 # The paper's figures: accuracy in percent, PSNR in dB. It contradicts itself on the baselines: where two stand, the second is from
 # its Tables 4 and 5.
 PAPER: dict[tuple[str, str], tuple[str, str]] = {
@@ -86,56 +69,6 @@ PAPER: dict[tuple[str, str], tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """One training run. Its end gives two figures, of which a table may show one: an AE-driven run ends with the autoencoder of
-    Table 2 and the classifier of Table 3, a classifier-driven one with the CNN of Table 2 and the decompressor of Table 4. Further
-    seeds of Table 2 alone come from baseline runs."""
-
-    column: str
-    recipe: str
-    data: str  # joined by "+" for multi-domain
-    seed: int
-    start: str = ""  # transfer: the data set whose ATL compressor it keeps, or several
-
-    @property
-    def key(self) -> str:
-        return "/".join(
-            filter(None, [self.column, self.recipe, self.data, self.start and f"from-{self.start}", f"seed-{self.seed}"])
-        )
-
-    @property
-    def giver(self) -> Experiment | None:
-        """The experiment whose compressor it keeps."""
-        return (
-            Experiment(self.column, "multi-domain" if "+" in self.start else "atl", self.start, self.seed) if self.start else None
-        )
-
-
-def experiments(seeds: int) -> list[Experiment]:
-    """All of them: the first seed before the others, quick ones first, and those that others need before them."""
-    found: list[Experiment] = []
-    quick_first = sorted(SETS, key=lambda name: name != "KMNIST-part")  # an eighth of the images
-    for data in quick_first:
-        found += [
-            Experiment(column, recipe, data, 1) for column in SETTINGS for recipe in ("atl", "ae-driven", "classifier-driven")
-        ]
-    for column in SETTINGS:
-        found += [Experiment(column, "transfer", data, 1, start) for data in quick_first for start in SETS if start != data]
-    found.append(Experiment("paper", "past-50", "KMNIST-part", 1, "MNIST"))
-    for data in SETS:
-        both = "+".join(other for other in SETS if other != data)
-        found += [Experiment("better", "multi-domain", both, 1), Experiment("better", "transfer", data, 1, both)]
-    for seed in range(2, seeds + 1):
-        for column in SETTINGS:
-            for data in ("MNIST", "FashionMNIST"):
-                found += [Experiment(column, recipe, data, seed) for recipe in ("atl", "baseline")]
-    for data in quick_first:
-        columns = SETTINGS if data == "KMNIST-part" else ["better"]  # an hour less
-        found += [Experiment(column, recipe, data, 1) for column in columns for recipe in ("joint", "turns")]
-    return found
-
-
 def main() -> None:
     parser = report.parser(__doc__)
     parser.add_argument("--data", default=os.environ.get("ATLC_DATA"), metavar="DIR", help=f"folder of {', '.join(SETS)}")
@@ -148,7 +81,7 @@ def main() -> None:
     parser.add_argument("--pictures", action="store_true", help="draw what is known, and train nothing")
     options = parser.parse_args()
     store = options.output / "paper_tables.json"
-    known: dict[str, Any] = json.loads(store.read_text())["experiments"] if store.is_file() else {}
+    known = stored(store)
     chosen = [experiment for experiment in experiments(options.seeds) if options.only in experiment.key]
 
     def is_known(experiment: Experiment) -> bool:
@@ -175,112 +108,23 @@ def main() -> None:
             break
         made, data = trained(experiment, options.data, options.run)
         done = {"recipe": recipe(experiment), **figures(experiment, made, data)}
-        known = {**(json.loads(store.read_text())["experiments"] if store.is_file() else {}), experiment.key: done}
+        known = {**stored(store), experiment.key: done}  # another process may have written
         write(known, options.output)
         draw_courses(known, options.output)
         draw_grids(experiment, made, data, options.grids)
-    write(known, options.output)
+    write(stored(store), options.output)
     draw_confusion(options.data, options.output)
+
+
+def stored(store: Path) -> dict[str, Any]:
+    """What each experiment came to that was run so far."""
+    return dict(json.loads(store.read_text("utf-8"))["experiments"]) if store.is_file() else {}
 
 
 def measure_speed(output: Path, data: Path) -> None:
     """Table 7, in a process of its own: it changes the number of threads, on which the last bits of a training depend."""
     program = str(Path(__file__).with_name("training_speed.py"))
     subprocess.run([sys.executable, program, "--data", str(data), "--output", str(output)], check=True)
-
-
-# -- one experiment ------------------------------------------------------------------------------------------------------------
-
-
-def recipe(experiment: Experiment) -> dict[str, Any]:
-    """What an experiment is made with: one that was made with something else is to be run again."""
-    return {"recipe": experiment.recipe, **told(settings(experiment)), **told(parameters(experiment))}
-
-
-def told(one: Any) -> dict[str, Any]:
-    """The fields of a dataclass: those that there always were, and the others where they have not their default."""
-    first = FIRST[type(one)].split()
-    defaults = {field.name: MISSING if field.name in first else field.default for field in fields(one)}
-    return {name: value for name, value in asdict(one).items() if value != defaults[name]}
-
-
-def settings(experiment: Experiment) -> Settings:
-    return Settings(**{**asdict(SETTINGS[experiment.column]), "seed": experiment.seed})
-
-
-def parameters(experiment: Experiment) -> Any:
-    few = experiment.column == "better" and experiment.data == "KMNIST-part"
-    own = PARAMETERS["better, few images" if few else experiment.column]
-    return own.get(experiment.recipe, own[""])
-
-
-@functools.cache
-def dataset(folder: str, name: str) -> Dataset:
-    return datasets.load(Path(folder) / name)
-
-
-def trainer(experiment: Experiment, folder: str, run_folder: Path, start: dict[str, torch.Tensor] | None = None) -> Trainer:
-    """As it stands: what its checkpoint holds, if there is one."""
-    data = [dataset(folder, name) for name in experiment.data.split("+")]
-    made = hashlib.sha256(repr((recipe(experiment), experiment.start)).encode()).hexdigest()
-    where = run_folder / experiment.key
-    return Trainer(
-        settings(experiment), data, where, start=start, recipe=made, say=lambda line: print(experiment.key, line, flush=True)
-    )
-
-
-def trained(experiment: Experiment, folder: str, run_folder: Path) -> tuple[Trainer, list[Dataset]]:
-    """Train, or go on; before that the one whose compressor it keeps, if it is not yet."""
-    start = None
-    if experiment.giver:
-        start = trained(experiment.giver, folder, run_folder)[0].nets.compressor.state_dict()
-    made = trainer(experiment, folder, run_folder, start)
-    data = [dataset(folder, name) for name in experiment.data.split("+")]
-    if experiment.recipe == "past-50":
-        past_50(made, parameters(experiment), data[0])
-    else:
-        RECIPES[experiment.recipe].run(made, parameters(experiment))
-    return made, data
-
-
-def past_50(trainer: Trainer, p: Epochs, data: Dataset) -> None:
-    """A transfer gone on with for more epochs than the paper's 50 (Section 3.8): measured every ten epochs on the validation split,
-    and at the milestones on the test set."""
-    trainer.plan({kind(parts, task): p.epochs for parts, task in (DECOMPRESSOR, CLASSIFIER)})
-    for epoch in range(10, p.epochs + 1, 10):
-        for parts, task in (DECOMPRESSOR, CLASSIFIER):
-            trainer.train(parts, task, 10)
-            trainer.measure(task)
-            if epoch in MILESTONES:
-                trainer.measure(task, test=data.test)
-
-
-def figures(experiment: Experiment, made: Trainer, data: list[Dataset]) -> dict[str, Any]:
-    """Accuracy in percent and PSNR in dB on the test set, or on each of several; and how they came about."""
-    end_to_end = made.beside("classifier") if experiment.recipe == "baseline" else made
-    each = {}
-    for number, one in enumerate(data):
-        assert one.test is not None
-        each[one.name] = {"accuracy": 100 * end_to_end.accuracy(one.test, number), "psnr": made.psnr(one.test.images, number)}
-
-    def name(domain: int) -> str:
-        return f", {made.domains[domain].name}" if len(data) > 1 else ""
-
-    steps = made.steps + ([] if end_to_end is made else end_to_end.steps)
-    found = {
-        **({"domains": each} if len(data) > 1 else next(iter(each.values()))),
-        "seconds": sum(step.seconds for step in steps),
-        "trained on": sum(len(domain.labels) for domain in made.domains),
-        "tested on": sum(len(one.test) for one in data if one.test),
-        "course": [[step.name + name(step.domain), round(step.value, 4)] for step in steps if step.name in ("accuracy", "psnr")],
-    }
-    if experiment.recipe == "past-50":
-        looks = {what: [step.value for step in made.steps if step.name == f"test {what}"] for what in ("accuracy", "psnr")}
-        found["test"] = {
-            str(epoch): {"accuracy": 100 * accuracy, "psnr": psnr}
-            for epoch, accuracy, psnr in zip(MILESTONES, looks["accuracy"], looks["psnr"], strict=True)
-        }
-    return found
 
 
 # -- the pictures --------------------------------------------------------------------------------------------------------------
@@ -370,8 +214,7 @@ def write(known: dict[str, Any], output: Path) -> None:
         past_50_table(known),
         *table_7(output),
         multi_domain(known),
-        table("Not in the paper: both losses at once", "joint", known, lambda data: ("joint", "joint", data, "")),
-        table("Not in the paper: ATL in turns of mini-batches", "turns", known, lambda data: ("turns", "turns", data, "")),
+        open_table(known),
     ]
     # The store holds hours of training: there is always the old one, whole, or the new one.
     with tempfile.TemporaryDirectory() as folder:
@@ -457,6 +300,32 @@ def multi_domain(known: dict[str, Any]) -> report.Table:
                 rows.append(row)
     columns = ["", "accuracy, %", "alone", "PSNR, dB", "alone"]
     return report.Table("Not in the paper: ATL over two data sets at once", columns, rows, ["Better training."])
+
+
+def open_table(known: dict[str, Any]) -> report.Table:
+    """ATL beside its rivals that the paper leaves open."""
+    labels = {
+        "turn": "turns of mini-batches: {}",
+        "weight": "both losses at once, labels weigh {}",
+        "": "ATL, turns of epochs (Table 5)",
+    }
+    rows: list[list[report.Cell]] = []
+    for data in SETS:
+        for recipe_name, change in [*open_questions(data), ("atl", "")]:
+            name, _, value = change.partition("=")
+            row: list[report.Cell] = [f"{data}, {labels[name].format(value)}", *["not run yet"] * 3]
+            done = known.get(Experiment("better", recipe_name, data, 1, change=change).key)
+            if done:
+                row[1:] = [f"{done['accuracy']:.2f}", f"{done['psnr']:.2f}", f"{done['seconds'] / 60:.1f}"]
+            rows.append(row)
+    turns, atl = PARAMETERS["better"]["turns"], PARAMETERS["better"]["atl"]
+    notes = [
+        f"Better training, the first seed. The compressor learns for {turns.epochs} epochs, in ATL {atl.warmup + atl.sets} of the "
+        f"autoencoder and {atl.sets} of the classifier (KMNIST-part: about twice as many); then each half alone for {turns.tune}.",
+        "A mini-batch of a turn serves one task, one of both losses both. Times are of the runs themselves, on a shared computer.",
+    ]
+    columns = ["", "accuracy, %", "PSNR, dB", "minutes"]
+    return report.Table("Not in the paper: how often to alternate, and both losses at once", columns, rows, notes)
 
 
 def past_50_table(known: dict[str, Any]) -> report.Table:
