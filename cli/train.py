@@ -47,6 +47,7 @@ RATE, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0)
 @click.option("--seed", type=int, help="[default: 0]")
 @click.option("--batch", type=AT_LEAST_ONE, help="[default: 512]")
 @click.option("--rate", type=RATE, help="Highest learning rate (Adam). [default: 0.002]")
+@click.option("--rise", type=COUNT, help="Mini-batches in which each optimiser's rate rises to that. [default: 0]")
 @click.option("--schedule", type=click.Choice(["cosine", "constant"]), help="Of the rate. [default: cosine]")
 @click.option("--shift", type=click.IntRange(0, 8), help="Moves pictures while learning from labels, by pixels. [default: 0]")
 @click.option(

@@ -17,7 +17,7 @@ from atlcodec.training.augment import shifted
 from atlcodec.training.loop import Settings, Trainer, pack, split_validation, unpack
 
 QUICK = Atl(warmup=2, sets=2, tune=1)
-SETTINGS = Settings(batch=32, seed=5, shift=1)
+SETTINGS = Settings(batch=32, seed=5, shift=1, rise=9)  # an epoch has six mini-batches
 
 
 def bars(n: int = 200) -> Dataset:
@@ -79,6 +79,18 @@ def test_a_run_that_was_stopped_ends_as_an_unbroken_one(after: int, tmp_path: Pa
     atl(resumed, QUICK)
     assert same(weights(whole), weights(resumed))
     assert [(s.name, s.value) for s in whole.steps] == [(s.name, s.value) for s in resumed.steps]
+
+
+def test_the_rate_of_each_optimiser_rises_from_a_hundredth(tmp_path: Path) -> None:
+    trainer = Trainer(SETTINGS, bars(), tmp_path)
+
+    def last_rate(parts: str, task: str) -> float:
+        trainer.train(parts, task, 1, (1e-3, 1e-3))  # type: ignore[arg-type]
+        return float(trainer.optimizers[f"{parts}/{task}/0"].param_groups[0]["lr"])
+
+    assert last_rate("compressor+classifier", "classifier") == pytest.approx(1e-5 * 100 ** (5 / 9))
+    assert last_rate("classifier", "classifier") == pytest.approx(1e-5 * 100 ** (5 / 9))  # another optimiser, from the beginning
+    assert last_rate("compressor+classifier", "classifier") == pytest.approx(1e-3)
 
 
 def test_the_seed_decides(tmp_path: Path) -> None:

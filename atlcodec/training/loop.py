@@ -39,6 +39,7 @@ class Settings:
     seed: int = 0
     batch: int = 512
     rate: float = 2e-3  # highest learning rate (Adam)
+    rise: int = 0  # mini-batches in which the rate of each optimiser rises to that
     schedule: str = "cosine"  # of the rate over a recipe: "cosine" falls to a fiftieth, "constant" stays
     shift: int = 0  # augmentation while the compressor learns from labels: moved by up to this many pixels
     augment: str = ""  # of half of the pictures, whenever the compressor learns or labels are learnt: see augment.py
@@ -197,7 +198,7 @@ class Trainer:
                 now = "classifier" if index // turn % 2 else "autoencoder"
             optimizer = self._optimizer(parts, now, domain)
             for group in optimizer.param_groups:
-                group["lr"] = rates[0] + (rates[1] - rates[0]) * index / len(batches)
+                group["lr"] = (rates[0] + (rates[1] - rates[0]) * index / len(batches)) * self._risen(optimizer)
             loss = self._loss(data, rows, now, moving, domain, generator)
             self.nets.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -265,6 +266,14 @@ class Trainer:
             modules = [self.nets.part(name, domain) for name in parts if name != unused]
             self.optimizers[key] = torch.optim.Adam(nn.ModuleList(modules).parameters(), self.settings.rate, fused=True)
         return self.optimizers[key]
+
+    def _risen(self, optimizer: torch.optim.Adam) -> float:
+        """The part of the learning rate that an optimiser takes, from a hundredth up. Its first steps all point the same way: the
+        inputs of a young classifier hardly differ from one another, and at the full rate most of its ReLUs go off for good."""
+        if not self.settings.rise:
+            return 1.0
+        taken = next((int(state["step"]) for state in optimizer.state.values()), 0)
+        return float(min(1.0, 0.01 ** (1 - taken / self.settings.rise)))
 
     # -- the networks as they stand ----------------------------------------------------------------------------------------
 
