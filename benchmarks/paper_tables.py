@@ -25,7 +25,9 @@ import pictures
 import report
 import training_speed
 from experiments import (
+    ASKS,
     MILESTONES,
+    OPEN,
     PARAMETERS,
     SETS,
     SETTINGS,
@@ -33,7 +35,6 @@ from experiments import (
     dataset,
     experiments,
     figures,
-    open_questions,
     recipe,
     trained,
     trainer,
@@ -311,10 +312,10 @@ def open_table(known: dict[str, Any]) -> report.Table:
     }
     rows: list[list[report.Cell]] = []
     for data in SETS:
-        for recipe_name, change in [*open_questions(data), ("atl", "")]:
+        for change in [*OPEN[data], ""]:
             name, _, value = change.partition("=")
             row: list[report.Cell] = [f"{data}, {labels[name].format(value)}", *["not run yet"] * 3]
-            done = known.get(Experiment("better", recipe_name, data, 1, change=change).key)
+            done = known.get(Experiment("better", ASKS.get(name, "atl"), data, 1, change=change).key)
             if done:
                 row[1:] = [f"{done['accuracy']:.2f}", f"{done['psnr']:.2f}", f"{done['seconds'] / 60:.1f}"]
             rows.append(row)
