@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -33,6 +33,7 @@ from experiments import (
     SETTINGS,
     Experiment,
     dataset,
+    domains,
     experiments,
     figures,
     recipe,
@@ -142,7 +143,7 @@ def draw(known: dict[str, Any], done: Iterable[Experiment], options: Any) -> Non
             print(f"{experiment.key}: no grid ({error})")
             continue
         if made.steps:
-            draw_grids(experiment, made, [dataset(options.data, name) for name in experiment.data.split("+")], options.grids)
+            draw_grids(experiment, made, domains(experiment, options.data), options.grids)
 
 
 def draw_courses(known: dict[str, Any], output: Path) -> None:
@@ -186,29 +187,12 @@ def draw_grids(experiment: Experiment, made: Trainer, data: list[Dataset], folde
 def write(known: dict[str, Any], output: Path) -> None:
     """The tables of what is known so far."""
     tables = [
-        table(
-            "Table 2: baselines, end to end and apart",
-            "Table 2",
-            known,
-            lambda data: ("classifier-driven", "ae-driven", data, ""),
-            more_seeds="baseline",
-        ),
-        table("Table 3: a classifier on the autoencoder's compressor", "Table 3", known, lambda data: ("ae-driven", "", data, "")),
-        table(
-            "Table 4: a decompressor on the classifier's compressor",
-            "Table 4",
-            known,
-            lambda data: ("", "classifier-driven", data, ""),
-        ),
-        table("Table 5: Alternating Transfer Learning", "Table 5", known, lambda data: ("atl", "atl", data, "")),
+        table("Table 2: baselines, end to end and apart", known, "classifier-driven", "ae-driven", more_seeds="baseline"),
+        table("Table 3: a classifier on the autoencoder's compressor", known, accuracy_of="ae-driven"),
+        table("Table 4: a decompressor on the classifier's compressor", known, psnr_of="classifier-driven"),
+        table("Table 5: Alternating Transfer Learning", known, "atl", "atl"),
         *(
-            table(
-                f"Table 6: transfer of ATL's compressor from {start}",
-                f"Table 6, from {start}",
-                known,
-                transferred(start),
-                without=start,
-            )
+            table(f"Table 6, from {start}: transfer of the compressor that ATL made there", known, "transfer", "transfer", start)
             for start in SETS
         ),
         multi_domain_transfer(known),
@@ -229,43 +213,43 @@ def write(known: dict[str, Any], output: Path) -> None:
             file.write(data)
 
 
-def transferred(start: str) -> Callable[[str], tuple[str, str, str, str]]:
-    return lambda data: ("transfer", "transfer", data, start)
-
-
 def table(
-    title: str,
-    name: str,
-    known: dict[str, Any],
-    source: Callable[[str], tuple[str, str, str, str]],
-    without: str = "",
-    more_seeds: str = "",
+    title: str, known: dict[str, Any], accuracy_of: str = "", psnr_of: str = "", start: str = "", more_seeds: str = ""
 ) -> report.Table:
-    """Rows by data set and figure: the paper's, ours in both columns with spread and number of seeds, and the difference."""
+    """Rows by data set and figure: the paper's, ours in both columns with spread and number of seeds, and the difference. The
+    figures are those of two recipes, or of one."""
     rows: list[list[report.Cell]] = []
     for data in SETS:
-        if data == without:
+        if data == start:
             continue
-        by_accuracy, by_psnr, _, start = source(data)
-        paper = PAPER.get((name, data), ("", ""))
-        for figure, recipe_name, given in (("accuracy", by_accuracy, paper[0]), ("psnr", by_psnr, paper[1])):
+        paper = PAPER[title.split(":")[0], data]
+        for figure, label, recipe_name, given in (
+            ("accuracy", "accuracy, %", accuracy_of, paper[0]),
+            ("psnr", "PSNR, dB", psnr_of, paper[1]),
+        ):
             if not recipe_name:
                 continue
-            row: list[report.Cell] = [f"{data}, {'accuracy, %' if figure == 'accuracy' else 'PSNR, dB'}", given or "-"]
+            row: list[report.Cell] = [f"{data}, {label}", given]
             for column in SETTINGS:
-                values = ours(known, column, recipe_name, data, figure, start)
-                values += ours(known, column, more_seeds, data, figure) if more_seeds else []
-                row += [cell(values), f"{mean(values) - float(given.split()[0]):+.2f}" if values and given else "-"]
+                values = ours(known, figure, column, recipe_name, data, start)
+                values += ours(known, figure, column, more_seeds, data) if more_seeds else []
+                row += [cell(values), f"{mean(values) - float(given.split()[0]):+.2f}" if values else "-"]
             rows.append(row)
     notes = ["KMNIST-part: trained on 7,200 images and tested on 1,000; the paper had 60,000 and 10,000."]
     columns = ["", "paper", "ours, the paper's training", "difference", "ours, better training", "difference"]
     return report.Table(title, columns, rows, notes)
 
 
-def ours(known: dict[str, Any], column: str, recipe_name: str, data: str, figure: str, start: str = "") -> list[float]:
-    """A figure of all seeds that were run."""
-    keys = [Experiment(column, recipe_name, data, seed, start).key for seed in range(1, 100)]
-    return [known[key][figure] for key in keys if key in known]
+def runs(
+    known: dict[str, Any], column: str, recipe_name: str, data: str, start: str = "", change: str = ""
+) -> list[dict[str, Any]]:
+    """What was found with each of the seeds."""
+    keys = [Experiment(column, recipe_name, data, seed, start, change).key for seed in range(1, 100)]
+    return [known[key] for key in keys if key in known]
+
+
+def ours(known: dict[str, Any], figure: str, column: str, recipe_name: str, data: str, start: str = "") -> list[float]:
+    return [run[figure] for run in runs(known, column, recipe_name, data, start)]
 
 
 def multi_domain_transfer(known: dict[str, Any]) -> report.Table:
@@ -276,7 +260,7 @@ def multi_domain_transfer(known: dict[str, Any]) -> report.Table:
         sources = [("transfer", start, f"from {start}") for start in others]
         sources += [("transfer", "+".join(others), "from both together"), ("atl", "", "ATL on itself (Table 5)")]
         for name, start, label in sources:
-            values = (ours(known, "better", name, data, figure, start) for figure in ("accuracy", "psnr"))
+            values = (ours(known, figure, "better", name, data, start) for figure in ("accuracy", "psnr"))
             rows.append([f"{data}, {label}", *map(cell, values)])
     notes = [
         "Better training in all rows. From both: ATL with one compressor, and a decompressor and a classifier for each data set."
@@ -289,15 +273,11 @@ def multi_domain(known: dict[str, Any]) -> report.Table:
     rows: list[list[report.Cell]] = []
     for number, data in enumerate(SETS):
         for other in SETS[number + 1 :]:
-            done = [
-                known[key]
-                for seed in range(1, 100)
-                if (key := Experiment("better", "multi-domain", f"{data}+{other}", seed).key) in known
-            ]
+            both = runs(known, "better", "multi-domain", f"{data}+{other}")
             for one in (data, other):
                 row: list[report.Cell] = [f"{one}, in {data} + {other}"]
                 for figure in ("accuracy", "psnr"):
-                    row += [cell([each["domains"][one][figure] for each in done]), cell(ours(known, "better", "atl", one, figure))]
+                    row += [cell([run["domains"][one][figure] for run in both]), cell(ours(known, figure, "better", "atl", one))]
                 rows.append(row)
     columns = ["", "accuracy, %", "alone", "PSNR, dB", "alone"]
     return report.Table("Not in the paper: ATL over two data sets at once", columns, rows, ["Better training."])
@@ -314,14 +294,13 @@ def open_table(known: dict[str, Any]) -> report.Table:
     for data in SETS:
         for change in [*OPEN[data], ""]:
             name, _, value = change.partition("=")
-            row: list[report.Cell] = [f"{data}, {labels[name].format(value)}", *["not run yet"] * 3]
-            done = known.get(Experiment("better", ASKS.get(name, "atl"), data, 1, change=change).key)
-            if done:
-                row[1:] = [f"{done['accuracy']:.2f}", f"{done['psnr']:.2f}", f"{done['seconds'] / 60:.1f}"]
-            rows.append(row)
+            done = runs(known, "better", ASKS.get(name, "atl"), data, change=change)
+            pair = [cell([run[figure] for run in done]) for figure in ("accuracy", "psnr")]
+            minutes = f"{mean(run['seconds'] for run in done) / 60:.1f}" if done else None
+            rows.append([f"{data}, {labels[name].format(value)}", *pair, minutes])
     turns, atl = PARAMETERS["better"]["turns"], PARAMETERS["better"]["atl"]
     notes = [
-        f"Better training, the first seed. The compressor learns for {turns.epochs} epochs, in ATL {atl.warmup + atl.sets} of the "
+        f"Better training. The compressor learns for {turns.epochs} epochs, in ATL {atl.warmup + atl.sets} of the "
         f"autoencoder and {atl.sets} of the classifier (KMNIST-part: about twice as many); then each half alone for {turns.tune}.",
         "A mini-batch of a turn serves one task, one of both losses both. Times are of the runs themselves, on a shared computer.",
     ]
