@@ -296,15 +296,14 @@ def open_table(known: dict[str, Any]) -> report.Table:
             name, _, value = change.partition("=")
             done = runs(known, "better", ASKS.get(name, "atl"), data, change=change)
             pair = [cell([run[figure] for run in done]) for figure in ("accuracy", "psnr")]
-            minutes = f"{mean(run['seconds'] for run in done) / 60:.1f}" if done else None
-            rows.append([f"{data}, {labels[name].format(value)}", *pair, minutes])
+            rows.append([f"{data}, {labels[name].format(value)}", *pair])
     turns, atl = PARAMETERS["better"]["turns"], PARAMETERS["better"]["atl"]
     notes = [
         f"Better training. The compressor learns for {turns.epochs} epochs, in ATL {atl.warmup + atl.sets} of the "
         f"autoencoder and {atl.sets} of the classifier (KMNIST-part: about twice as many); then each half alone for {turns.tune}.",
-        "A mini-batch of a turn serves one task, one of both losses both. Times are of the runs themselves, on a shared computer.",
+        "A mini-batch of a turn serves one task, one of both losses both. What each takes, side by side, is in training_speed.md.",
     ]
-    columns = ["", "accuracy, %", "PSNR, dB", "minutes"]
+    columns = ["", "accuracy, %", "PSNR, dB"]
     return report.Table("Not in the paper: how often to alternate, and both losses at once", columns, rows, notes)
 
 

@@ -1,4 +1,4 @@
-"""How fast training is: the parts of Table 7, an epoch beside a plain PyTorch loop, and a classifier that learns from records.
+"""How fast training is: the parts of Table 7, an epoch beside a plain PyTorch loop, a classifier from records, whole recipes.
 
 Contestants take turns within one run, and the best turn counts; once with one thread, once with as many as PyTorch takes by itself.
 More than one thread is for a computer that does nothing else: threads that wait for a busy core make all others wait. The pictures
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import inputs
 import numpy as np
 import report
 import torch
+from experiments import PARAMETERS, SETTINGS
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -22,6 +25,7 @@ from torch.nn import functional
 from atlcodec.datasets import DIGITS, Dataset, Split
 from atlcodec.training.loop import Settings, Task, Trainer
 from atlcodec.training.networks import Networks, quantise
+from atlcodec.training.recipes import RECIPES
 
 BATCH = 512
 EPOCH = 60_000  # images, to which the parts are extrapolated, as the paper gives them
@@ -37,19 +41,26 @@ PAPER = {
     ("classify", "backward"): 7,
 }
 TABLE_7 = "Table 7: the parts of the networks"  # paper_tables.py looks for it
+SHARING = {"atl": "ATL", "turns": "ATL in turns of a mini-batch", "joint": "both losses at once"}  # recipes
 Times = dict[int, dict[tuple[str, str], float]]  # by number of threads
 
 
 def main() -> None:
     parser = report.parser(__doc__)
     parser.add_argument("--data", metavar="DIR|NAME", help="data set [$ATLC_DATA/MNIST if there, else drawn digits]")
-    parser.add_argument("--images", type=int, default=10_240, help="pictures in an epoch; the autoencoders get half of them")
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=10_240,
+        help="pictures in an epoch; the autoencoders get half of them, whole recipes a quarter",
+    )
     parser.add_argument("--rounds", type=int, default=4, help="turns of each contestant")
     parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, torch.get_num_threads()}), help="of PyTorch")
     options = parser.parse_args()
     images, what = inputs.pictures(options.data, options.images + 1)
     half = images[: options.images // 2 + 1]  # enough for what takes seconds; the turns are short then, and one may be undisturbed
-    parts, epochs = Times(), Times()
+    quarter = images[: options.images // 4 + 1]
+    parts, epochs, runs = Times(), Times(), Times()
     for threads in options.threads:
         torch.set_num_threads(threads)
         torch.manual_seed(0)
@@ -57,7 +68,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             epochs[threads] = report.race(autoencoders(half, Path(folder)), options.rounds, 0.1)
             epochs[threads] |= report.race(classifiers(images, Path(folder)), options.rounds, 0.1)
-    tables = [table_7(parts), compared(epochs, len(half) - 1, len(images) - 1)]
+        runs[threads] = report.race({("recipe", name): whole(quarter, name) for name in SHARING}, (options.rounds + 1) // 2, 0)
+    tables = [table_7(parts), compared(epochs, len(half) - 1, len(images) - 1), shared(runs, len(quarter) - 1)]
     facts: dict[str, report.Cell] = {"torch": torch.__version__, "pictures": what, "images in a batch": BATCH}
     report.publish("training_speed", "The speed of training", tables, options.output, facts)
 
@@ -106,9 +118,26 @@ def classifiers(images: NDArray[np.uint8], folder: Path) -> dict[tuple[str, str]
 
 def ours(images: NDArray[np.uint8], folder: Path, parts: str, task: Task) -> Callable[[], object]:
     """An epoch of our trainer, over all images but the last, which it wants for validation."""
-    data = Dataset("speed", Split(images, np.arange(len(images)) % len(DIGITS)), None, DIGITS)
-    trainer = Trainer(Settings(batch=BATCH, validation=1, rate=1e-3, schedule="constant"), data, folder / parts)
+    trainer = Trainer(Settings(batch=BATCH, validation=1, rate=1e-3, schedule="constant"), dataset(images), folder / parts)
     return lambda: trainer.train(parts, task, 1)
+
+
+def dataset(images: NDArray[np.uint8]) -> Dataset:
+    return Dataset("speed", Split(images, np.arange(len(images)) % len(DIGITS)), None, DIGITS)
+
+
+def whole(images: NDArray[np.uint8], recipe: str) -> Callable[[], object]:
+    """A recipe from its beginning to its end, as the experiments' better training has it."""
+    parameters: Any = PARAMETERS["better"][recipe]
+    if recipe == "atl":
+        parameters = replace(parameters, patience=parameters.sets)  # all of them, though there is nothing to learn
+
+    def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = Trainer(replace(SETTINGS["better"], validation=1), dataset(images), Path(folder))
+            RECIPES[recipe].run(trainer, parameters)
+
+    return run
 
 
 def plain(images: NDArray[np.uint8]) -> Callable[[], object]:
@@ -181,6 +210,22 @@ def compared(times: Times, half: int, images: int) -> report.Table:
         "Records are made once, before the first epoch from them; that is not in the time.",
     ]
     return report.Table("Epochs", ["", *map(named, times)], rows, notes)
+
+
+def shared(times: Times, images: int) -> report.Table:
+    """What it takes to train one compressor for both tasks, one way or another."""
+    rows: list[list[report.Cell]] = [
+        [f"ATL, {images:,} images, seconds", *(round(measured["recipe", "atl"], 3) for measured in times.values())]
+    ]
+    for recipe, label in SHARING.items():
+        if recipe != "atl":
+            ratios = (measured["recipe", recipe] / measured["recipe", "atl"] for measured in times.values())
+            rows.append([f"{label}, of ATL's time", *(round(ratio, 3) for ratio in ratios)])
+    notes = [
+        f"From first to last, as in experiments.py's better training: batches of {SETTINGS['better'].batch}, and as many epochs of "
+        "the compressor in each. ATL has an epoch of one half alone between them, from records or with the compressor frozen."
+    ]
+    return report.Table("Whole recipes", ["", *map(named, times)], rows, notes)
 
 
 def named(threads: int) -> str:
