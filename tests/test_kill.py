@@ -176,8 +176,9 @@ def test_where_there_is_no_room_the_old_file_stays(how: str) -> None:
 
 
 def test_an_interrupted_command_leaves_nothing_behind(job: list[str]) -> None:
-    """Ctrl-C while it writes."""
-    patch = "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGINT)"
+    """Ctrl-C while it writes; also where these tests run in the background of a shell, whose jobs ignore SIGINT."""
+    patch = "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    patch += "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGINT)"
     ran = subprocess.run(
         [sys.executable, "-c", DIES.format(patch=patch), *job], env=environment(), capture_output=True, check=False
     )
