@@ -60,8 +60,8 @@ def job(digit: NDArray[np.uint8]) -> list[str]:
 
 @pytest.mark.parametrize("patch", MOMENTS)
 def test_killed_at_a_chosen_moment(patch: str, job: list[str], cli: Cli, digit: NDArray[np.uint8]) -> None:
-    killed = subprocess.run([sys.executable, "-c", DIES.format(patch=patch), *job], env=environment(), check=False)
-    assert killed.returncode == -signal.SIGKILL
+    killed = cli.process(*job, command=[sys.executable, "-c", DIES.format(patch=patch)])
+    assert killed.code == -signal.SIGKILL
     new = Codec(zoo.default()[0]).encode(digit[None]).tobytes()
     assert Path("x.atlc").read_bytes() == (new if MOMENTS[patch] else OLD)
     left = [name for name in os.listdir() if name not in ("seven.png", "x.atlc")]
@@ -175,14 +175,12 @@ def test_where_there_is_no_room_the_old_file_stays(how: str) -> None:
     assert sorted(os.listdir()) == ["whole", "x.atlc"]
 
 
-def test_an_interrupted_command_leaves_nothing_behind(job: list[str]) -> None:
+def test_an_interrupted_command_leaves_nothing_behind(job: list[str], cli: Cli) -> None:
     """Ctrl-C while it writes; also where these tests run in the background of a shell, whose jobs ignore SIGINT."""
     patch = "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     patch += "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGINT)"
-    ran = subprocess.run(
-        [sys.executable, "-c", DIES.format(patch=patch), *job], env=environment(), capture_output=True, check=False
-    )
-    assert ran.returncode == 130
-    assert ran.stderr.strip() == b"atlc: interrupted"
+    ran = cli.process(*job, command=[sys.executable, "-c", DIES.format(patch=patch)])
+    assert ran.code == 130
+    assert ran.err.strip() == "atlc: interrupted"
     assert Path("x.atlc").read_bytes() == OLD
     assert sorted(os.listdir()) == ["seven.png", "x.atlc"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +16,6 @@ from atlcodec.errors import UnknownModel
 from atlcodec.training import export
 
 QUICK = ["--warmup", "1", "--sets", "1", "--tune", "1", "--batch", "16", "--seed", "3", "--head", "bars"]
-
-
-def atlc(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-c", "from atlcodec.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(program, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -45,37 +38,37 @@ def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_folder_of_pictures_becomes_a_model_that_is_used_at_once(folder: Path) -> None:
-    done = atlc("train", "--data", "data", "-o", "bars", *QUICK, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    card = json.loads((folder / "bars/card.json").read_text())
+def test_a_folder_of_pictures_becomes_a_model_that_is_used_at_once(here: Path, cli: Cli) -> None:
+    done = cli.process("train", "--data", "data", "-o", "bars", *QUICK)
+    assert done.code == 0, done.err
+    card = json.loads((here / "bars/card.json").read_text())
     assert card["command"] == "atlc train --data data --output bars --head bars --seed 3 --batch 16 --warmup 1 --sets 1 --tune 1"
     assert card["recipe"]["recipe"] == "atl"
     assert card["recipe"]["sets"] == 1
     assert card["data"][0]["train"] == 54
     assert card["figures"]["images"] == 6
-    metrics = [json.loads(line) for line in (folder / "bars.run/metrics.jsonl").read_text().splitlines()]
+    metrics = [json.loads(line) for line in (here / "bars.run/metrics.jsonl").read_text().splitlines()]
     assert [m["name"] for m in metrics][-2:] == ["accuracy", "psnr"]
 
     # Not in the folder of the data: a decoded picture there would be data, too.
-    (folder / "x.png").write_bytes((folder / "data/lying/3.png").read_bytes())
-    assert atlc("encode", "-m", "./bars", "x.png", cwd=folder).returncode == 0
-    assert (folder / "x.atlc").stat().st_size == 200
-    assert atlc("decode", "-m", "./bars", "x.atlc", cwd=folder).returncode == 0
-    answer = json.loads(atlc("classify", "-m", "./bars", "--json", "x.atlc", cwd=folder).stdout)
+    (here / "x.png").write_bytes((here / "data/lying/3.png").read_bytes())
+    assert cli.process("encode", "-m", "./bars", "x.png").code == 0
+    assert (here / "x.atlc").stat().st_size == 200
+    assert cli.process("decode", "-m", "./bars", "x.atlc").code == 0
+    answer = json.loads(cli.process("classify", "-m", "./bars", "--json", "x.atlc").out)
     assert answer["model"] == "bars"
     assert answer["label"] in ("upright", "lying")
 
-    refused = atlc("train", "--data", "data", "-o", "bars", *QUICK, cwd=folder)
-    assert refused.returncode == 1
-    assert "-f replaces it" in refused.stderr
+    refused = cli.process("train", "--data", "data", "-o", "bars", *QUICK)
+    assert refused.code == 1
+    assert "-f replaces it" in refused.err
 
     # The finished run is still there: the same command exports it again, to the same bytes.
-    before = Codec.load(folder / "bars").id
-    again = atlc("train", "--data", "data", "-o", "bars", "-f", *QUICK, cwd=folder)
-    assert again.returncode == 0, again.stderr
-    assert "going on after" in again.stderr
-    assert Codec.load(folder / "bars").id == before
+    before = Codec.load(here / "bars").id
+    again = cli.process("train", "--data", "data", "-o", "bars", "-f", *QUICK)
+    assert again.code == 0, again.err
+    assert "going on after" in again.err
+    assert Codec.load(here / "bars").id == before
 
 
 @pytest.mark.parametrize(
