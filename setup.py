@@ -1,7 +1,7 @@
 """What pyproject.toml cannot say: every build begins in an empty folder.
 
-setuptools copies the package to build/lib and ships all that lies there, so a model that was deleted since the last build would be
-shipped again. The folder is therefore a new one each time, and gone afterwards."""
+setuptools copies the package to build/lib and ships all that lies there, so a model that was deleted since the last
+build would be shipped again. The folder is therefore a new one each time, and gone afterwards."""
 
 from tempfile import TemporaryDirectory
 

@@ -14,7 +14,8 @@ __version__ = "0.1.0"
 
 
 def register_pillow() -> None:
-    """Let Pillow open and save `.atlc` files, every record a frame: `Image.open("x.atlc")`, `image.save("x.atlc", model=...)`."""
+    """Let Pillow open and save `.atlc` files, every record a frame: `Image.open("x.atlc")`, `image.save("x.atlc",
+    model=...)`."""
     from atlcodec import pillow  # nobody who does not ask for it waits for Pillow
 
     pillow.register()

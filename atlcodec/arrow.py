@@ -4,10 +4,10 @@
     label     string, may be null        what the picture shows, where that is known
     source    string, may be null        its path in the folder it came from, as in the list beside an .atlc file
 
-The schema's metadata names the codecs under the key `atlc.ids`: ids of eight hex digits, divided by commas. A Parquet file is
-written and read in row groups, never whole. One that comes from a stranger is trusted as little as an .atlc file: types, sizes and
-paths are checked, seals tell which records are whole, and the metadata is only a remark. Needs pyarrow, `atlcodec[arrow]`.
-"""
+The schema's metadata names the codecs under the key `atlc.ids`: ids of eight hex digits, divided by commas. A Parquet
+file is written and read in row groups, never whole. One that comes from a stranger is trusted as little as an .atlc
+file: types, sizes and paths are checked, seals tell which records are whole, and the metadata is only a remark. Needs
+pyarrow, `atlcodec[arrow]`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def schema() -> Any:
     )
 
 
-# -- in memory: without copies -----------------------------------------------------------------------------------------------
+# -- in memory: without copies -----------------------------------------------------------------------------------------
 
 
 def batch(
@@ -56,8 +56,13 @@ def batch(
     """Records, uint8 (N, 200) or bytes, to a `pyarrow.RecordBatch` on the same memory. Raises `NotARecord`."""
     pa = _pyarrow()
     packed = record.as_records(records)
-    column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(RECORD), len(packed), [None, pa.py_buffer(packed.reshape(-1))])
-    beside = [pa.nulls(len(packed), pa.string()) if texts is None else pa.array(texts, pa.string()) for texts in (labels, sources)]
+    column = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(RECORD), len(packed), [None, pa.py_buffer(packed.reshape(-1))]
+    )
+    beside = [
+        pa.nulls(len(packed), pa.string()) if texts is None else pa.array(texts, pa.string())
+        for texts in (labels, sources)
+    ]
     if any(len(texts) != len(packed) for texts in beside):
         raise BadData(f"{len(packed)} records, but {len(beside[0])} labels and {len(beside[1])} sources")
     return pa.record_batch([column, *beside], schema=schema())
@@ -72,7 +77,11 @@ def records(source: Any) -> Records:
         _check_columns(source.schema, "the table")
         source = source.column("record")
     if isinstance(source, pa.ChunkedArray):
-        source = source.chunk(0) if source.num_chunks == 1 else pa.concat_arrays(source.chunks or [pa.array([], source.type)])
+        source = (
+            source.chunk(0)
+            if source.num_chunks == 1
+            else pa.concat_arrays(source.chunks or [pa.array([], source.type)])
+        )
     if source.type != pa.binary(RECORD):
         raise NotARecord(f"records are fixed_size_binary({RECORD}), not {source.type}")
     if source.null_count:
@@ -87,13 +96,14 @@ def _view(column: Any) -> Records:
     return np.frombuffer(data, np.uint8, len(column) * RECORD, column.offset * RECORD).reshape(-1, RECORD)
 
 
-# -- Parquet files -----------------------------------------------------------------------------------------------------------
+# -- Parquet files -----------------------------------------------------------------------------------------------------
 
 
 def write(path: str | os.PathLike[str], batches: Iterable[Any]) -> None:
     """Write a Parquet file, whole or not at all, of batches or tables with the columns above: `batch` makes them.
 
-    They are taken one by one and may be of any size; the columns `label` and `source` may be missing. Raises `NotARecord`."""
+    They are taken one by one and may be of any size; the columns `label` and `source` may be missing. Raises
+    `NotARecord`."""
     pa = _pyarrow()
     columns = schema()
     ids: set[int] = set()
@@ -139,8 +149,8 @@ def open(path: str | os.PathLike[str]) -> RecordTable:
 class RecordTable(RecordFile):
     """The records of a Parquet file, read as those of an .atlc file are: `len`, indexing, `batches`, `spans`.
 
-    Rows come a batch at a time, and going through them in order keeps only one. `entries` gives their sources and labels, `ids`
-    what the metadata says of their codecs, which nobody checked."""
+    Rows come a batch at a time, and going through them in order keeps only one. `entries` gives their sources and
+    labels, `ids` what the metadata says of their codecs, which nobody checked."""
 
     def __init__(self, path: str) -> None:
         self._pa = pa = _pyarrow()
@@ -150,19 +160,30 @@ class RecordTable(RecordFile):
             self.size = os.stat(path).st_size
             meta = pa.parquet.read_metadata(path)
             self._names = _check_columns(meta.schema.to_arrow_schema(), path)
-            # Text as a dictionary: one long text repeated a million times costs its length once. And no page is read ahead.
+            # Text as a dictionary: one long text repeated a million times costs its length once. And no page is read
+            # ahead.
             self._file = pa.parquet.ParquetFile(
-                path, read_dictionary=self._names[1:], pre_buffer=False, buffer_size=1 << 16, page_checksum_verification=True
+                path,
+                read_dictionary=self._names[1:],
+                pre_buffer=False,
+                buffer_size=1 << 16,
+                page_checksum_verification=True,
             )
             groups = [meta.row_group(number) for number in range(meta.num_row_groups)]
             self._starts = np.concatenate([[0], np.cumsum([group.num_rows for group in groups], dtype=np.int64)])
             for group in groups:
-                # Of the row group alone: pyarrow ends the process if it is asked for a column's metadata and that is broken.
+                # Of the row group alone: pyarrow ends the process if it is asked for a column's metadata and that is
+                # broken.
                 if not (0 <= group.total_byte_size <= LARGEST_GROUP and 0 <= group.num_rows <= LARGEST_GROUP // RECORD):
-                    raise NotARecord(f"{path}: a row group of more than {LARGEST_GROUP} bytes; write it again in smaller ones")
+                    raise NotARecord(
+                        f"{path}: a row group of more than {LARGEST_GROUP} bytes; write it again in smaller ones"
+                    )
             self.ids = _ids(meta.metadata)
         self._batches: Iterator[Any] = iter(())
-        self._first, self._rows = 0, np.empty((0, RECORD), np.uint8)  # the batch at hand, and the number of its first row
+        self._first, self._rows = (
+            0,
+            np.empty((0, RECORD), np.uint8),
+        )  # the batch at hand, and the number of its first row
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -194,13 +215,15 @@ class RecordTable(RecordFile):
         return np.asarray(self._read(first, min(last, len(self))).reshape(-1)[start - first * RECORD :][:count])
 
     def spans(self, known: Collection[int]) -> Iterator[Span]:
-        """What the rows hold, in order: runs of records with one of the `known` ids, and what lies between. Rows do not get out
-        of step: each that is no record costs itself alone."""
+        """What the rows hold, in order: runs of records with one of the `known` ids, and what lies between. Rows do not
+        get out of step: each that is no record costs itself alone."""
         good = np.array(sorted(known), np.uint32)
         start = 0
         while start < len(self):
             self._read(start, start + 1)
-            rows = self._rows[start - self._first :]  # what is left of the batch at hand, so that `bytes` finds it there
+            rows = self._rows[
+                start - self._first :
+            ]  # what is left of the batch at hand, so that `bytes` finds it there
             fine = np.isin(record.ids(rows), good)
             edges = [0, *(np.nonzero(np.diff(fine))[0] + 1).tolist(), len(rows)]
             for first, last in pairwise(edges):
@@ -239,7 +262,9 @@ class RecordTable(RecordFile):
         if self._pa.types.is_dictionary(column.type):
             count = self._pa.compute.binary_length
             if (self._pa.compute.sum(count(column.dictionary).take(column.indices)).as_py() or 0) > LARGEST_TEXTS:
-                raise BadData(f"{self.name}: the column {name} holds more than {LARGEST_TEXTS} bytes in {len(rows)} rows")
+                raise BadData(
+                    f"{self.name}: the column {name} holds more than {LARGEST_TEXTS} bytes in {len(rows)} rows"
+                )
             column = column.dictionary_decode()
         texts: list[str | None] = column.to_pylist()
         return texts
@@ -308,7 +333,9 @@ def _reported(name: str) -> Iterator[None]:
         raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         why = (getattr(error, "strerror", None) or str(error)).strip().splitlines()
-        raise NotARecord(f"{name}: cannot be read as Parquet ({why[0][:200] if why else type(error).__name__})") from error
+        raise NotARecord(
+            f"{name}: cannot be read as Parquet ({why[0][:200] if why else type(error).__name__})"
+        ) from error
 
 
 @functools.cache
@@ -318,5 +345,7 @@ def _pyarrow() -> Any:
         import pyarrow.compute
         import pyarrow.parquet
     except ImportError as error:
-        raise AtlcError("Arrow and Parquet need pyarrow, which is not installed: pip install 'atlcodec[arrow]'") from error
+        raise AtlcError(
+            "Arrow and Parquet need pyarrow, which is not installed: pip install 'atlcodec[arrow]'"
+        ) from error
     return pyarrow

@@ -4,20 +4,20 @@
     Decode()          record -> image
     Classify()        record -> record, label, probability
 
-They are plain callables and import no cluster's library: Ray Data, Spark or a loop may call them (docs/cluster.md). A batch is a
-dict of NumPy arrays or a pyarrow Table, and comes back as the same kind; columns that are not named here pass through. They are
-pickled as their arguments alone, so that the networks are loaded by the worker that makes them, or unpickles them.
+They are plain callables and import no cluster's library: Ray Data, Spark or a loop may call them (docs/cluster.md). A
+batch is a dict of NumPy arrays or a pyarrow Table, and comes back as the same kind; columns that are not named here
+pass through. They are pickled as their arguments alone, so that the networks are loaded by the worker that makes them,
+or unpickles them.
 
     image         uint8 (N, 28, 28); as a column of Arrow, tensors, or bytes or lists of 784
     record        uint8 (N, 200); as a column of Arrow, fixed-size binary, as `atlcodec.arrow` has it
     label         text, and `probability` float32
     problem       text: why this row could not be done; null for all the others
 
-A row that cannot be done costs itself alone: its results are null, and `problem` says why; later functions leave it alone. NumPy
-has no null; there the results are zeros, "" and NaN. (200 zeros are no record of any codec.) With `strict=True` the first such row
-is an error instead, `BadImage` or `NotARecord`. What is wrong with the job and not with a row, such as a model that is not
-installed or a column of another type, is an error in any case.
-"""
+A row that cannot be done costs itself alone: its results are null, and `problem` says why; later functions leave it
+alone. NumPy has no null; there the results are zeros, "" and NaN. (200 zeros are no record of any codec.) With
+`strict=True` the first such row is an error instead, `BadImage` or `NotARecord`. What is wrong with the job and not
+with a row, such as a model that is not installed or a column of another type, is an error in any case."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class _Function:
 class Encode(_Function):
     """`image` becomes `record`, of one codec: by name, by id, or by a path that every worker can read.
 
-    There is no choice among models here, which each batch would make anew: let `atlcodec.codec.choose` make it once, from a
-    sample. `effort` is that of `Codec.encode`.
+    There is no choice among models here, which each batch would make anew: let `atlcodec.codec.choose` make it once,
+    from a sample. `effort` is that of `Codec.encode`.
 
     Raises `UnknownModel` or `BadModel` when it is made, `BadImage` for a column that holds no pictures."""
 
@@ -89,8 +89,8 @@ class Encode(_Function):
 class Decode(_Function):
     """`record` becomes `image`. Each record names its codec, any that is installed; with `model`, it must be that one.
 
-    Raises `UnknownModel` or `BadModel` when it is made, `NotARecord` for a column that holds no records, and `BadModel` for records
-    of an installed model whose files are not in order."""
+    Raises `UnknownModel` or `BadModel` when it is made, `NotARecord` for a column that holds no records, and `BadModel`
+    for records of an installed model whose files are not in order."""
 
     model: str | os.PathLike[str] | None = field(default=None, kw_only=True)
 
@@ -109,12 +109,14 @@ class Decode(_Function):
 
 @dataclass(eq=False)
 class Classify(_Function):
-    """Adds the `label` of each `record` and its `probability`, by the codec's default classifier or the one named `head`.
+    """Adds the `label` of each `record` and its `probability`, by the codec's default classifier or the one named
+    `head`.
 
-    `model` is as in `Decode`. `label` names the column of the labels: where the batch has one of that name already, the truth
-    perhaps, it must be another.
+    `model` is as in `Decode`. `label` names the column of the labels: where the batch has one of that name already, the
+    truth perhaps, it must be another.
 
-    Raises as `Decode` does. A codec that has no such classifier is a problem of its records, or an error if `model` names it."""
+    Raises as `Decode` does. A codec that has no such classifier is a problem of its records, or an error if `model`
+    names it."""
 
     head: str | None = None
     model: str | os.PathLike[str] | None = field(default=None, kw_only=True)
@@ -165,7 +167,7 @@ class _Codecs:
             yield self._loaded[id], rows
 
 
-# -- columns -----------------------------------------------------------------------------------------------------------------
+# -- columns -----------------------------------------------------------------------------------------------------------
 
 
 def _names(batch: Mapping[str, NDArray[Any]] | pa.Table) -> list[str]:
@@ -173,7 +175,8 @@ def _names(batch: Mapping[str, NDArray[Any]] | pa.Table) -> list[str]:
         return list(batch)
     if not hasattr(batch, "combine_chunks"):
         raise AtlcError(
-            f'a batch is a dict of NumPy arrays or a pyarrow Table, not a {type(batch).__name__}; batch_format="pyarrow"?'
+            f"a batch is a dict of NumPy arrays or a pyarrow Table, not a {type(batch).__name__}; "
+            'batch_format="pyarrow"?'
         )
     return list(batch.column_names)
 
@@ -187,7 +190,9 @@ def _read(
 ) -> tuple[NDArray[np.uint8], Texts]:
     """A column of the batch as uint8 (N, *shape), and what is wrong with its rows, or was before."""
     if name not in _names(batch):
-        raise error(f"the batch has no column {name!r} but {', '.join(_names(batch)) or 'none'}; rename the one that is meant")
+        raise error(
+            f"the batch has no column {name!r} but {', '.join(_names(batch)) or 'none'}; rename the one that is meant"
+        )
     if not len(batch[name]):  # of whatever type: nobody could know it
         return np.zeros((0, *shape), np.uint8), np.full(0, "", object)
     try:
@@ -227,7 +232,9 @@ def _write(
     for name, values in made.items():
         table = table.append_column(name, _to_arrow(values, bad))
     table = table.append_column("problem", _to_arrow(problems, ~bad))
-    metadata = {key: value for key, value in (batch.schema.metadata or {}).items() if key != arrow.IDS or without != "record"}
+    metadata = {
+        key: value for key, value in (batch.schema.metadata or {}).items() if key != arrow.IDS or without != "record"
+    }
     metadata |= {} if id is None else {arrow.IDS: f"{id:08x}".encode()}
     return cast("Batch", table.replace_schema_metadata(metadata or None))
 
@@ -285,7 +292,9 @@ def _from_arrow(column: pa.ChunkedArray, shape: tuple[int, ...]) -> tuple[NDArra
         content = array.flatten().to_numpy()
     else:
         array = array.cast(pa.binary(size))
-        content = np.frombuffer(array.buffers()[1] or b"", np.uint8)[array.offset * size : (array.offset + len(array)) * size]
+        content = np.frombuffer(array.buffers()[1] or b"", np.uint8)[
+            array.offset * size : (array.offset + len(array)) * size
+        ]
     if good.all():
         return content.reshape(-1, *shape), {}
     rows = np.zeros((len(good), *shape), np.uint8)

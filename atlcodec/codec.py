@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 Images = NDArray[np.uint8]
 Scores = NDArray[np.float32]
 
-# Rows at a time: what is computed of them stays in the processor's cache, and memory bounded. A classifier has little to keep.
+# Rows at a time: what is computed of them stays in the processor's cache, and memory bounded. A classifier has little
+# to keep.
 CHUNK = 256
 CHUNK_OF_CLASSIFIER = 1024
 CHUNK_OF_SEARCH = 128
-DOUBT = 6.0  # dB for each factor of e in the probability of the label; by the accuracy on training images of all data sets
+DOUBT = (
+    6.0  # dB for each factor of e in the probability of the label; by the accuracy on training images of all data sets
+)
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,14 @@ class Codec:
         """Images, uint8 (N, 28, 28), to sealed records, uint8 (N, 200).
 
         `effort` is how long to search for better symbols: 0 (take what the compressor gives) to 9. The default is
-        `search.DEFAULT`, or 0 for a model without a refiner to search with. Raises `BadImage` for another shape or type of
-        images, `ValueError` for another effort, `BadModel` where one above 0 is asked of a model without refiner."""
+        `search.DEFAULT`, or 0 for a model without a refiner to search with. Raises `BadImage` for another shape or type
+        of images, `ValueError` for another effort, `BadModel` where one above 0 is asked of a model without refiner."""
         evaluations = search.evaluations(effort)
         if evaluations and not self.model.refines:
             if effort is not None:
-                raise BadModel(f"{self.name} has no refiner.onnx to search with; encode with effort 0, or train it again")
+                raise BadModel(
+                    f"{self.name} has no refiner.onnx to search with; encode with effort 0, or train it again"
+                )
             evaluations = 0
         compressor, refiner = self._compressor, self._refiner if evaluations else None
 
@@ -83,12 +88,13 @@ class Codec:
     def decode(self, records: ArrayLike | bytes, *, verify: bool = True) -> Images:
         """Records, uint8 (N, 200) or bytes, to images, uint8 (N, 28, 28).
 
-        Raises `NotARecord`, or `DamagedRecord` if a seal is not this codec's. `verify=False` is for symbols that were packed and
-        not sealed."""
+        Raises `NotARecord`, or `DamagedRecord` if a seal is not this codec's. `verify=False` is for symbols that were
+        packed and not sealed."""
         return _chunked(self._decompressor, record.as_records(records), (28, 28), check=self.check if verify else None)
 
     def classify(self, records: ArrayLike | bytes, *, verify: bool = True) -> Scores:
-        """Records, uint8 (N, 200) or bytes, to probabilities, float32 (N, classes): rows sum to 1, columns are `labels`.
+        """Records, uint8 (N, 200) or bytes, to probabilities, float32 (N, classes): rows sum to 1, columns are
+        `labels`.
 
         Raises as `decode` does."""
         classifier = self._classifier
@@ -106,8 +112,8 @@ class Codec:
     def fit(self, images: Images, records: Records) -> NDArray[np.float64]:
         """How well this codec suits each of the images, given its own records of them: float64 (N,), in dB.
 
-        The PSNR of the decoded picture, and a loss for doubt about its label: a codec can be good at pictures of a kind that it
-        does not know, but its classifier is unsure of them then."""
+        The PSNR of the decoded picture, and a loss for doubt about its label: a codec can be good at pictures of a kind
+        that it does not know, but its classifier is unsure of them then."""
         psnr = -10 * np.log10(np.maximum(metrics.squared_error(images, self.decode(records)), 0.01) / 255**2)
         if self.model.card["default_head"] is None:
             return psnr
@@ -123,7 +129,9 @@ class Codec:
         if (ids != self.id).any():
             bad = np.nonzero(ids != self.id)[0]
             wrong = ids[bad] if len(bad) == len(ids) else ids[bad[:1]]
-            raise DamagedRecord(f"record {first + bad[0]} is not one of {self.name}: {explain(wrong, {self.id: self.model})}")
+            raise DamagedRecord(
+                f"record {first + bad[0]} is not one of {self.name}: {explain(wrong, {self.id: self.model})}"
+            )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -153,16 +161,20 @@ class Codec:
         return engine.Graph(self.head.file(), signature, str(self.head.folder / "classifier.onnx"), trusted=trusted)
 
     def _graph(self, part: str, signature: engine.Signature) -> engine.Graph:
-        return engine.Graph(self.model.file(part), signature, str(self.model.folder / f"{part}.onnx"), trusted=self.model.bundled)
+        return engine.Graph(
+            self.model.file(part), signature, str(self.model.folder / f"{part}.onnx"), trusted=self.model.bundled
+        )
 
 
 def encode(
-    image: str | os.PathLike[str] | Image | ArrayLike, model: str | os.PathLike[str] | None = None, effort: int | None = None
+    image: str | os.PathLike[str] | Image | ArrayLike,
+    model: str | os.PathLike[str] | None = None,
+    effort: int | None = None,
 ) -> bytes:
     """One picture (a path, a Pillow image, or uint8 (28, 28)) to one sealed record of 200 bytes.
 
-    Without `model`, the bundled model that suits the picture best (`Codec.fit`). `effort` as in `Codec.encode`. Raises `BadImage`,
-    `UnknownModel`."""
+    Without `model`, the bundled model that suits the picture best (`Codec.fit`). `effort` as in `Codec.encode`. Raises
+    `BadImage`, `UnknownModel`."""
     if isinstance(image, str | os.PathLike) or hasattr(image, "getbands"):
         from atlcodec import picture
 
@@ -170,22 +182,28 @@ def encode(
     else:
         pixels = np.asarray(image)
         if pixels.shape != (28, 28):
-            raise BadImage(f"one picture is uint8 (28, 28), not {pixels.dtype} {pixels.shape}; Codec.encode takes many at once")
+            raise BadImage(
+                f"one picture is uint8 (28, 28), not {pixels.dtype} {pixels.shape}; Codec.encode takes many at once"
+            )
     images = pixels[None]
     records = choose(images, effort=effort)[1] if model is None else kept(zoo.find(model)).encode(images, effort)
     return records.tobytes()
 
 
 def decode(record: ArrayLike | bytes, model: str | os.PathLike[str] | None = None) -> Images:
-    """One record of 200 bytes to its picture, uint8 (28, 28). The record names its codec; with `model`, it must be that one.
+    """One record of 200 bytes to its picture, uint8 (28, 28). The record names its codec; with `model`, it must be that
+    one.
 
-    Raises `NotARecord`, `UnknownModel` (no installed codec has its id: damaged, or of another codec), `DamagedRecord`."""
+    Raises `NotARecord`, `UnknownModel` (no installed codec has its id: damaged, or of another codec),
+    `DamagedRecord`."""
     packed = _one(record)
     images = (_writer(packed) if model is None else kept(zoo.find(model))).decode(packed)
     return np.asarray(images[0])
 
 
-def classify(record: ArrayLike | bytes, model: str | os.PathLike[str] | None = None, head: str | None = None) -> Prediction:
+def classify(
+    record: ArrayLike | bytes, model: str | os.PathLike[str] | None = None, head: str | None = None
+) -> Prediction:
     """The label of one record of 200 bytes, read without decoding it. Raises as `decode` does."""
     packed = _one(record)
     codec = kept(_writer(packed).model if model is None else zoo.find(model), head)
@@ -199,8 +217,8 @@ def choose(
 ) -> tuple[Codec, Records, NDArray[np.float64]]:
     """The codec that suits the images, uint8 (N, 28, 28), best, as `Codec.fit` says: one choice for all of them.
 
-    Among the bundled ones of the default list, unless others are given; it is made without search. Returns the codec, what it
-    encoded them to with this effort, and the mean squared error of each decoded picture."""
+    Among the bundled ones of the default list, unless others are given; it is made without search. Returns the codec,
+    what it encoded them to with this effort, and the mean squared error of each decoded picture."""
     best: tuple[float, Codec, Records] | None = None
     for codec in among or [kept(model) for model in zoo.default()]:
         records = codec.encode(images, effort=0)
@@ -232,8 +250,12 @@ def explain(ids: NDArray[np.uint32], models: Mapping[int, zoo.Model]) -> str:
         hit = np.nonzero(flips == (first ^ id))[0]
         if len(hit):
             bit = int(hit[0])
-            return f"damaged: a record of {model.name} with bit {7 - bit % 8} of byte {bit // 8} flipped; get another copy"
-    return f"no installed codec has its id {first:08x}: damaged, or written by one that is not installed (atlc models add)"
+            return (
+                f"damaged: a record of {model.name} with bit {7 - bit % 8} of byte {bit // 8} flipped; get another copy"
+            )
+    return (
+        f"no installed codec has its id {first:08x}: damaged, or written by one that is not installed (atlc models add)"
+    )
 
 
 def names(models: Mapping[int, zoo.Model]) -> str:
@@ -254,7 +276,11 @@ _loaded: dict[tuple[object, ...], Codec] = {}
 
 def kept(model: zoo.Model, head: str | None = None) -> Codec:
     """A codec that stays loaded for the next call: to load one takes longer than to encode a picture."""
-    key = (model.folder, *model.card["sha256"].values(), model.head(head).card["sha256"] if head else model.card["default_head"])
+    key = (
+        model.folder,
+        *model.card["sha256"].values(),
+        model.head(head).card["sha256"] if head else model.card["default_head"],
+    )
     if key not in _loaded:
         while len(_loaded) >= 8:
             _loaded.pop(next(iter(_loaded)))
@@ -264,7 +290,8 @@ def kept(model: zoo.Model, head: str | None = None) -> Codec:
 
 @functools.lru_cache(maxsize=8)
 def by_id(id: str) -> Codec:
-    """The codec of this id, eight hex digits, for those who ask again and again: to look for it reads the cards of all models.
+    """The codec of this id, eight hex digits, for those who ask again and again: to look for it reads the cards of all
+    models.
 
     Raises `UnknownModel`."""
     return kept(zoo.find(id))
@@ -273,7 +300,9 @@ def by_id(id: str) -> Codec:
 def _one(data: ArrayLike | bytes) -> Records:
     packed = record.as_records(data)
     if len(packed) != 1:
-        raise NotARecord(f"{len(packed)} records where one was expected; Codec.decode and Codec.classify take many at once")
+        raise NotARecord(
+            f"{len(packed)} records where one was expected; Codec.decode and Codec.classify take many at once"
+        )
     return packed
 
 
@@ -294,8 +323,8 @@ def _chunked(
 ) -> NDArray[Any]:
     """`function` over the rows, each chunk checked first: as many chunks at a time as there are threads.
 
-    The graphs run on one thread each. Two of them side by side keep two cores busier than two threads within one, since not all
-    of what is done to a chunk can be divided."""
+    The graphs run on one thread each. Two of them side by side keep two cores busier than two threads within one, since
+    not all of what is done to a chunk can be divided."""
     count, threads = len(rows), engine.threads()
     result = np.empty((count, *shape), dtype)
     size = min(most, max(most // 4, -(-count // threads)))  # fewer are not worth a thread of their own
@@ -304,7 +333,9 @@ def _chunked(
         chunk = rows[start : start + size]
         if check is not None:
             check(chunk, start)
-        if len(chunk) == 1:  # a product with a single row takes another path, whose last bits differ: as one of two it does not
+        if (
+            len(chunk) == 1
+        ):  # a product with a single row takes another path, whose last bits differ: as one of two it does not
             chunk = np.repeat(chunk, 2, axis=0)
         result[start : start + size] = function(chunk)[: count - start]
 

@@ -1,8 +1,8 @@
 """Data sets: IDX files or labelled image folders -> uint8 arrays. NumPy alone, so that `evaluate` needs no PyTorch.
 
-A data set is a folder of IDX files under their usual names (gzip-compressed or not; test files and labels may be missing), or a
-folder of pictures `LABEL/*.png`, or `train/LABEL/*.png` with `test/LABEL/*.png`. The official sets can be fetched by name.
-"""
+A data set is a folder of IDX files under their usual names (gzip-compressed or not; test files and labels may be
+missing), or a folder of pictures `LABEL/*.png`, or `train/LABEL/*.png` with `test/LABEL/*.png`. The official sets can
+be fetched by name."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ OFFICIAL = {
     ),
 }
 
-# Digest of a training file (labels, or images where there are no labels) -> name, source, licence, what the labels stand for.
+# Digest of a training file (labels, or images where there are no labels) -> name, source, licence, what the labels
+# stand for.
 _KNOWN = {o.digests[1]: (name, o.source, o.licence, o.labels) for name, o in OFFICIAL.items()} | {
     # 8,000 + 1,000 of KMNIST's 10,000 official test images, for places where its 60,000 training images are not at hand
     "1d6cba4f208bd6bb5759f19b722d70759c9a4f7daaa463eb30ea9c6dce5fb477": (
@@ -123,7 +124,9 @@ class Dataset:
     classes: tuple[str, ...]
     source: str = "the user's own"
     licence: str = "the user's own"
-    sha256: dict[str, str] = field(default_factory=dict)  # of each decompressed IDX file, or of the picture paths and pixels
+    sha256: dict[str, str] = field(
+        default_factory=dict
+    )  # of each decompressed IDX file, or of the picture paths and pixels
 
     def limited(self, count: int) -> Dataset:
         """The same with only the first so many training images."""
@@ -144,8 +147,8 @@ class Dataset:
 def load(where: str | Path, *, say: Callable[[str], None] = lambda _: None) -> Dataset:
     """The data set in a folder, or one known by name.
 
-    A name is looked up as a path first, then below `$ATLC_DATA`, then among the official sets, which are downloaded once into the
-    user's cache. Raises `BadData` with what is wrong and what to do."""
+    A name is looked up as a path first, then below `$ATLC_DATA`, then among the official sets, which are downloaded
+    once into the user's cache. Raises `BadData` with what is wrong and what to do."""
     folder = Path(where)
     if not folder.is_dir() and len(folder.parts) == 1:
         below = Path(os.environ.get("ATLC_DATA", "")) / folder
@@ -157,7 +160,8 @@ def load(where: str | Path, *, say: Callable[[str], None] = lambda _: None) -> D
                 folder = download(official, say=say)
     if not folder.is_dir():
         raise BadData(
-            f"{where}: no such folder. Give a folder of IDX files or of labelled pictures, or one of: {', '.join(OFFICIAL)}"
+            f"{where}: no such folder. Give a folder of IDX files or of labelled pictures, or one of: "
+            f"{', '.join(OFFICIAL)}"
         )
     if any(_find(folder, name) for name in IDX_FILES):
         return _load_idx(folder)
@@ -172,7 +176,8 @@ def _find(folder: Path, name: str) -> Path | None:
 
 
 def read_idx(path: Path) -> tuple[NDArray[np.uint8], str]:
-    """An IDX file of bytes, gzip-compressed if its name ends so: the array, and the SHA-256 of the decompressed file."""
+    """An IDX file of bytes, gzip-compressed if its name ends so: the array, and the SHA-256 of the decompressed
+    file."""
     try:
         with _opened(path) as file:
             raw = file.read(LARGEST_IDX + 1)
@@ -199,7 +204,8 @@ class IdxHalf:
     labels: tuple[str, ...] | None  # one for each image, in words
 
     def images(self, size: int, start: int = 0) -> Iterator[Images]:
-        """The images from number `start` on, uint8 (up to `size`, 28, 28) at a time. Raises `BadData` where the file is broken."""
+        """The images from number `start` on, uint8 (up to `size`, 28, 28) at a time. Raises `BadData` where the file is
+        broken."""
         try:
             with _opened(self.path) as file:
                 file.seek(16 + start * 784)
@@ -216,7 +222,8 @@ class IdxHalf:
 
 
 def idx_halves(folder: Path) -> list[IdxHalf]:
-    """The halves of a folder of IDX files, train before test, with the labels that `load` gives; none if it is no such folder.
+    """The halves of a folder of IDX files, train before test, with the labels that `load` gives; none if it is no such
+    folder.
 
     Raises `BadData` where a header or the labels are not in order."""
     halves: list[IdxHalf] = []
@@ -297,13 +304,15 @@ def _label_names(folder: Path, count: int) -> tuple[str, ...]:
 
 
 def _load_pictures(folder: Path) -> Dataset:
-    """`train/LABEL/*` and `test/LABEL/*`, or `LABEL/*` alone, of which every tenth picture is then kept for the test."""
+    """`train/LABEL/*` and `test/LABEL/*`, or `LABEL/*` alone, of which every tenth picture is then kept for the
+    test."""
     halves = (folder / "train").is_dir()
     root = folder / "train" if halves else folder
     classes = tuple(sorted(d.name for d in root.iterdir() if d.is_dir() and not d.name.startswith(".")))
     if len(classes) < 2:
         raise BadData(
-            f"{folder}: neither IDX files (train-images-idx3-ubyte.gz ...) nor two or more folders of pictures, one per label"
+            f"{folder}: neither IDX files (train-images-idx3-ubyte.gz ...) nor two or more folders of pictures, one "
+            "per label"
         )
     train, digest = _pictures(root, classes)
     if halves:
@@ -367,7 +376,9 @@ def download(name: str, *, into: Path | None = None, say: Callable[[str], None] 
                 raw = opened.read(LARGEST_IDX)
         except (OSError, EOFError, urllib.error.URLError) as error:
             part.unlink(missing_ok=True)
-            raise BadData(f"{base}{file}.gz: {error}; put the four files into {folder} by hand, or set ATLC_MIRROR") from error
+            raise BadData(
+                f"{base}{file}.gz: {error}; put the four files into {folder} by hand, or set ATLC_MIRROR"
+            ) from error
         # SHA-256 has 64 hex digits; the one MD5 (KMNIST's training images) is all that their owners publish.
         digest = hashlib.sha256(raw) if len(expected) == 64 else hashlib.md5(raw, usedforsecurity=False)
         if digest.hexdigest() != expected:

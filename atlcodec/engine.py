@@ -48,7 +48,8 @@ def classifier(classes: int) -> Signature:
 
 
 class Graph:
-    """One ONNX file, ready to run. Raises `BadModel` if it is not what its signature says, or would not be safe to run."""
+    """One ONNX file, ready to run. Raises `BadModel` if it is not what its signature says, or would not be safe to
+    run."""
 
     def __init__(self, file: bytes, signature: Signature, name: str, *, trusted: bool = False) -> None:
         self._name, self._signature = name, signature
@@ -96,13 +97,17 @@ class Graph:
         s = self._signature
         try:
             sources, targets = self._session.get_inputs(), self._session.get_outputs()
-            found = [[Port(port.name, port.type, tuple(port.shape[1:])) for port in ports] for ports in (sources, targets)]
+            found = [
+                [Port(port.name, port.type, tuple(port.shape[1:])) for port in ports] for ports in (sources, targets)
+            ]
         except UnicodeDecodeError as error:
             raise BadModel(f"{self._name}: not an ONNX file") from error
         if found != [list(s.sources), list(s.targets)]:
             raise BadModel(f"{self._name}: must map {_told(s.sources)} to {_told(s.targets)}, not {found}"[:500])
         for count in (1, 2):
-            self.run(*(np.zeros((count, *port.shape), np.uint8 if port.type == _UINT8 else np.float32) for port in s.sources))
+            self.run(
+                *(np.zeros((count, *port.shape), np.uint8 if port.type == _UINT8 else np.float32) for port in s.sources)
+            )
 
 
 def _told(ports: tuple[Port, ...]) -> str:

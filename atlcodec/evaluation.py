@@ -18,8 +18,8 @@ MAIN = ("psnr", "psnr_mean", "accuracy")  # of the figures
 
 @dataclass(frozen=True)
 class Figures:
-    """Per picture: squared error of the decoded record and whether its label was read right (None: the labels are not the
-    model's), and the same without seal and search; and which model was used."""
+    """Per picture: squared error of the decoded record and whether its label was read right (None: the labels are not
+    the model's), and the same without seal and search; and which model was used."""
 
     errors: NDArray[np.float64]
     right: NDArray[np.bool_] | None
@@ -40,7 +40,8 @@ class Figures:
         if self.right is not None and self.right_unsealed is not None:
             figures["accuracy"] = round(100 * float(self.right.mean()), 3)
             figures["accuracy_unsealed"] = round(100 * float(self.right_unsealed.mean()), 3)
-            # How far the difference of the two may be chance: its standard error, from the pictures on which they disagree.
+            # How far the difference of the two may be chance: its standard error, from the pictures on which they
+            # disagree.
             disagreed = int((self.right != self.right_unsealed).sum())
             figures["accuracy_seal_error"] = round(100 * disagreed**0.5 / len(self.right), 3)
         if len(set(self.models)) > 1:
@@ -51,7 +52,9 @@ class Figures:
         f = self.summary()
         text = f"PSNR {f['psnr']:.2f} dB pooled, {f['psnr_mean']:.2f} dB mean per image"
         text += f", accuracy {f['accuracy']:.2f} %" if "accuracy" in f else ""
-        text += f" (without a seal {f['psnr_unsealed']:.2f} dB" + (f", {f['accuracy_unsealed']:.2f} %)" if "accuracy" in f else ")")
+        text += f" (without a seal {f['psnr_unsealed']:.2f} dB" + (
+            f", {f['accuracy_unsealed']:.2f} %)" if "accuracy" in f else ")"
+        )
         if "models" in f:
             text += "; " + ", ".join(f"{name} {count}" for name, count in Counter(self.models).most_common())
         return text
@@ -84,8 +87,8 @@ def chosen(codecs: list[Codec], images: NDArray[np.uint8]) -> NDArray[np.intp]:
 
 
 def automatic(codecs: list[Codec], split: Split, classes: tuple[str, ...], effort: int = 0) -> Figures:
-    """Every picture as if encoded by itself without naming a model: by the codec that `encode` chooses. A label counts as
-    right only if the chosen model gives it, so that each wrong choice shows."""
+    """Every picture as if encoded by itself without naming a model: by the codec that `encode` chooses. A label counts
+    as right only if the chosen model gives it, so that each wrong choice shows."""
     best = chosen(codecs, split.images)
     each = [measure(codec, split, classes, effort if codec.model.refines else 0) for codec in codecs]
     rows = np.arange(len(split))

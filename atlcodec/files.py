@@ -1,4 +1,5 @@
-"""`.atlc` files: records one after another, and nothing else. Open (memory-mapped), write, append, and find what is whole."""
+"""`.atlc` files: records one after another, and nothing else. Open (memory-mapped), write, append, and find what is
+whole."""
 
 from __future__ import annotations
 
@@ -33,10 +34,11 @@ class Span:
 
 
 class RecordFile:
-    """The records of a file, memory-mapped: `len`, indexing (an int gives uint8 (200,), a slice uint8 (N, 200)), `batches`.
+    """The records of a file, memory-mapped: `len`, indexing (an int gives uint8 (200,), a slice uint8 (N, 200)),
+    `batches`.
 
-    A torn last record is not counted: `torn` says how many bytes are left over. Nothing is verified here; decoding is what checks
-    the seals, and `spans` finds the whole records of a damaged file."""
+    A torn last record is not counted: `torn` says how many bytes are left over. Nothing is verified here; decoding is
+    what checks the seals, and `spans` finds the whole records of a damaged file."""
 
     def __init__(self, data: np.ndarray[tuple[int], np.dtype[np.uint8]], name: str) -> None:
         self.name = name
@@ -65,9 +67,10 @@ class RecordFile:
         return np.asarray(self._bytes[start : start + count])
 
     def spans(self, known: Collection[int]) -> Iterator[Span]:
-        """What the file holds, in order: runs of records with one of the `known` ids (or of a reserved kind), and what lies
-        between. A record damaged in place costs itself alone. Where the records are out of step (a byte was lost or inserted),
-        reading goes on at the next offset at which two consecutive records have known ids, or the last one ends the file."""
+        """What the file holds, in order: runs of records with one of the `known` ids (or of a reserved kind), and what
+        lies between. A record damaged in place costs itself alone. Where the records are out of step (a byte was lost
+        or inserted), reading goes on at the next offset at which two consecutive records have known ids, or the last
+        one ends the file."""
         good = np.array(sorted(known), np.uint32)
         size, at = len(self._bytes), 0
         while at < size:
@@ -89,7 +92,8 @@ class RecordFile:
             at = after
 
     def _run(self, at: int, good: np.ndarray[tuple[int], np.dtype[np.uint32]]) -> tuple[int, str]:
-        """How many records with good ids follow each other from `at`; for none, why, if it is a kind of record yet to come."""
+        """How many records with good ids follow each other from `at`; for none, why, if it is a kind of record yet to
+        come."""
         count = 0
         while True:
             size = BATCH if count else 64
@@ -108,7 +112,9 @@ class RecordFile:
         """The first offset after `bad` at which reading can go on; the end of the file if there is none."""
         data, size = self._bytes.data, len(self._bytes)
         fine, crc32 = {*known, *record.RESERVED}, zlib.crc32
-        for at in range(bad + 1, size - RECORD + 1):  # a foreign file is gone through byte by byte: this loop is kept short
+        for at in range(
+            bad + 1, size - RECORD + 1
+        ):  # a foreign file is gone through byte by byte: this loop is kept short
             if crc32(data[at : at + RECORD]) in fine:
                 in_step, after = (at - bad) % RECORD == 0, data[at + RECORD : at + 2 * RECORD]
                 if in_step or not after or (len(after) == RECORD and crc32(after) in fine):
@@ -133,11 +139,13 @@ def open(path: str | os.PathLike[str]) -> RecordFile:
     return RecordFile(data, os.fspath(path))
 
 
-def write(path: str | os.PathLike[str], records: ArrayLike | bytes, *, append: bool = False, repair: bool = False) -> None:
+def write(
+    path: str | os.PathLike[str], records: ArrayLike | bytes, *, append: bool = False, repair: bool = False
+) -> None:
     """Write records, uint8 (N, 200) or bytes, to a file: whole or not at all.
 
-    `append=True` adds them to the end of what is there. If that ends in a torn record it is refused, unless `repair=True` cuts
-    the torn bytes off first. Raises `NotARecord` for bytes that are not whole records."""
+    `append=True` adds them to the end of what is there. If that ends in a torn record it is refused, unless
+    `repair=True` cuts the torn bytes off first. Raises `NotARecord` for bytes that are not whole records."""
     packed = record.as_records(records)
     if not append:
         with replacing(path) as file:
@@ -148,7 +156,9 @@ def write(path: str | os.PathLike[str], records: ArrayLike | bytes, *, append: b
             end = file.seek(0, os.SEEK_END)
             torn = end % RECORD
             if torn and not repair:
-                raise NotARecord(f"{path}: ends in a torn record of {torn} bytes; repair=True cuts them off before adding")
+                raise NotARecord(
+                    f"{path}: ends in a torn record of {torn} bytes; repair=True cuts them off before adding"
+                )
             file.truncate(end - torn)
             left = packed.reshape(-1).data
             try:
@@ -163,8 +173,9 @@ def write(path: str | os.PathLike[str], records: ArrayLike | bytes, *, append: b
 
 @contextmanager
 def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when all is written, and vanishes when not: there is always the old one, whole,
-    or the new one. A device or a pipe is no file: it is written to. A link stays, and what it leads to is replaced.
+    """A new file that takes the place of `path` when all is written, and vanishes when not: there is always the old
+    one, whole, or the new one. A device or a pipe is no file: it is written to. A link stays, and what it leads to is
+    replaced.
 
     `sync=False` does not wait for the disk: for one of very many files, after a power cut it may be empty."""
     target = Path(os.path.realpath(path))

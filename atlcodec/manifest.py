@@ -4,10 +4,9 @@
     0,cat/felix.png,cat         records are counted from 0; a path is relative, its folders divided by /;
     1,train/00017.png,          a label that is not known is left empty
 
-A list may come from a stranger, and its paths say where files are written. So all that is read here has been checked: one line for
-each record, and no path that leads out of its folder, that another system would take for something else, or that would overwrite
-what another record wrote.
-"""
+A list may come from a stranger, and its paths say where files are written. So all that is read here has been checked:
+one line for each record, and no path that leads out of its folder, that another system would take for something else,
+or that would overwrite what another record wrote."""
 
 from __future__ import annotations
 
@@ -36,7 +35,8 @@ LONGEST_LABEL = 1024  # characters
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One record's picture: the record's number, the picture's path in the folder it came from, and its label if that is known."""
+    """One record's picture: the record's number, the picture's path in the folder it came from, and its label if that
+    is known."""
 
     record: int
     path: str
@@ -49,7 +49,7 @@ def beside(path: str | os.PathLike[str]) -> Path:
     return file.with_suffix(".csv") if file.suffix.lower() == ".atlc" else file.with_name(file.name + ".csv")
 
 
-# -- reading and writing -----------------------------------------------------------------------------------------------------
+# -- reading and writing -----------------------------------------------------------------------------------------------
 
 
 def write(path: str | os.PathLike[str], entries: Iterable[Entry]) -> None:
@@ -83,7 +83,9 @@ def entries(path: str | os.PathLike[str]) -> Iterator[Entry]:
     try:
         with open(path, "rb") as file:
             for number, raw in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")  # spreadsheets put a byte order mark before it
+                line = raw.decode(
+                    "utf-8-sig" if number == 1 else "utf-8"
+                )  # spreadsheets put a byte order mark before it
                 if number > 1:
                     yield check.passed(_entry(line, path, number), number)
                 elif line.rstrip("\r\n") != HEADER:
@@ -102,7 +104,9 @@ def _entry(line: str, path: str | os.PathLike[str], number: int) -> Entry:
         raise BadData(f"{path}: line {number}: is longer than {LONGEST_LINE} bytes")
     if '"' in line:
         try:
-            (fields,) = csv.reader([line], strict=True)  # a line at a time: a quoted field cannot swallow the rest of the file
+            (fields,) = csv.reader(
+                [line], strict=True
+            )  # a line at a time: a quoted field cannot swallow the rest of the file
         except (csv.Error, ValueError) as error:
             raise BadData(f"{path}: line {number}: is not a line of CSV ({error})") from error
     else:
@@ -112,11 +116,12 @@ def _entry(line: str, path: str | os.PathLike[str], number: int) -> Entry:
     return Entry(int(fields[0]), fields[1], fields[2] or None)
 
 
-# -- checking ----------------------------------------------------------------------------------------------------------------
+# -- checking ----------------------------------------------------------------------------------------------------------
 
 
 def safe(path: str) -> PurePosixPath:
-    """A path from a list, as one below the folder where the picture is to be written. Raises `BadData` for any that is not safe."""
+    """A path from a list, as one below the folder where the picture is to be written. Raises `BadData` for any that is
+    not safe."""
     why = refusal(path)
     if why:
         raise BadData(f"{path[:100]!a} {why}")
@@ -124,19 +129,22 @@ def safe(path: str) -> PurePosixPath:
 
 
 def written(path: str) -> str:
-    """The path to which a decoded picture is written: its own if that ends in .png, since it is a PNG, and else with .png added."""
+    """The path to which a decoded picture is written: its own if that ends in .png, since it is a PNG, and else with
+    .png added."""
     return path if path[-4:].lower() == ".png" else path + ".png"
 
 
 def same(path: str) -> str:
-    """What is equal for paths that some file system takes for the same one: letters' case and the way of accents put aside."""
+    """What is equal for paths that some file system takes for the same one: letters' case and the way of accents put
+    aside."""
     if path.isascii():
         return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
 class Places:
-    """Where the pictures of a list would be written, in 16 bytes each: a million paths need not be kept to see which ones clash."""
+    """Where the pictures of a list would be written, in 16 bytes each: a million paths need not be kept to see which
+    ones clash."""
 
     def __init__(self) -> None:
         # Python's hash of text is keyed anew for each process, so that no one can make paths that only seem to clash.
@@ -156,8 +164,8 @@ class Places:
         self._files.append(hash(key))
 
     def clashes(self) -> list[tuple[int, int]]:
-        """Pairs of paths, by number, of which on some system only one can be written: the same but for case, or one is a folder
-        of the other. The second of a pair is the later one; sorted by it."""
+        """Pairs of paths, by number, of which on some system only one can be written: the same but for case, or one is
+        a folder of the other. The second of a pair is the later one; sorted by it."""
         files, folders, owners = (np.frombuffer(part, np.int64) for part in (self._files, self._folders, self._owners))
         order = np.argsort(files, kind="stable")
         values = files[order]
@@ -172,7 +180,8 @@ class Places:
 
 
 class Check:
-    """Goes through the entries of one list as they come; `finish` tells whether two of them would be written to the same file."""
+    """Goes through the entries of one list as they come; `finish` tells whether two of them would be written to the
+    same file."""
 
     def __init__(self, name: str) -> None:
         self.count = 0
@@ -196,7 +205,8 @@ class Check:
         """Raise `BadData` if two of the entries would be written to the same file, on whatever system."""
         for first, second in self.places.clashes():
             raise BadData(
-                f"{self._name}: records {first} and {second} cannot both be written: their paths are the same (but for case), or "
+                f"{self._name}: records {first} and {second} cannot both be written: their paths are the same (but "
+                "for case), or "
                 "one is a folder of the other"
             )
 
@@ -204,9 +214,13 @@ class Check:
         return BadData(f"{self._name}: {f'line {line}' if line else f'record {self.count}'}: {what}")
 
 
-_PLAIN = re.compile(r"[A-Za-z0-9_-]+(?:[./ ][A-Za-z0-9_-]+)*")  # most paths: names that need no closer look but for the next line
+_PLAIN = re.compile(
+    r"[A-Za-z0-9_-]+(?:[./ ][A-Za-z0-9_-]+)*"
+)  # most paths: names that need no closer look but for the next line
 _DEVICE = re.compile(r"(?:^|/)(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:[.:/]|$)", re.IGNORECASE)
-_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # make a name look like another
+_TURNING = frozenset(
+    "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)  # make a name look like another
 
 
 def refusal(path: str) -> str:

@@ -1,8 +1,8 @@
-"""Picture files <-> uint8 (28, 28). Two rooms know Pillow: pictures come in here, and `pillow` shows records as pictures.
+"""Picture files <-> uint8 (28, 28). Two rooms know Pillow: pictures come in here, and `pillow` shows records as
+pictures.
 
-Nothing is thrown away unasked: what is not 28 x 28 grey is refused, and the message names the option that would convert it.
-A colour picture whose three channels agree is grey, and so is one whose transparency is nowhere used.
-"""
+Nothing is thrown away unasked: what is not 28 x 28 grey is refused, and the message names the option that would convert
+it. A colour picture whose three channels agree is grey, and so is one whose transparency is nowhere used."""
 
 from __future__ import annotations
 
@@ -22,7 +22,15 @@ from atlcodec.errors import BadImage
 SIDE = 28
 LARGEST = 64_000_000  # pixels that `resize` will read; beyond that a small file may ask for all memory
 LARGEST_FILE = 256 << 20  # bytes of a picture that comes through a pipe
-FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM")  # Pillow reads more, but for some of them it runs other programs
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "GIF",
+    "WEBP",
+    "TIFF",
+    "BMP",
+    "PPM",
+)  # Pillow reads more, but for some of them it runs other programs
 
 
 def read(
@@ -30,8 +38,9 @@ def read(
 ) -> NDArray[np.uint8]:
     """A picture file, an open binary file or a Pillow image -> uint8 (28, 28).
 
-    `gray` takes the luminance of colours, puts transparent parts on black, and rounds 16 bits to 8. `resize` scales into 28 x 28
-    with the aspect ratio kept and black beside it. The orientation in EXIF is obeyed. Raises `BadImage` with one line."""
+    `gray` takes the luminance of colours, puts transparent parts on black, and rounds 16 bits to 8. `resize` scales
+    into 28 x 28 with the aspect ratio kept and black beside it. The orientation in EXIF is obeyed. Raises `BadImage`
+    with one line."""
     if not name:
         if isinstance(source, Image.Image):
             name = "the image"
@@ -39,7 +48,9 @@ def read(
             name = os.fspath(source) if isinstance(source, str | os.PathLike) else "the input"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata; the size is checked below
+            warnings.simplefilter(
+                "ignore"
+            )  # Pillow warns of large pictures and odd metadata; the size is checked below
             if isinstance(source, Image.Image):
                 return _to_array(source, name, resize=resize, gray=gray)
             with Image.open(_seekable(source, name), formats=FORMATS) as image:
@@ -82,7 +93,9 @@ def _to_array(image: Image.Image, name: str, *, resize: bool, gray: bool) -> NDA
     if not width * height:
         raise BadImage(f"{name}: {width} x {height} pixels, which is none")
     if width * height > LARGEST:
-        raise BadImage(f"{name}: {width} x {height} pixels are too many to read safely; make it smaller with another program")
+        raise BadImage(
+            f"{name}: {width} x {height} pixels are too many to read safely; make it smaller with another program"
+        )
     if image.mode in ("LA", "RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")) and not gray:
         raise BadImage(f"{name}: 16 bits a channel; --gray (gray=True) takes 8 of them")
     image.load()

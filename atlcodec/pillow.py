@@ -4,11 +4,10 @@
     image.save("one.atlc", model="mnist-lenet")
     first.save("set.atlc", save_all=True, append_images=[second, third])
 
-The format has no magic number: what tells a file of records is its length, a multiple of 200, and that the CRC-32 of its first
-record is the id of an installed codec. So this reader must be the first to be asked, for others claim files by a few bytes (some
-records look like a TGA); and it must be sure and quick to say no, since it is asked about every file that Pillow opens. Files may
-come from anyone. Picture files are the matter of `picture`.
-"""
+The format has no magic number: what tells a file of records is its length, a multiple of 200, and that the CRC-32 of
+its first record is the id of an installed codec. So this reader must be the first to be asked, for others claim files
+by a few bytes (some records look like a TGA); and it must be sure and quick to say no, since it is asked about every
+file that Pillow opens. Files may come from anyone. Picture files are the matter of `picture`."""
 
 from __future__ import annotations
 
@@ -34,7 +33,8 @@ BATCH = 4096  # records checked at once by `verify`
 
 
 class UnreadableFrame(AtlcError, OSError):
-    """A record in the middle of a file that is damaged, or of a codec that is not installed. The other frames can be read.
+    """A record in the middle of a file that is damaged, or of a codec that is not installed. The other frames can be
+    read.
 
     An OSError, too, since that is what Pillow's users expect of a damaged file."""
 
@@ -51,7 +51,7 @@ def register() -> None:
     _known.cache_clear()
 
 
-# -- reading -----------------------------------------------------------------------------------------------------------------
+# -- reading -----------------------------------------------------------------------------------------------------------
 
 
 class AtlcImageFile(ImageFile.ImageFile):
@@ -62,7 +62,10 @@ class AtlcImageFile(ImageFile.ImageFile):
     n_frames = 1
     is_animated = False
     _frame = _loaded = 0  # the frame that is meant, and the one whose pixels are here
-    _block: tuple[int, Images] = (-1, np.empty((0, 28, 28), np.uint8))  # frames decoded last, and the number of their first
+    _block: tuple[int, Images] = (
+        -1,
+        np.empty((0, 28, 28), np.uint8),
+    )  # frames decoded last, and the number of their first
 
     def _open(self) -> None:
         """Claim the file, or raise SyntaxError, which leaves it to the other formats, whatever the bytes are."""
@@ -104,7 +107,8 @@ class AtlcImageFile(ImageFile.ImageFile):
         return Image.Image.load(self)
 
     def verify(self) -> None:
-        """Check the seals of all records. Raises `UnreadableFrame` for the first that is not in order; closes the file."""
+        """Check the seals of all records. Raises `UnreadableFrame` for the first that is not in order; closes the
+        file."""
         known = np.array(list(zoo.models()), np.uint32)
         for start in range(0, self.n_frames, BATCH):
             ids = record.ids(self._records(start, BATCH))
@@ -159,7 +163,8 @@ class AtlcImageFile(ImageFile.ImageFile):
 
 @functools.lru_cache(maxsize=1)
 def _known(second: int) -> frozenset[int]:
-    """The ids of the installed codecs, looked up once a second: to read all cards takes far longer than to open a picture."""
+    """The ids of the installed codecs, looked up once a second: to read all cards takes far longer than to open a
+    picture."""
     return frozenset(zoo.models())
 
 
@@ -170,13 +175,14 @@ def _same(one: str | bytes | os.PathLike[Any], other: str | bytes) -> bool:
         return False
 
 
-# -- writing -----------------------------------------------------------------------------------------------------------------
+# -- writing -----------------------------------------------------------------------------------------------------------
 
 
 def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     """`image.save("x.atlc", model=..., effort=...)`: the bytes that `atlcodec.encode` gives.
 
-    `resize=True` and `gray=True` allow what they allow there; `append=True` adds to the records of a file. Raises `BadImage`."""
+    `resize=True` and `gray=True` allow what they allow there; `append=True` adds to the records of a file. Raises
+    `BadImage`."""
     _write(image, [image.copy()], file)  # a copy has no other frames
 
 
@@ -205,5 +211,7 @@ def _write(image: Image.Image, frames: list[Image.Image], file: IO[bytes]) -> No
     if options.get("append"):
         file.seek(0, os.SEEK_END)
         if torn := file.tell() % RECORD:
-            raise NotARecord(f"the file ends in a torn record of {torn} bytes; atlcodec.write with repair=True cuts it off")
+            raise NotARecord(
+                f"the file ends in a torn record of {torn} bytes; atlcodec.write with repair=True cuts it off"
+            )
     file.write(records.tobytes())

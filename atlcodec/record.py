@@ -9,9 +9,9 @@
     seal      the CRC-32 (zlib, ISO-HDLC) of the 200 bytes equals the id of the codec that wrote them
     id        the first four bytes, big-endian, of the SHA-256 of the codec's decompressor file
 
-There is no room for a header and no need of one: an encoder may move a symbol one step where that costs little, and CRC-32 is
-affine over GF(2), so that a few moves give any CRC that is wanted. `docs/format.md` is the same for readers in other languages.
-"""
+There is no room for a header and no need of one: an encoder may move a symbol one step where that costs little, and
+CRC-32 is affine over GF(2), so that a few moves give any CRC that is wanted. `docs/format.md` is the same for readers
+in other languages."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def as_records(records: ArrayLike | bytes | bytearray | memoryview) -> Records:
 
 
 def pack(symbols: ArrayLike) -> Records:
-    """Symbols, integers 0..15 of shape (N, 16, 5, 5) or (N, 400), to records uint8 (N, 200). Seals nothing; inverse of `unpack`.
+    """Symbols, integers 0..15 of shape (N, 16, 5, 5) or (N, 400), to records uint8 (N, 200). Seals nothing; inverse of
+    `unpack`.
 
     Raises `ValueError` for another shape, or a symbol out of range."""
     array = np.asarray(symbols)
@@ -79,7 +80,8 @@ def unpack(records: ArrayLike | bytes) -> Symbols:
 
 
 def ids(records: ArrayLike | bytes) -> NDArray[np.uint32]:
-    """The CRC-32 of each record, uint8 (N, 200) -> uint32 (N,): for a sealed record, the id of the codec that wrote it."""
+    """The CRC-32 of each record, uint8 (N, 200) -> uint32 (N,): for a sealed record, the id of the codec that wrote
+    it."""
     packed = as_records(records)
     # One bytes object a row, all made at once: slicing in a loop would take longer than the sums.
     rows = packed.view(f"V{RECORD}").ravel().tolist()
@@ -89,8 +91,8 @@ def ids(records: ArrayLike | bytes) -> NDArray[np.uint32]:
 def quantise(latents: NDArray[np.float32]) -> tuple[Symbols, Symbols, NDArray[np.float32]]:
     """Latents float32 (N, 16, 5, 5), in 0..15, to what `seal` needs, each of shape (N, 400).
 
-    Returns the symbols (nearest level), the alternatives (second nearest, one step up or down), and what each alternative costs,
-    float32: by how much it raises the squared distance to the latent."""
+    Returns the symbols (nearest level), the alternatives (second nearest, one step up or down), and what each
+    alternative costs, float32: by how much it raises the squared distance to the latent."""
     flat = np.clip(latents.reshape(-1, SYMBOLS), 0, LEVELS - 1)
     nearest = np.rint(flat)
     flat -= nearest  # how far the latent lies above its symbol
@@ -120,10 +122,10 @@ def syndromes() -> NDArray[np.uint32]:
 def seal(symbols: Symbols, alternatives: Symbols, costs: NDArray[np.float32], id: int) -> Symbols:
     """Move some symbols to their alternatives, so that the packed record's CRC-32 is `id`.
 
-    All of shape (N, 400), `symbols` and `alternatives` uint8 in 0..15 and differing by one step, as `quantise` gives them. The
-    moves are taken in order of cost (ties: lower position first) until 32 are independent over GF(2), and the one combination
-    of those 32 that gives the CRC is applied: about 16 of 400 symbols. Always succeeds: the 400 moves of one record have rank 32
-    whatever their directions. Returns new symbols, uint8 (N, 400)."""
+    All of shape (N, 400), `symbols` and `alternatives` uint8 in 0..15 and differing by one step, as `quantise` gives
+    them. The moves are taken in order of cost (ties: lower position first) until 32 are independent over GF(2), and the
+    one combination of those 32 that gives the CRC is applied: about 16 of 400 symbols. Always succeeds: the 400 moves
+    of one record have rank 32 whatever their directions. Returns new symbols, uint8 (N, 400)."""
     sealed = np.array(symbols, np.uint8).reshape(-1, SYMBOLS)
     alternatives = alternatives.reshape(-1, SYMBOLS)
     costs = costs.reshape(-1, SYMBOLS)
@@ -149,11 +151,14 @@ def _sortable(costs: NDArray[np.float32]) -> NDArray[np.int64]:
     return keys
 
 
-def _seal(symbols: Symbols, alternatives: Symbols, order: NDArray[np.int64], id: int, candidates: int) -> NDArray[np.intp]:
+def _seal(
+    symbols: Symbols, alternatives: Symbols, order: NDArray[np.int64], id: int, candidates: int
+) -> NDArray[np.intp]:
     """Seal rows in place with their cheapest candidates; returns the rows for which those were too few.
 
-    Gaussian elimination over GF(2), all rows at once. Each vector is 64 bits: above, the syndrome; below, which of the chosen
-    vectors it is a sum of. Reducing x by v, whose highest bit is p, is min(x, x ^ v): smaller just if x has bit p."""
+    Gaussian elimination over GF(2), all rows at once. Each vector is 64 bits: above, the syndrome; below, which of the
+    chosen vectors it is a sum of. Reducing x by v, whose highest bit is p, is min(x, x ^ v): smaller just if x has bit
+    p."""
     n = len(symbols)
     cheapest = order if candidates == SYMBOLS else np.partition(order, candidates - 1, axis=1)[:, :candidates]
     positions = np.sort(cheapest, axis=1) & 511
@@ -169,7 +174,9 @@ def _seal(symbols: Symbols, alternatives: Symbols, order: NDArray[np.int64], id:
     below = np.uint64(0xFFFFFFFF)
     scratch = np.empty((candidates, n), np.uint64)
     rank = np.zeros(n, np.uint64)
-    bits = np.zeros((candidates, n), np.uint64)  # the bit under which each chosen vector is counted; 0: dependent, not chosen
+    bits = np.zeros(
+        (candidates, n), np.uint64
+    )  # the bit under which each chosen vector is counted; 0: dependent, not chosen
     for k in range(candidates):
         vector = vectors[k]
         chosen = vector > below

@@ -1,9 +1,9 @@
 """The search for better symbols, since the decompressor is the format and an encoder may take what symbols it likes.
 
 The compressor's guess is refined by gradient descent on the squared error of the decoded picture, through rounding: the
-gradient is that at the rounded point, applied to the latents before rounding (Adam; Kingma and Ba 2015). The seal then takes the
-moves that the gradient there says lower the error most, or raise it least. It may cost more at the best point than at one that is
-nearly as good, so a long search seals several of the best points and keeps what is decoded best.
+gradient is that at the rounded point, applied to the latents before rounding (Adam; Kingma and Ba 2015). The seal then
+takes the moves that the gradient there says lower the error most, or raise it least. It may cost more at the best point
+than at one that is nearly as good, so a long search seals several of the best points and keeps what is decoded best.
 """
 
 from __future__ import annotations
@@ -35,8 +35,11 @@ def evaluations(effort: int | None) -> int:
 def symbols(images: NDArray[np.uint8], latents: Floats, refiner: Refiner, evaluations: int, id: int) -> record.Symbols:
     """Sealed symbols, uint8 (N, 400), for images uint8 (N, 28, 28) with latents float32 (N, 16, 5, 5).
 
-    `refiner` gives, for symbols float32 (N, 16, 5, 5) and images, the squared errors, float32 (N,), and their gradient."""
-    count = evaluations // 8  # of points that are sealed, if there are several to choose from; to look at each takes an evaluation
+    `refiner` gives, for symbols float32 (N, 16, 5, 5) and images, the squared errors, float32 (N,), and their
+    gradient."""
+    count = (
+        evaluations // 8
+    )  # of points that are sealed, if there are several to choose from; to look at each takes an evaluation
     if count < 2:
         ((best, slope),) = descend(images, latents, refiner, evaluations, 1)
         return record.seal(*moves(best, slope), id)
@@ -52,8 +55,8 @@ def symbols(images: NDArray[np.uint8], latents: Floats, refiner: Refiner, evalua
 def descend(
     images: NDArray[np.uint8], latents: Floats, refiner: Refiner, evaluations: int, count: int
 ) -> Iterator[tuple[Floats, Floats]]:
-    """The `count` best points that each image has met after so many evaluations, in no order: symbols float32 (N, 16, 5, 5), and
-    the gradient there."""
+    """The `count` best points that each image has met after so many evaluations, in no order: symbols float32 (N, 16,
+    5, 5), and the gradient there."""
     z, rows = latents.copy(), np.arange(len(latents))
     first, second = np.zeros_like(z), np.zeros_like(z)
     short = evaluations <= 5  # with few steps there is no time to gather momentum
@@ -78,9 +81,11 @@ def descend(
 
 
 def moves(symbols: Floats, gradient: Floats) -> tuple[record.Symbols, record.Symbols, Floats]:
-    """What `record.seal` needs, each (N, 400): the symbols, each one step down its gradient, and what that does to the error.
+    """What `record.seal` needs, each (N, 400): the symbols, each one step down its gradient, and what that does to the
+    error.
 
-    At the ends of the levels a symbol can but step inwards. That the error curves is left out: it does so alike for all symbols."""
+    At the ends of the levels a symbol can but step inwards. That the error curves is left out: it does so alike for all
+    symbols."""
     flat, slope = symbols.reshape(-1, record.SYMBOLS), gradient.reshape(-1, record.SYMBOLS)
     step = np.where(slope > 0, np.float32(-1), np.float32(1))
     step = np.where(flat + step < 0, 1, np.where(flat + step >= record.LEVELS, -1, step)).astype(np.float32)

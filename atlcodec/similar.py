@@ -2,11 +2,10 @@
 
     numbers, distances = similar.nearest(codec, query, atlcodec.open("set.atlc"), top=10)
 
-The compressor puts pictures that look alike near each other, so the distance between two records is that between their 400
-symbols. All distances from some queries to some records are one product of matrices, |q|^2 + |r|^2 - 2 q r. Symbols are 0..15, so
-every number in it is a whole one below 2^24, and float32 is exact. The nearest by a classifier's scores are those of which it
-thinks the same.
-"""
+The compressor puts pictures that look alike near each other, so the distance between two records is that between their
+400 symbols. All distances from some queries to some records are one product of matrices, |q|^2 + |r|^2 - 2 q r. Symbols
+are 0..15, so every number in it is a whole one below 2^24, and float32 is exact. The nearest by a classifier's scores
+are those of which it thinks the same."""
 
 from __future__ import annotations
 
@@ -32,8 +31,9 @@ def nearest(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The nearest of the `records`, uint8 (N, 200), to each of the `queries`, uint8 (Q, 200), all of one codec.
 
-    Returns their numbers, int64 (Q, K), and distances, float32 (Q, K), nearest first and of equal ones the first in the file; K is
-    `top`, or N where that is fewer. Raises `NotARecord`, or `DamagedRecord` for a record that is not the codec's."""
+    Returns their numbers, int64 (Q, K), and distances, float32 (Q, K), nearest first and of equal ones the first in the
+    file; K is `top`, or N where that is fewer. Raises `NotARecord`, or `DamagedRecord` for a record that is not the
+    codec's."""
     wanted = record.as_records(queries)
     codec.check(wanted, 0)
     features = by_name(codec, by)
@@ -47,8 +47,8 @@ def nearest(
 
 
 def by_name(codec: Codec, by: By) -> Callable[[Records], Features]:
-    """What stands for a record in a search: its symbols, float32 (N, 400), or the logarithms of the probabilities that the codec's
-    classifier gives, float32 (N, classes). The records' seals are the caller's to check."""
+    """What stands for a record in a search: its symbols, float32 (N, 400), or the logarithms of the probabilities that
+    the codec's classifier gives, float32 (N, classes). The records' seals are the caller's to check."""
     if by == "symbols":
         return lambda records: record.unpack(records).reshape(-1, record.SYMBOLS).astype(np.float32)
     least = np.finfo(np.float32).tiny
@@ -56,8 +56,8 @@ def by_name(codec: Codec, by: By) -> Callable[[Records], Features]:
 
 
 class Nearest:
-    """The nearest of many rows to a few queries, float32 (Q, D). The rows come in batches, and are forgotten: `add` them all, then
-    take the `result`."""
+    """The nearest of many rows to a few queries, float32 (Q, D). The rows come in batches, and are forgotten: `add`
+    them all, then take the `result`."""
 
     def __init__(self, queries: Features, top: int) -> None:
         self._queries, self._top = queries, top
@@ -77,7 +77,9 @@ class Nearest:
                 squares *= -2
                 squares += lengths
                 squares += self._lengths[some, None]
-                np.maximum(squares, 0, out=squares)  # where numbers are not whole, two equal rows may come out a hair below
+                np.maximum(
+                    squares, 0, out=squares
+                )  # where numbers are not whole, two equal rows may come out a hair below
                 keys = squares.view(np.int32).astype(np.int64)  # floats that are not negative sort as their bits do
                 keys <<= 32
                 keys |= numbers[chunk]
@@ -86,7 +88,8 @@ class Nearest:
             self._best = best
 
     def result(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The numbers int64 (Q, K) and distances float32 (Q, K) of the nearest rows, in order; K is `top`, or all there were."""
+        """The numbers int64 (Q, K) and distances float32 (Q, K) of the nearest rows, in order; K is `top`, or all there
+        were."""
         best = np.sort(self._best, axis=1)
         squares = (best >> 32).astype(np.int32).view(np.float32)
         return best & 0xFFFFFFFF, np.sqrt(squares)

@@ -1,9 +1,9 @@
 """What an ONNX file from a stranger may hold: feed-forward arithmetic on its own weights, and nothing else.
 
-ONNX Runtime would read other files that a graph names as "external data", would run loops for as long as they like, and takes far
-more memory for a node than its bytes in the file. So the file is looked through before it is loaded: its protobuf fields, of which
-only the few below matter (numbers as in onnx.proto). How much memory the tensors may take is the engine's to limit.
-"""
+ONNX Runtime would read other files that a graph names as "external data", would run loops for as long as they like, and
+takes far more memory for a node than its bytes in the file. So the file is looked through before it is loaded: its
+protobuf fields, of which only the few below matter (numbers as in onnx.proto). How much memory the tensors may take is
+the engine's to limit."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from atlcodec.errors import BadModel
 
 # No Div: the smallest integer over -1 kills the process. Mul by a Reciprocal does the same for floats.
 OPERATORS = frozenset(
-    "Add AveragePool BatchNormalization BitShift BitwiseAnd Cast Clip Concat Constant Conv ConvTranspose DepthToSpace Elu Erf "
-    "Exp Flatten Floor Gather Gelu Gemm GlobalAveragePool HardSigmoid HardSwish Identity LayerNormalization LeakyRelu Log "
-    "LogSoftmax MatMul MatMulInteger Max MaxPool Min Mul Neg PRelu Pad Pow Reciprocal ReduceMean ReduceSum Relu Reshape "
-    "Resize Round Shape Sigmoid Sign Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze".split()
+    "Add AveragePool BatchNormalization BitShift BitwiseAnd Cast Clip Concat Constant Conv ConvTranspose DepthToSpace "
+    "Elu Erf Exp Flatten Floor Gather Gelu Gemm GlobalAveragePool HardSigmoid HardSwish Identity LayerNormalization "
+    "LeakyRelu Log LogSoftmax MatMul MatMulInteger Max MaxPool Min Mul Neg PRelu Pad Pow Reciprocal ReduceMean "
+    "ReduceSum Relu Reshape Resize Round Shape Sigmoid Sign Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub "
+    "Tanh Transpose Unsqueeze".split()
 )
 FIELDS = 100_000  # in nodes, attributes and weights; a network of a thousand layers has a tenth of that
 DESCRIPTION = 4 << 20  # bytes of everything that is neither node nor weight
-TYPES = frozenset((1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 16))  # plain numbers; the memory that text takes is not limited
+TYPES = frozenset((1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 16))  # plain numbers; text would take any memory
 
 
 def check(file: bytes, name: str) -> None:

@@ -6,13 +6,13 @@
                       serializer=atlcodec.zarr.LossyRecords("mnist-lenet"))
     zarr.open_array("set.zarr")[70_000]                              # reads 200 bytes, decodes one record
 
-The array is uint8 (..., 28, 28), its chunks (n, 28, 28), or with more dimensions before the last two. A chunk of n images is stored
-as 200 n bytes, the very ones of an `.atlc` file of these images. The array's metadata hold the codec's id, so that whoever has
-this codec installed can read it; Zarr finds this module by its entry point, or `register()` announces it.
+The array is uint8 (..., 28, 28), its chunks (n, 28, 28), or with more dimensions before the last two. A chunk of n
+images is stored as 200 n bytes, the very ones of an `.atlc` file of these images. The array's metadata hold the codec's
+id, so that whoever has this codec installed can read it; Zarr finds this module by its entry point, or `register()`
+announces it.
 
-`LossyRecords` is for Zarr's format 3. `LossyRecordsV2` is the same for format 2, as a compressor, and for whatever else takes
-codecs of numcodecs. Metadata may come from anyone: they name a codec by its id alone, never by a path.
-"""
+`LossyRecords` is for Zarr's format 3. `LossyRecordsV2` is the same for format 2, as a compressor, and for whatever else
+takes codecs of numcodecs. Metadata may come from anyone: they name a codec by its id alone, never by a path."""
 
 from __future__ import annotations
 
@@ -54,15 +54,16 @@ def register() -> None:
     numcodecs.register_codec(LossyRecordsV2)
 
 
-# -- Zarr's format 3 ---------------------------------------------------------------------------------------------------------
+# -- Zarr's format 3 ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayBytesCodecPartialEncodeMixin):
-    """For `serializer=` of an array. LOSSY. `model`: name or id of an installed codec; `effort`: that of `Codec.encode`.
+    """For `serializer=` of an array. LOSSY. `model`: name or id of an installed codec; `effort`: that of
+    `Codec.encode`.
 
-    Give `compressors=None` with it: bare records can be read and written one by one. Writing then leaves the records of a
-    chunk that are not written to as they are; decoded and encoded again, they would lose a little each time."""
+    Give `compressors=None` with it: bare records can be read and written one by one. Writing then leaves the records of
+    a chunk that are not written to as they are; decoded and encoded again, they would lose a little each time."""
 
     model: str  # the codec's id, eight hex digits
     effort: int | None = None
@@ -101,11 +102,16 @@ class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayByte
         images: Any = await asyncio.to_thread(_decode, self.model, chunk_data.to_bytes(), every)
         return chunk_spec.prototype.nd_buffer.from_ndarray_like(images.reshape(chunk_spec.shape))
 
-    async def _decode_partial_single(self, byte_getter: ByteGetter, selection: Any, chunk_spec: ArraySpec) -> NDBuffer | None:
-        """A part of a chunk: only the bytes from its first record to its last are read, and only its records decoded."""
+    async def _decode_partial_single(
+        self, byte_getter: ByteGetter, selection: Any, chunk_spec: ArraySpec
+    ) -> NDBuffer | None:
+        """A part of a chunk: only the bytes from its first record to its last are read, and only its records
+        decoded."""
         numbers = _numbers(selection, chunk_spec.shape)
         start, end = int(numbers[0]) * RECORD, int(numbers[-1] + 1) * RECORD
-        in_shard = not hasattr(byte_getter, "path")  # Zarr has read the whole chunk then, and before 3.1.6 gives no part of it
+        in_shard = not hasattr(
+            byte_getter, "path"
+        )  # Zarr has read the whole chunk then, and before 3.1.6 gives no part of it
         data = await byte_getter.get(chunk_spec.prototype, None if in_shard else RangeByteRequest(start, end))
         if data is None:
             return None  # never written
@@ -154,7 +160,7 @@ def _name(place: ByteGetter) -> str:
     return str(getattr(place, "path", "a chunk"))
 
 
-# -- Zarr's format 2, and numcodecs ------------------------------------------------------------------------------------------
+# -- Zarr's format 2, and numcodecs ------------------------------------------------------------------------------------
 
 
 class LossyRecordsV2(numcodecs.abc.Codec):  # type: ignore[misc]
@@ -190,7 +196,7 @@ class LossyRecordsV2(numcodecs.abc.Codec):  # type: ignore[misc]
         return cls(**_stored(config))
 
 
-# -- both --------------------------------------------------------------------------------------------------------------------
+# -- both --------------------------------------------------------------------------------------------------------------
 
 
 def _id(model: str) -> str:
@@ -212,7 +218,9 @@ def _stored(configuration: object) -> dict[str, Any]:
     given = configuration if isinstance(configuration, Mapping) else {}
     model, effort = given.get("model"), given.get("effort")
     if not _is_id(model) or not (effort is None or isinstance(effort, int)):
-        raise UnknownModel(f"{NAME}: the metadata must name a codec by its id of eight hex digits, not {str(model)[:80]!r}")
+        raise UnknownModel(
+            f"{NAME}: the metadata must name a codec by its id of eight hex digits, not {str(model)[:80]!r}"
+        )
     return {"model": model, "effort": effort}
 
 
@@ -223,7 +231,8 @@ def _encode(id: str, effort: int | None, images: NDArray[Any]) -> Records:
 
 
 def _decode(id: str, data: bytes, numbers: NDArray[np.intp], name: str = "a chunk") -> Images:
-    """The images of some records of a chunk, by their numbers: the data begin with the first of them and end with the last."""
+    """The images of some records of a chunk, by their numbers: the data begin with the first of them and end with the
+    last."""
     first = numbers[0]
     records, codec = _all_records(data, int(numbers[-1] - first) + 1, name)[numbers - first], by_id(id)
     try:
@@ -237,5 +246,7 @@ def _decode(id: str, data: bytes, numbers: NDArray[np.intp], name: str = "a chun
 
 def _all_records(data: bytes, count: int, name: str) -> Records:
     if len(data) != count * RECORD:
-        raise NotARecord(f"{name}: {len(data)} bytes where {count} records have {count * RECORD}: cut off, or no records")
+        raise NotARecord(
+            f"{name}: {len(data)} bytes where {count} records have {count * RECORD}: cut off, or no records"
+        )
     return as_records(data)

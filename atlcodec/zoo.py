@@ -4,10 +4,9 @@
     NAME/refiner.onnx                                                  for encoders that search; a codec may be without
     NAME/heads/HEAD/classifier.onnx  NAME/heads/HEAD/card.json         its classifiers
 
-Bundled models lie in this package; users' own in a per-user folder and in the folders of `$ATLC_MODELS`. Both of the latter are
-untrusted: nothing is read but regular files of these names, of limited size, whose SHA-256 the card gives. One that is not in order
-gives a `BadModel` and stands in no other's way.
-"""
+Bundled models lie in this package; users' own in a per-user folder and in the folders of `$ATLC_MODELS`. Both of the
+latter are untrusted: nothing is read but regular files of these names, of limited size, whose SHA-256 the card gives.
+One that is not in order gives a `BadModel` and stands in no other's way."""
 
 from __future__ import annotations
 
@@ -68,7 +67,8 @@ class Model:
         return "refiner.onnx" in self.card["sha256"]
 
     def heads(self) -> dict[str, Head]:
-        """Its classifiers by name: those in its own folder, then those that the user added. Those not in order are left out."""
+        """Its classifiers by name: those in its own folder, then those that the user added. Those not in order are left
+        out."""
         heads: dict[str, Head] = {}
         for name, head in self.each_head():
             if isinstance(head, Head):
@@ -92,7 +92,8 @@ class Model:
                     yield folder.name, error
 
     def head(self, name: str | None = None) -> Head:
-        """The classifier of this name, or the default one. Raises `UnknownModel`, or `BadModel` where it is not in order."""
+        """The classifier of this name, or the default one. Raises `UnknownModel`, or `BadModel` where it is not in
+        order."""
         if name is None and self.card["default_head"] is None:
             raise UnknownModel(f"{self.name} has no classifier")
         wanted = valid_name(name or self.card["default_head"])
@@ -112,7 +113,7 @@ class Model:
         return None if low is None else float(low)
 
 
-# -- finding -----------------------------------------------------------------------------------------------------------------
+# -- finding -----------------------------------------------------------------------------------------------------------
 
 
 def user_folders() -> list[Path]:
@@ -139,7 +140,8 @@ def installed() -> Iterator[Model | BadModel]:
 
 
 def models() -> dict[int, Model]:
-    """The models by id. Of two that share an id and are not the same codec, the first counts: bundled before the user's."""
+    """The models by id. Of two that share an id and are not the same codec, the first counts: bundled before the
+    user's."""
     found: dict[int, Model] = {}
     for model in installed():
         if isinstance(model, Model):
@@ -164,7 +166,9 @@ def find(which: str | os.PathLike[str]) -> Model:
         if root / text in _folders(root):
             read(root / text)  # tells what is wrong with it
     hint = f"; for the folder here, write ./{text}" if Path(text, "card.json").is_file() else ""
-    raise UnknownModel(f"no model {text!r} is installed{hint}; there are: {', '.join(m.name for m in found.values()) or 'none'}")
+    raise UnknownModel(
+        f"no model {text!r} is installed{hint}; there are: {', '.join(m.name for m in found.values()) or 'none'}"
+    )
 
 
 def default() -> list[Model]:
@@ -190,7 +194,7 @@ def _has_card(folder: Path) -> bool:
     return True
 
 
-# -- reading and checking ----------------------------------------------------------------------------------------------------
+# -- reading and checking ----------------------------------------------------------------------------------------------
 
 
 def read(folder: Path) -> Model:
@@ -203,14 +207,18 @@ def read(folder: Path) -> Model:
         raise BadModel(f"{folder}: a SHA-256 in its card is none")
     sha256 = hashes["decompressor.onnx"]
     if card.get("id") != sha256[:8]:
-        raise BadModel(f"{folder}: the id in its card is not {sha256[:8]}, with which its decompressor's SHA-256 begins")
+        raise BadModel(
+            f"{folder}: the id in its card is not {sha256[:8]}, with which its decompressor's SHA-256 begins"
+        )
     id = int(sha256[:8], 16)
     if id in record.RESERVED:
         raise BadModel(f"{folder}: its id {id:08x} is kept for records of other kinds")
     if card.get("default_head", "") is not None:
         valid_name(card.get("default_head"), folder)
     figures = card.get("figures", {})
-    if not isinstance(figures, dict) or not all(_is_number(figures.get(key, 0)) for key in ("psnr", "psnr_low", "accuracy")):
+    if not isinstance(figures, dict) or not all(
+        _is_number(figures.get(key, 0)) for key in ("psnr", "psnr_low", "accuracy")
+    ):
         raise BadModel(f"{folder}: the figures in its card are none")
     return Model(valid_name(card.get("name"), folder), folder, id, sha256, card, bundled=folder.parent == BUNDLED)
 
@@ -300,12 +308,12 @@ def codec_of(head: Head) -> Model:
     return codec
 
 
-# -- writing -----------------------------------------------------------------------------------------------------------------
+# -- writing -----------------------------------------------------------------------------------------------------------
 
 
 def write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any], head: Mapping[str, Any] | None) -> None:
-    """A new model folder. `files` are the ONNX files by name; `card` and `head` get the hashes added. A codec without a classifier
-    has no `head`."""
+    """A new model folder. `files` are the ONNX files by name; `card` and `head` get the hashes added. A codec without a
+    classifier has no `head`."""
     parts = [name for name in ("compressor.onnx", "decompressor.onnx", "refiner.onnx") if name in files]
     codec = {name: hashlib.sha256(files[name]).hexdigest() for name in parts}
     sha256 = codec["decompressor.onnx"]
@@ -333,12 +341,15 @@ def _write_card(folder: Path, card: Mapping[str, Any]) -> None:
 
 
 def add(source: Path) -> Path:
-    """Install a codec or a head into the user's folder, whole or not at all; returns where. The caller has tried it out."""
+    """Install a codec or a head into the user's folder, whole or not at all; returns where. The caller has tried it
+    out."""
     if is_head(source):
         head = read_head(source)
         codec = codec_of(head)
         if head.name in dict(codec.each_head()):
-            raise AtlcError(f"{source}: {codec.name} has a classifier named {head.name} already; change the name in its card.json")
+            raise AtlcError(
+                f"{source}: {codec.name} has a classifier named {head.name} already; change the name in its card.json"
+            )
         target = user_folder() / "heads" / f"{codec.id:08x}" / head.name
         wanted = [Path("card.json"), Path("classifier.onnx")]
     else:
@@ -349,7 +360,9 @@ def add(source: Path) -> Path:
                     raise AtlcError(f"{source}: this codec is installed already, as {other.name} in {other.folder}")
                 raise BadModel(f"{source}: another codec, {other.name}, has the same id {model.id:08x}; train it again")
             if isinstance(other, Model) and other.name == model.name:
-                raise AtlcError(f"{source}: a model named {model.name} is installed already; change the name in its card.json")
+                raise AtlcError(
+                    f"{source}: a model named {model.name} is installed already; change the name in its card.json"
+                )
         target = user_folder() / model.name
         wanted = [Path("card.json"), *map(Path, sorted(model.card["sha256"]))]
         for name in model.heads():

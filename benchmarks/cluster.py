@@ -1,7 +1,8 @@
 """Ray Data beside a plain loop: the same pictures, from Parquet to Parquet, encoded and classified.
 
-The loop is one process, with one thread and with all; Ray has one worker process and two, with one thread each, on a cluster that
-is this machine alone. So this shows what Ray costs, not what more machines would bring. The records must be the same, bit for bit.
+The loop is one process, with one thread and with all; Ray has one worker process and two, with one thread each, on a
+cluster that is this machine alone. So this shows what Ray costs, not what more machines would bring. The records must
+be the same, bit for bit.
 
 It needs the extra `ray`, and is therefore none of those that `make benchmarks` runs.
 """
@@ -79,10 +80,13 @@ def main() -> None:
             shutil.rmtree(records)
         ray.shutdown()
     notes = [
-        f"{options.number:,} pictures in {FILES} files, {options.batch:,} at a time; the records of all are the same, bit for bit.",
-        "In all: from the call until the last file is written. Ray starts its workers within it; afterwards: from the first batch "
+        f"{options.number:,} pictures in {FILES} files, {options.batch:,} at a time; the records of all are the "
+        "same, bit for bit.",
+        "In all: from the call until the last file is written. Ray starts its workers within it; afterwards: from "
+        "the first batch "
         "that was done to the last.",
-        f"Starting the cluster took {starting:.1f} s more. Beside the workers it has processes that read and write Parquet.",
+        f"Starting the cluster took {starting:.1f} s more. Beside the workers it has processes that read and write "
+        "Parquet.",
     ]
     columns = [
         "",
@@ -124,7 +128,12 @@ def measure(job: Callable[[], object], records: Path, number: int) -> tuple[list
         raise SystemExit("some pictures could not be done")
     ends, sizes = np.unique(made["done"].to_numpy(), return_counts=True)
     rate = (number - sizes[0]) / (ends[-1] - ends[0]) if len(ends) > 1 else None
-    figures: list[report.Cell] = [round(seconds, 2), round(number / seconds), round(ends[0] - start, 2), rate and round(rate)]
+    figures: list[report.Cell] = [
+        round(seconds, 2),
+        round(number / seconds),
+        round(ends[0] - start, 2),
+        rate and round(rate),
+    ]
     return figures, arrow.records(made)
 
 

@@ -96,7 +96,9 @@ class Bench:
         found: T = self._known[name]
         return found
 
-    def all_known(self, keys: Sequence[Sequence[object]], find: Callable[[Any], T], arguments: Sequence[Any]) -> list[T]:
+    def all_known(
+        self, keys: Sequence[Sequence[object]], find: Callable[[Any], T], arguments: Sequence[Any]
+    ) -> list[T]:
         """The same for one argument each, side by side in the processes."""
         names = [named(key) for key in keys]
         asked = {name: argument for name, argument in zip(names, arguments, strict=True) if name not in self._known}
@@ -115,13 +117,17 @@ class Bench:
         with files.replacing(self._file) as file:
             file.write(json.dumps(self._known, indent=1).encode())
 
-    def spread(self, function: Callable[..., Any], rival: Rival, images: Images, *arguments: object) -> list[NDArray[Any]]:
+    def spread(
+        self, function: Callable[..., Any], rival: Rival, images: Images, *arguments: object
+    ) -> list[NDArray[Any]]:
         """A function of `rivals` over all pictures, part by part in the processes; what it gives, joined."""
         parts = [images[start : start + PART] for start in range(0, len(images), PART)]
         running = [self.pool.submit(function, rival, part, *arguments) for part in parts]
         return [np.concatenate(column) for column in zip(*(done.result() for done in running), strict=True)]
 
-    def figures(self, images: Images, decoded: Images, sizes: float | NDArray[Any], accuracy: float | None = None) -> Figures:
+    def figures(
+        self, images: Images, decoded: Images, sizes: float | NDArray[Any], accuracy: float | None = None
+    ) -> Figures:
         errors = np.maximum(metrics.squared_error(images, decoded), NOTHING_LOST)
         starts = range(0, len(images), 10 * PART)
         parts = [[pictures[start : start + 10 * PART] for start in starts] for pictures in (images, decoded)]
@@ -161,7 +167,7 @@ def contest(bench: Bench, folder: Path, limit: int | None) -> Contest:
     return Contest(folder, test, codecs, components, qualities, rates)
 
 
-# -- ours --------------------------------------------------------------------------------------------------------------------
+# -- ours --------------------------------------------------------------------------------------------------------------
 
 
 def bundled() -> list[Codec]:
@@ -216,8 +222,8 @@ def right(codec: Codec, records: NDArray[np.uint8], test: Test) -> NDArray[np.bo
 
 
 def chosen(bench: Bench, test: Test) -> Figures:
-    """As `encode` does without a model, for each picture by itself: the codec that suits it best. A label counts as right only if
-    that codec gives it."""
+    """As `encode` does without a model, for each picture by itself: the codec that suits it best. A label counts as
+    right only if that codec gives it."""
     codecs = default()
 
     def find() -> Figures:
@@ -255,7 +261,7 @@ def seals(bench: Bench, codecs: list[Codec], test: Test) -> str:
     return f"What the seal costs, at effort 0: {'; '.join(costs)}."
 
 
-# -- the others --------------------------------------------------------------------------------------------------------------
+# -- the others --------------------------------------------------------------------------------------------------------
 
 
 def described(rival: Rival) -> tuple[str, ...]:
@@ -266,7 +272,11 @@ def described(rival: Rival) -> tuple[str, ...]:
 def best_that_fits(bench: Bench, rival: Rival, test: Test) -> Figures:
     def find() -> Figures:
         decoded, sizes, exact = bench.spread(rivals.squeezed, rival, test.images, BYTES, True)
-        return {**bench.figures(test.images, decoded, sizes), "exact": int(exact.sum()), "large": int((sizes > BYTES).sum())}
+        return {
+            **bench.figures(test.images, decoded, sizes),
+            "exact": int(exact.sum()),
+            "large": int((sizes > BYTES).sum()),
+        }
 
     return bench.known([*described(rival), f"at most {BYTES} bytes", test.key], find)
 
@@ -280,8 +290,8 @@ def at_quality(bench: Bench, rival: Rival, quality: int | None, test: Test) -> F
 
 
 def free_quality(bench: Bench, rival: Rival, test: Test) -> int | None:
-    """The highest quality at which files have 200 bytes on average, or less; None if there is none. Found on the first pictures,
-    then made sure on all."""
+    """The highest quality at which files have 200 bytes on average, or less; None if there is none. Found on the first
+    pictures, then made sure on all."""
 
     def fits(quality: int, test: Test) -> bool:
         return quality in rival.qualities and bool(at_quality(bench, rival, quality, test)["bytes"] <= BYTES)
@@ -303,10 +313,12 @@ def linear(bench: Bench, fitted: pca.Pca, test: Test) -> Figures:
     return bench.known(key, lambda: bench.figures(test.images, fitted.decode(packed), packed.shape[1]))
 
 
-# -- speed -------------------------------------------------------------------------------------------------------------------
+# -- speed -------------------------------------------------------------------------------------------------------------
 
 
-def race(bench: Bench, codecs: list[Codec], test: Test, fitted: pca.Pca, qualities: Mapping[Rival, int | None]) -> dict[str, float]:
+def race(
+    bench: Bench, codecs: list[Codec], test: Test, fitted: pca.Pca, qualities: Mapping[Rival, int | None]
+) -> dict[str, float]:
     """Pictures per second of everyone, in turns in this process."""
     contestants: dict[str, tuple[int, Callable[[], object]]] = {}
     quick, slow, slowest = (test.images[:count] for count in (QUICK, SLOW, SLOWEST))
@@ -355,7 +367,7 @@ def race(bench: Bench, codecs: list[Codec], test: Test, fitted: pca.Pca, qualiti
     return bench.known(["speed", digest(named(who).encode()), f"{threads()} threads", test.key], find)
 
 
-# -- classifiers of pixels -----------------------------------------------------------------------------------------------------
+# -- classifiers of pixels ---------------------------------------------------------------------------------------------
 
 
 def glance(limit: int) -> int:
@@ -364,13 +376,23 @@ def glance(limit: int) -> int:
 
 
 def lessons(bench: Bench, one: Contest, budget: int, limit: int | None) -> dict[tuple[str, str], Figures]:
-    """Classifiers of raw pixels and of WebP's; of each, the figures with the augmentation that was better in validation."""
+    """Classifiers of raw pixels and of WebP's; of each, the figures with the augmentation that was better in
+    validation."""
     wanted = [("MLP", "raw"), ("MLP", "WebP's"), ("CNN", "raw"), ("CNN", "WebP's"), ("LeNet-5", "raw")]
     test, augment, epochs = one.test, AUGMENT[one.test.name], EPOCHS[one.test.name]
     train = datasets.load(one.folder).train.images[: limit and glance(limit)]
-    about = ["classifier of pixels", digest(Path(rivals.__file__).read_bytes()), version("torch"), len(train), test.key, budget]
+    about = [
+        "classifier of pixels",
+        digest(Path(rivals.__file__).read_bytes()),
+        version("torch"),
+        len(train),
+        test.key,
+        budget,
+    ]
     squeezed = Path(
-        tempfile.gettempdir(), "atlcodec-quality", f"{digest(named([*described(WEBP), len(train), test.key]).encode())}.npz"
+        tempfile.gettempdir(),
+        "atlcodec-quality",
+        f"{digest(named([*described(WEBP), len(train), test.key]).encode())}.npz",
     )
     cases = [(network, pixels, kinds) for network, pixels in wanted for kinds in ("", augment)]
     keys = [[*about, *case, epochs] for case in cases]

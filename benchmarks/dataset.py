@@ -1,8 +1,8 @@
 """A folder of PNG pictures into one file: where the time goes, and the rate beside `Codec.encode` of arrays in memory.
 
-The pictures are drawn by a program into a temporary folder, ten labels with as many each. First each step of `atlc encode DIR -o
-set.atlc` by itself, one after the other; then reading alone, by threads and by processes; then the whole command, with its start.
-"""
+The pictures are drawn by a program into a temporary folder, ten labels with as many each. First each step of `atlc
+encode DIR -o set.atlc` by itself, one after the other; then reading alone, by threads and by processes; then the whole
+command, with its start."""
 
 from __future__ import annotations
 
@@ -105,7 +105,8 @@ def steps(codec: Codec, rounds: int) -> report.Table:
             raise SystemExit("the file does not hold what was encoded")
     total, count = sum(best.values()), len(source)
     rows: list[list[report.Cell]] = [
-        [step, round(taken, 3), round(taken / count * 1e6, 1), round(100 * taken / total, 1)] for step, taken in best.items()
+        [step, round(taken, 3), round(taken / count * 1e6, 1), round(100 * taken / total, 1)]
+        for step, taken in best.items()
     ]
     rows.append(["all", round(total, 3), round(total / count * 1e6, 1), 100.0])
     notes = [f"Each step over all {count:,} pictures, {sources.BATCH:,} at a time, one step after the other."]
@@ -129,7 +130,8 @@ def reading(rounds: int) -> report.Table:
     sources.PER_PROCESS = 1  # of however few pictures, two processes are to read them
     best = timed_in_turns(contestants, rounds)
     rows: list[list[report.Cell]] = [
-        [name, round(len(source) / seconds), round(best["in one thread"] / seconds, 2)] for name, seconds in best.items()
+        [name, round(len(source) / seconds), round(best["in one thread"] / seconds, 2)]
+        for name, seconds in best.items()
     ]
     return report.Table("Reading alone", ["", "pictures per second", "of the rate in one thread"], rows)
 
@@ -149,14 +151,19 @@ def commands(codec: Codec, images: NDArray[np.uint8], rounds: int) -> report.Tab
     if not np.array_equal(atlcodec.open("set.atlc").array, codec.encode(images, effort=EFFORT)):
         raise SystemExit("the command does not give what the library gives")
     rows: list[list[report.Cell]] = [
-        [name, round(seconds, 2), round(len(images) / seconds), round(best[memory] / seconds, 3)] for name, seconds in best.items()
+        [name, round(seconds, 2), round(len(images) / seconds), round(best[memory] / seconds, 3)]
+        for name, seconds in best.items()
     ]
     notes = [
-        f"The encoder's effort is {EFFORT} for all. -j is the number of processes that read; what they read is encoded meanwhile.",
+        f"The encoder's effort is {EFFORT} for all. -j is the number of processes that read; what they read is "
+        "encoded meanwhile.",
         "Processes help only where cores are free: compare the load above with the number of cores.",
-        "The command's time holds its start, and the check of a sample. Its records are those of Codec.encode, bit for bit.",
+        "The command's time holds its start, and the check of a sample. Its records are those of Codec.encode, bit "
+        "for bit.",
     ]
-    return report.Table("The whole command", ["", "seconds", "pictures per second", "of the rate in memory"], rows, notes)
+    return report.Table(
+        "The whole command", ["", "seconds", "pictures per second", "of the rate in memory"], rows, notes
+    )
 
 
 def timed_in_turns(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:

@@ -1,4 +1,5 @@
-"""Pictures unlike those of the data sets: letters of other scripts, shapes, pieces of photographs. The same each time."""
+"""Pictures unlike those of the data sets: letters of other scripts, shapes, pieces of photographs. The same each
+time."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""The experiments behind the paper's Tables 2 to 6, and those on what it leaves open: which there are, with what each is trained,
-and how one is run.
+"""The experiments behind the paper's Tables 2 to 6, and those on what it leaves open: which there are, with what each
+is trained, and how one is run.
 
-Two columns: "paper" takes its epochs (50; 25 sets), its batches (512) and a constant learning rate; "better" trains the same
-networks for a quarter as many epochs (KMNIST-part, with fewer images, half as many) with smaller batches, a learning rate that
-rises from little and then falls, characters moved by a pixel while the compressor learns from labels, and for ATL a warm-up."""
+Two columns: "paper" takes its epochs (50; 25 sets), its batches (512) and a constant learning rate; "better" trains the
+same networks for a quarter as many epochs (KMNIST-part, with fewer images, half as many) with smaller batches, a
+learning rate that rises from little and then falls, characters moved by a pixel while the compressor learns from
+labels, and for ATL a warm-up."""
 
 from __future__ import annotations
 
@@ -32,12 +33,17 @@ SETTINGS = {
 PARAMETERS: dict[str, dict[str, Any]] = {
     "paper": {"atl": Atl(tune=3), "": Epochs(50)},
     "better": {"atl": Atl(warmup=3, sets=8, tune=3), "joint": Both(19, 3), "turns": Turns(19, 3), "": Epochs(12)},
-    "better, few images": {"atl": Atl(warmup=5, sets=15, tune=5), "joint": Both(35, 5), "turns": Turns(35, 5), "": Epochs(25)},
+    "better, few images": {
+        "atl": Atl(warmup=5, sets=15, tune=5),
+        "joint": Both(35, 5),
+        "turns": Turns(35, 5),
+        "": Epochs(25),
+    },
 }
 PARAMETERS["better"]["multi-domain"] = PARAMETERS["better"]["atl"]
 PARAMETERS["paper"]["past-50"] = Epochs(400)
-# What the paper leaves open, each tried in the better column with as many epochs of the compressor as ATL: how often to take turns
-# (a turn of an epoch is ATL itself), and how much labels weigh when both losses are taken at once.
+# What the paper leaves open, each tried in the better column with as many epochs of the compressor as ATL: how often to
+# take turns (a turn of an epoch is ATL itself), and how much labels weigh when both losses are taken at once.
 WEIGHTS = ["weight=0.005", "weight=0.02", "weight=0.1"]
 OPEN = {
     "MNIST": ["turn=1", "turn=64", *WEIGHTS],
@@ -46,8 +52,8 @@ OPEN = {
 }
 ASKS = {"turn": "turns", "weight": "joint"}  # the recipe of each
 MILESTONES = (50, 100, 200, 400)  # epochs at which `past_50` looks at the test set
-# What there was to set when the first experiments were run. What came later is part of a recipe only where it has not its default:
-# what was run before is still known then.
+# What there was to set when the first experiments were run. What came later is part of a recipe only where it has not
+# its default: what was run before is still known then.
 FIRST: dict[type[Any], str] = {
     Settings: "architecture seed batch rate schedule shift sealed validation weight device",
     Atl: "warmup k_ae j_class k_class j_ae sets patience class_rate tune",
@@ -59,9 +65,9 @@ FIRST: dict[type[Any], str] = {
 
 @dataclass(frozen=True)
 class Experiment:
-    """One training run. Its end gives two figures, of which a table may show one: an AE-driven run ends with the autoencoder of
-    Table 2 and the classifier of Table 3, a classifier-driven one with the CNN of Table 2 and the decompressor of Table 4. Further
-    seeds of Table 2 alone come from baseline runs."""
+    """One training run. Its end gives two figures, of which a table may show one: an AE-driven run ends with the
+    autoencoder of Table 2 and the classifier of Table 3, a classifier-driven one with the CNN of Table 2 and the
+    decompressor of Table 4. Further seeds of Table 2 alone come from baseline runs."""
 
     column: str
     recipe: str
@@ -74,7 +80,15 @@ class Experiment:
     def key(self) -> str:
         return "/".join(
             filter(
-                None, [self.column, self.recipe, self.data, self.start and f"from-{self.start}", self.change, f"seed-{self.seed}"]
+                None,
+                [
+                    self.column,
+                    self.recipe,
+                    self.data,
+                    self.start and f"from-{self.start}",
+                    self.change,
+                    f"seed-{self.seed}",
+                ],
             )
         )
 
@@ -82,7 +96,9 @@ class Experiment:
     def giver(self) -> Experiment | None:
         """The experiment whose compressor it keeps."""
         return (
-            Experiment(self.column, "multi-domain" if "+" in self.start else "atl", self.start, self.seed) if self.start else None
+            Experiment(self.column, "multi-domain" if "+" in self.start else "atl", self.start, self.seed)
+            if self.start
+            else None
         )
 
 
@@ -92,7 +108,9 @@ def experiments(seeds: int) -> list[Experiment]:
     quick_first = sorted(SETS_WITH_PART, key=lambda name: name != "KMNIST-part")  # an eighth of the images
     for data in quick_first:
         found += [
-            Experiment(column, recipe, data, 1) for column in SETTINGS for recipe in ("atl", "ae-driven", "classifier-driven")
+            Experiment(column, recipe, data, 1)
+            for column in SETTINGS
+            for recipe in ("atl", "ae-driven", "classifier-driven")
         ]
     for column in SETTINGS:
         pairs = [(data, start) for data in quick_first for start in SETS_WITH_PART if start != data]
@@ -107,12 +125,15 @@ def experiments(seeds: int) -> list[Experiment]:
                 found += [Experiment(column, recipe, data, seed) for recipe in ("atl", "baseline")]
     for data in quick_first:
         found += asked(data, 1)
-    # What the open questions compare lies close together. With KMNIST-part as the target a run takes a minute, so more seeds there.
+    # What the open questions compare lies close together. With KMNIST-part as the target a run takes a minute, so more
+    # seeds there.
     for seed in range(2, seeds + 1):
         found += [Experiment("better", "atl", "KMNIST-part", seed), *asked("KMNIST-part", seed)]
         both = "MNIST+FashionMNIST"
         found.append(Experiment("better", "multi-domain", both, seed))
-        found += [Experiment("better", "transfer", "KMNIST-part", seed, start) for start in ("MNIST", "FashionMNIST", both)]
+        found += [
+            Experiment("better", "transfer", "KMNIST-part", seed, start) for start in ("MNIST", "FashionMNIST", both)
+        ]
     return found
 
 
@@ -126,7 +147,11 @@ def whole_kmnist(seeds: int) -> list[Experiment]:
     for column in reversed(SETTINGS):
         found += [Experiment(column, "transfer", "KMNIST", 1, other) for other in others]
     for seed in range(2, seeds + 1):
-        found += [Experiment(column, recipe, "KMNIST", seed) for column in reversed(SETTINGS) for recipe in ("atl", "baseline")]
+        found += [
+            Experiment(column, recipe, "KMNIST", seed)
+            for column in reversed(SETTINGS)
+            for recipe in ("atl", "baseline")
+        ]
     return found
 
 
@@ -176,13 +201,20 @@ def domains(experiment: Experiment, folder: str) -> list[Dataset]:
     return [dataset(folder, name) for name in experiment.data.split("+")]
 
 
-def trainer(experiment: Experiment, folder: str, run_folder: Path, start: dict[str, torch.Tensor] | None = None) -> Trainer:
+def trainer(
+    experiment: Experiment, folder: str, run_folder: Path, start: dict[str, torch.Tensor] | None = None
+) -> Trainer:
     """As it stands: what its checkpoint holds, if there is one."""
     data = domains(experiment, folder)
     made = hashlib.sha256(repr((recipe(experiment), experiment.start)).encode()).hexdigest()
     where = run_folder / experiment.key
     return Trainer(
-        settings(experiment), data, where, start=start, recipe=made, say=lambda line: print(experiment.key, line, flush=True)
+        settings(experiment),
+        data,
+        where,
+        start=start,
+        recipe=made,
+        say=lambda line: print(experiment.key, line, flush=True),
     )
 
 
@@ -201,8 +233,8 @@ def trained(experiment: Experiment, folder: str, run_folder: Path) -> tuple[Trai
 
 
 def past_50(trainer: Trainer, p: Epochs, data: Dataset) -> None:
-    """A transfer gone on with for more epochs than the paper's 50 (Section 3.8): measured every ten epochs on the validation split,
-    and at the milestones on the test set."""
+    """A transfer gone on with for more epochs than the paper's 50 (Section 3.8): measured every ten epochs on the
+    validation split, and at the milestones on the test set."""
     trainer.plan({kind(parts, task): p.epochs for parts, task in (DECOMPRESSOR, CLASSIFIER)})
     for epoch in range(10, p.epochs + 1, 10):
         for parts, task in (DECOMPRESSOR, CLASSIFIER):
@@ -218,7 +250,10 @@ def figures(experiment: Experiment, made: Trainer, data: list[Dataset]) -> dict[
     each = {}
     for number, one in enumerate(data):
         assert one.test is not None
-        each[one.name] = {"accuracy": 100 * end_to_end.accuracy(one.test, number), "psnr": made.psnr(one.test.images, number)}
+        each[one.name] = {
+            "accuracy": 100 * end_to_end.accuracy(one.test, number),
+            "psnr": made.psnr(one.test.images, number),
+        }
 
     def name(domain: int) -> str:
         return f", {made.domains[domain].name}" if len(data) > 1 else ""
@@ -229,10 +264,14 @@ def figures(experiment: Experiment, made: Trainer, data: list[Dataset]) -> dict[
         "seconds": sum(step.seconds for step in steps),
         "trained on": sum(len(domain.labels) for domain in made.domains),
         "tested on": sum(len(one.test) for one in data if one.test),
-        "course": [[step.name + name(step.domain), round(step.value, 4)] for step in steps if step.name in ("accuracy", "psnr")],
+        "course": [
+            [step.name + name(step.domain), round(step.value, 4)] for step in steps if step.name in ("accuracy", "psnr")
+        ],
     }
     if experiment.recipe == "past-50":
-        looks = {what: [step.value for step in made.steps if step.name == f"test {what}"] for what in ("accuracy", "psnr")}
+        looks = {
+            what: [step.value for step in made.steps if step.name == f"test {what}"] for what in ("accuracy", "psnr")
+        }
         found["test"] = {
             str(epoch): {"accuracy": 100 * accuracy, "psnr": psnr}
             for epoch, accuracy, psnr in zip(MILESTONES, looks["accuracy"], looks["psnr"], strict=True)

@@ -27,7 +27,9 @@ def products(file: bytes) -> list[Product]:
     try:
         import onnx
     except ModuleNotFoundError as error:
-        raise SystemExit("reading the shapes of a network needs the package onnx: pip install 'atlcodec[train]'") from error
+        raise SystemExit(
+            "reading the shapes of a network needs the package onnx: pip install 'atlcodec[train]'"
+        ) from error
     model = onnx.load_model_from_string(file)
     for source in model.graph.input:  # of one picture
         source.type.tensor_type.shape.dim[0].dim_value = 1
@@ -35,7 +37,9 @@ def products(file: bytes) -> list[Product]:
         target.type.tensor_type.ClearField("shape")
     graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     constants = {i.name: list(i.dims) for i in graph.initializer}
-    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*graph.value_info, *graph.output)} | constants
+    shapes = {
+        v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*graph.value_info, *graph.output)
+    } | constants
     found = []
     for node in graph.node:
         if node.op_type not in ("Conv", "Gemm", "MatMulInteger"):

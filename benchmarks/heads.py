@@ -1,9 +1,9 @@
 """What records are good for without being decoded: a new classifier learned from them, and search by likeness.
 
-The training pictures of each data set are encoded once. From these records alone `atlc train --recipe classifier` makes a new head,
-whose accuracy on the records of the test pictures stands beside that of the bundled one. Then the records that are nearest to
-those of the first test pictures are looked up: precision at 10 is the share of the 10 nearest training records with the same label.
-"""
+The training pictures of each data set are encoded once. From these records alone `atlc train --recipe classifier` makes
+a new head, whose accuracy on the records of the test pictures stands beside that of the bundled one. Then the records
+that are nearest to those of the first test pictures are looked up: precision at 10 is the share of the 10 nearest
+training records with the same label."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ ATLC = [sys.executable, "-c", "from atlcodec.cli import main; main()"]
 
 def main() -> None:
     parser = report.parser(__doc__)
-    parser.add_argument("--data", default=os.environ.get("ATLC_DATA"), metavar="DIR", help=f"folder of {', '.join(SETS)}")
+    parser.add_argument(
+        "--data", default=os.environ.get("ATLC_DATA"), metavar="DIR", help=f"folder of {', '.join(SETS)}"
+    )
     parser.add_argument("--queries", type=int, default=1000, help="test pictures to look for the like of")
     parser.add_argument("--epochs", type=int, help="of the training, for a quick look [as many as the recipe takes]")
     options = parser.parse_args()
@@ -56,7 +58,8 @@ def main() -> None:
                 tables.append(search(codec, data, records, options.queries))
     notes = [
         "seconds: of the whole command, from its start to the folder of the head; PyTorch takes two of them to start.",
-        "Both classifiers are of the same size and read the same sealed records of the official test pictures (KMNIST-part: of its "
+        "Both classifiers are of the same size and read the same sealed records of the official test pictures "
+        "(KMNIST-part: of its "
         "1,000). The bundled one was trained with its compressor; the new one has seen nothing but the records.",
         "How many epochs and how high a rate was chosen on validation splits of the training records.",
     ]
@@ -71,9 +74,14 @@ def main() -> None:
         "points",
     ]
     table = report.Table("A classifier from records alone", columns, trained, notes)
-    facts: dict[str, report.Cell] = {"torch": version("torch"), "threads": os.environ.get("OMP_NUM_THREADS", "as many as cores")}
+    facts: dict[str, report.Cell] = {
+        "torch": version("torch"),
+        "threads": os.environ.get("OMP_NUM_THREADS", "as many as cores"),
+    }
     facts["processes that were running already (load average)"] = busy
-    report.publish("heads", "Classifiers from records alone, and search by likeness", [table, *tables], options.output, facts)
+    report.publish(
+        "heads", "Classifiers from records alone, and search by likeness", [table, *tables], options.output, facts
+    )
 
 
 def codecs_of(name: str) -> list[Codec]:
@@ -90,7 +98,19 @@ def train(codec: Codec, data: Dataset, folder: Path, epochs: int | None) -> tupl
     labels = folder / "train-labels-idx1-ubyte"
     labels.write_bytes(np.array([0x801, len(records)], ">u4").tobytes() + data.train.labels.astype(np.uint8).tobytes())
     out = folder / "heads" / f"{codec.id:08x}" / "new"  # where it is found without being installed
-    command = ["train", "--recipe", "classifier", "--records", folder / "set.atlc", "--labels", labels, "-m", codec.name, "-o", out]
+    command = [
+        "train",
+        "--recipe",
+        "classifier",
+        "--records",
+        folder / "set.atlc",
+        "--labels",
+        labels,
+        "-m",
+        codec.name,
+        "-o",
+        out,
+    ]
     start = time.perf_counter()
     subprocess.run([*ATLC, *map(str, command), *(["--epochs", str(epochs)] if epochs else [])], check=True)
     seconds = time.perf_counter() - start
@@ -101,9 +121,20 @@ def train(codec: Codec, data: Dataset, folder: Path, epochs: int | None) -> tupl
     assert test is not None
     assert test.labels is not None
     sealed = codec.encode(test.images, effort=0)
-    new, bundled = (100 * metrics.accuracy(one.classify(sealed), test.labels) for one in (Codec(codec.model, "new"), codec))
+    new, bundled = (
+        100 * metrics.accuracy(one.classify(sealed), test.labels) for one in (Codec(codec.model, "new"), codec)
+    )
     epoch = float(np.mean([step["seconds"] for step in steps]))
-    return [f"{data.name}, {codec.name}", len(records), len(steps), epoch, round(seconds, 1), new, bundled, new - bundled], records
+    return [
+        f"{data.name}, {codec.name}",
+        len(records),
+        len(steps),
+        epoch,
+        round(seconds, 1),
+        new,
+        bundled,
+        new - bundled,
+    ], records
 
 
 def search(codec: Codec, data: Dataset, records: NDArray[np.uint8], count: int) -> report.Table:
@@ -118,7 +149,11 @@ def search(codec: Codec, data: Dataset, records: NDArray[np.uint8], count: int) 
     contestants: dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8], Callable[[NDArray[np.uint8]], Features]]] = {
         "records, by their symbols": (records, sealed, similar.by_name(codec, "symbols")),
         "records, by their classifier's scores": (records, sealed, similar.by_name(codec, "scores")),
-        "pixels": (data.train.images, queries.images, lambda images: images.reshape(len(images), -1).astype(np.float32)),
+        "pixels": (
+            data.train.images,
+            queries.images,
+            lambda images: images.reshape(len(images), -1).astype(np.float32),
+        ),
     }
     rows: list[list[report.Cell]] = []
     for name, (held, asked, features) in contestants.items():
@@ -132,7 +167,8 @@ def search(codec: Codec, data: Dataset, records: NDArray[np.uint8], count: int) 
         precision = 100 * float((labels[numbers] == queries.labels[:, None]).mean())
         rows.append([name, int(held[0].size), precision, seconds])
     notes = [
-        f"The first {len(queries):,} test pictures, each against all {len(records):,} training pictures of {data.name}.",
+        f"The first {len(queries):,} test pictures, each against all {len(records):,} training pictures of "
+        f"{data.name}.",
         "The compressor was trained with these labels, too, so it knows what to keep apart; pixels know nothing.",
     ]
     columns = ["the nearest among", "bytes a picture", f"precision at {TOP}, %", "seconds for all"]

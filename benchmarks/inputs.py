@@ -31,14 +31,17 @@ def pictures(where: str | None, count: int) -> tuple[NDArray[np.uint8], str]:
 
 
 def drawn(count: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Digits in one typeface, each turned, scaled and shifted a little: uint8 (count, 28, 28), the same for the same seed."""
+    """Digits in one typeface, each turned, scaled and shifted a little: uint8 (count, 28, 28), the same for the same
+    seed."""
     rng = np.random.default_rng(seed)
     fonts = [ImageFont.load_default(size) for size in range(18, 26)]
     pictures = np.empty((count, SIDE, SIDE), np.uint8)
     for index in range(count):
         canvas = Image.new("L", (SIDE, SIDE))
         x, y = rng.normal(SIDE / 2, 1, 2)
-        ImageDraw.Draw(canvas).text((x, y), str(index % 10), fill=255, font=fonts[rng.integers(len(fonts))], anchor="mm")
+        ImageDraw.Draw(canvas).text(
+            (x, y), str(index % 10), fill=255, font=fonts[rng.integers(len(fonts))], anchor="mm"
+        )
         turned = canvas.rotate(rng.normal(0, 8), Image.Resampling.BILINEAR)
         pictures[index] = np.asarray(turned.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.8))))
     return pictures

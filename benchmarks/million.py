@@ -1,8 +1,7 @@
 """A million pictures into one file and out of it again, in bounded memory.
 
-Three processes, one for each job: encode pictures into a file, decode the file, classify it. Each works in batches and reports
-its rate and the most memory it held.
-"""
+Three processes, one for each job: encode pictures into a file, decode the file, classify it. Each works in batches and
+reports its rate and the most memory it held."""
 
 from __future__ import annotations
 
@@ -60,7 +59,8 @@ def main() -> None:
         f"{options.number:,} pictures, {options.batch:,} at a time; the file has {size:,} bytes.",
         f"The decoded pictures are {results[1]['psnr']:.2f} dB from those that went in.",
         "The pictures are digits drawn by a program and moved about; the time in which they are made does not count.",
-        "The memory is the peak of the whole process as the system counts it: pages of the mapped file are in it while there is "
+        "The memory is the peak of the whole process as the system counts it: pages of the mapped file are in it "
+        "while there is "
         "no other use for them.",
         f"Under {BOUND} MB: {'yes' if within else 'NO'}.",
     ]

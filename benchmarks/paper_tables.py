@@ -1,9 +1,10 @@
 """The experiments of the paper's Tables 2 to 7, run again, beside the paper's figures.
 
-Each experiment (experiments.py) is a training run of minutes to a quarter of an hour. The program runs those that are not yet in
-the results, goes on with one that was stopped, and writes the tables and draws the pictures after each. `--only` picks some,
-`--dry-run` lists what is to be done, `--pictures` draws what is known without training anything. Two processes may run at a time
-on different experiments: with OMP_NUM_THREADS=1 each they are faster than one on two threads.
+Each experiment (experiments.py) is a training run of minutes to a quarter of an hour. The program runs those that are
+not yet in the results, goes on with one that was stopped, and writes the tables and draws the pictures after each.
+`--only` picks some, `--dry-run` lists what is to be done, `--pictures` draws what is known without training anything.
+Two processes may run at a time on different experiments: with OMP_NUM_THREADS=1 each they are faster than one on two
+threads.
 
 All figures are of the test sets, taken once at the end, from symbols without a seal.
 """
@@ -48,8 +49,8 @@ from atlcodec.datasets import Dataset
 from atlcodec.errors import BadData
 from atlcodec.training.loop import Trainer
 
-# The paper's figures: accuracy in percent, PSNR in dB. It contradicts itself on the baselines: where two stand, the second is from
-# its Tables 4 and 5.
+# The paper's figures: accuracy in percent, PSNR in dB. It contradicts itself on the baselines: where two stand, the
+# second is from its Tables 4 and 5.
 PAPER: dict[tuple[str, str], tuple[str, str]] = {
     ("Table 2", "MNIST"): ("98.6", "22.8 / 21.8"),
     ("Table 2", "KMNIST"): ("89.9", "17.0"),
@@ -74,9 +75,13 @@ PAPER: dict[tuple[str, str], tuple[str, str]] = {
 
 def main() -> None:
     parser = report.parser(__doc__)
-    parser.add_argument("--data", default=os.environ.get("ATLC_DATA"), metavar="DIR", help=f"folder of {', '.join(SETS)}")
+    parser.add_argument(
+        "--data", default=os.environ.get("ATLC_DATA"), metavar="DIR", help=f"folder of {', '.join(SETS)}"
+    )
     parser.add_argument("--run", type=Path, default=Path("runs/paper"), help="folder of the checkpoints")
-    parser.add_argument("--grids", type=Path, default=Path("benchmarks/grids"), help="folder for images of the data sets")
+    parser.add_argument(
+        "--grids", type=Path, default=Path("benchmarks/grids"), help="folder for images of the data sets"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="", help="experiments whose key holds this, as paper/atl/MNIST")
     parser.add_argument("--minutes", type=float, help="begin no further experiment after so long")
@@ -125,12 +130,13 @@ def stored(store: Path) -> dict[str, Any]:
 
 
 def measure_speed(output: Path, data: Path) -> None:
-    """Table 7, in a process of its own: it changes the number of threads, on which the last bits of a training depend."""
+    """Table 7, in a process of its own: it changes the number of threads, on which the last bits of a training
+    depend."""
     program = str(Path(__file__).with_name("training_speed.py"))
     subprocess.run([sys.executable, program, "--data", str(data), "--output", str(output)], check=True)
 
 
-# -- the pictures --------------------------------------------------------------------------------------------------------------
+# -- the pictures ------------------------------------------------------------------------------------------------------
 
 
 def draw(known: dict[str, Any], done: Iterable[Experiment], options: Any) -> None:
@@ -174,7 +180,8 @@ def draw_confusion(folder: str, output: Path) -> None:
 
 
 def draw_grids(experiment: Experiment, made: Trainer, data: list[Dataset], folder: Path) -> None:
-    """Sixteen test images above what the autoencoder makes of them. They are not ours to spread: the folder stays out of git."""
+    """Sixteen test images above what the autoencoder makes of them. They are not ours to spread: the folder stays out
+    of git."""
     for number, one in enumerate(data):
         assert one.test is not None
         images = one.test.images[:16]
@@ -182,18 +189,26 @@ def draw_grids(experiment: Experiment, made: Trainer, data: list[Dataset], folde
         pictures.grid(images, made.decoded(images, number), folder / f"{name}.png")
 
 
-# -- the tables ----------------------------------------------------------------------------------------------------------------
+# -- the tables --------------------------------------------------------------------------------------------------------
 
 
 def write(known: dict[str, Any], output: Path) -> None:
     """The tables of what is known so far."""
     tables = [
-        table("Table 2: baselines, end to end and apart", known, "classifier-driven", "ae-driven", more_seeds="baseline"),
+        table(
+            "Table 2: baselines, end to end and apart", known, "classifier-driven", "ae-driven", more_seeds="baseline"
+        ),
         table("Table 3: a classifier on the autoencoder's compressor", known, accuracy_of="ae-driven"),
         table("Table 4: a decompressor on the classifier's compressor", known, psnr_of="classifier-driven"),
         table("Table 5: Alternating Transfer Learning", known, "atl", "atl"),
         *(
-            table(f"Table 6, from {start}: transfer of the compressor that ATL made there", known, "transfer", "transfer", start)
+            table(
+                f"Table 6, from {start}: transfer of the compressor that ATL made there",
+                known,
+                "transfer",
+                "transfer",
+                start,
+            )
             for start in SETS
         ),
         multi_domain_transfer(known),
@@ -209,7 +224,10 @@ def write(known: dict[str, Any], output: Path) -> None:
         content = {**json.loads((made / "paper_tables.json").read_text("utf-8")), "experiments": known}
         text = (made / "paper_tables.md").read_bytes()
     output.mkdir(parents=True, exist_ok=True)
-    for name, data in (("paper_tables.json", json.dumps(content, indent=1).encode() + b"\n"), ("paper_tables.md", text)):
+    for name, data in (
+        ("paper_tables.json", json.dumps(content, indent=1).encode() + b"\n"),
+        ("paper_tables.md", text),
+    ):
         with files.replacing(output / name) as file:
             file.write(data)
 
@@ -217,8 +235,8 @@ def write(known: dict[str, Any], output: Path) -> None:
 def table(
     title: str, known: dict[str, Any], accuracy_of: str = "", psnr_of: str = "", start: str = "", more_seeds: str = ""
 ) -> report.Table:
-    """Rows by data set and figure: the paper's, ours in both columns with spread and number of seeds, and the difference. The
-    figures are those of two recipes, or of one."""
+    """Rows by data set and figure: the paper's, ours in both columns with spread and number of seeds, and the
+    difference. The figures are those of two recipes, or of one."""
     rows: list[list[report.Cell]] = []
     for data in SETS:
         if data == start:
@@ -263,7 +281,8 @@ def multi_domain_transfer(known: dict[str, Any]) -> report.Table:
             values = (ours(known, figure, "better", name, data, start) for figure in ("accuracy", "psnr"))
             rows.append([f"{data}, {label}", *map(cell, values)])
     notes = [
-        "Better training in all rows. From both: ATL with one compressor, and a decompressor and a classifier for each data set."
+        "Better training in all rows. From both: ATL with one compressor, and a decompressor and a classifier for "
+        "each data set."
     ]
     return report.Table("Table 6, multi-domain", ["", "accuracy, %", "PSNR, dB"], rows, notes)
 
@@ -277,7 +296,10 @@ def multi_domain(known: dict[str, Any]) -> report.Table:
             for one in (data, other):
                 row: list[report.Cell] = [f"{one}, in {data} + {other}"]
                 for figure in ("accuracy", "psnr"):
-                    row += [cell([run["domains"][one][figure] for run in both]), cell(ours(known, figure, "better", "atl", one))]
+                    row += [
+                        cell([run["domains"][one][figure] for run in both]),
+                        cell(ours(known, figure, "better", "atl", one)),
+                    ]
                 rows.append(row)
     columns = ["", "accuracy, %", "alone", "PSNR, dB", "alone"]
     return report.Table("Not in the paper: ATL over two data sets at once", columns, rows, ["Better training."])
@@ -300,8 +322,10 @@ def open_table(known: dict[str, Any]) -> report.Table:
     turns, atl = PARAMETERS["better"]["turns"], PARAMETERS["better"]["atl"]
     notes = [
         f"Better training. The compressor learns for {turns.epochs} epochs, in ATL {atl.warmup + atl.sets} of the "
-        f"autoencoder and {atl.sets} of the classifier (KMNIST-part: about twice as many); then each half alone for {turns.tune}.",
-        "A mini-batch of a turn serves one task, one of both losses both. What each takes, side by side, is in training_speed.md.",
+        f"autoencoder and {atl.sets} of the classifier (KMNIST-part: about twice as many); then each half alone for "
+        f"{turns.tune}.",
+        "A mini-batch of a turn serves one task, one of both losses both. What each takes, side by side, is in "
+        "training_speed.md.",
     ]
     columns = ["", "accuracy, %", "PSNR, dB"]
     return report.Table("Not in the paper: how often to alternate, and both losses at once", columns, rows, notes)
@@ -316,7 +340,9 @@ def past_50_table(known: dict[str, Any]) -> report.Table:
             rows.append([str(epoch), *["not run yet"] * 2, None, None])
             continue
         test, at = done["test"][str(epoch)], epoch // 10 - 1
-        held_out = {what: [value for name, value in done["course"] if name == what][at] for what in ("accuracy", "psnr")}
+        held_out = {
+            what: [value for name, value in done["course"] if name == what][at] for what in ("accuracy", "psnr")
+        }
         rows.append([str(epoch), test["accuracy"], test["psnr"], 100 * held_out["accuracy"], held_out["psnr"]])
     columns = ["epochs of each half", "accuracy, %", "PSNR, dB", "accuracy, validation", "PSNR, validation"]
     notes = ["The paper's training, one seed. The course over all epochs, every tenth, is in paper_tables.json."]
@@ -328,8 +354,14 @@ def table_7(output: Path) -> list[report.Table]:
     path = output / "training_speed.json"
     if not path.is_file():
         return []
-    measured = next(one for one in json.loads(path.read_text("utf-8"))["tables"] if one["title"] == training_speed.TABLE_7)
-    threads = [name.removesuffix(", ratio") for name in measured["rows"][0] if name.endswith(", ratio") and name != "paper, ratio"]
+    measured = next(
+        one for one in json.loads(path.read_text("utf-8"))["tables"] if one["title"] == training_speed.TABLE_7
+    )
+    threads = [
+        name.removesuffix(", ratio")
+        for name in measured["rows"][0]
+        if name.endswith(", ratio") and name != "paper, ratio"
+    ]
     columns = ["", "paper"]
     for name in threads:
         columns += [f"ours, {name}", "difference"]
@@ -339,7 +371,9 @@ def table_7(output: Path) -> list[report.Table]:
         for name in threads:
             row += [each[f"{name}, ratio"], f"{each[f'{name}, ratio'] - each['paper, ratio']:+.2f}"]
         rows.append(row)
-    notes = ["Time of each part for the same images, as a ratio to the compressor's forward pass; more in training_speed.md."]
+    notes = [
+        "Time of each part for the same images, as a ratio to the compressor's forward pass; more in training_speed.md."
+    ]
     return [report.Table("Table 7: time of the parts, forward and backward", columns, rows, notes)]
 
 

@@ -1,9 +1,9 @@
-"""A linear codec to compare with: the principal components of training pictures, each in as many bits as it earns. NumPy alone.
+"""A linear codec to compare with: the principal components of training pictures, each in as many bits as it earns.
+NumPy alone.
 
-Bits are dealt one at a time to the component whose squared error on the training pictures shrinks most for it, which is reverse
-water-filling in whole bits. Each component has a uniform quantiser, whose range cuts off as much of the tails as is best for it.
-Components are orthogonal, so errors in them are errors in pixels.
-"""
+Bits are dealt one at a time to the component whose squared error on the training pictures shrinks most for it, which is
+reverse water-filling in whole bits. Each component has a uniform quantiser, whose range cuts off as much of the tails
+as is best for it. Components are orthogonal, so errors in them are errors in pixels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST = 8  # bits of one component: codes are bytes
-TAILS = (0.0, 0.0003, 0.001, 0.003, 0.006, 0.012, 0.025, 0.05, 0.1)  # shares cut off at either end of a range, tried in turn
+TAILS = (
+    0.0,
+    0.0003,
+    0.001,
+    0.003,
+    0.006,
+    0.012,
+    0.025,
+    0.05,
+    0.1,
+)  # shares cut off at either end of a range, tried in turn
 ENOUGH = 10_000  # training pictures, evenly spread, from which quantisers are learned; the components are those of all
 
 
@@ -67,7 +77,8 @@ def fit(images: NDArray[np.uint8], budgets: Sequence[int]) -> dict[int, Pca]:
 def quantisers(
     scores: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """The best uniform quantiser of each component with 0..MOST bits: mean squared error, low end and step, each (MOST + 1, K)."""
+    """The best uniform quantiser of each component with 0..MOST bits: mean squared error, low end and step, each (MOST
+    + 1, K)."""
     count = scores.shape[1]
     errors, low, step = np.full((MOST + 1, count), np.inf, np.float32), *np.zeros((2, MOST + 1, count), np.float32)
     errors[0] = (scores * scores).mean(axis=0)

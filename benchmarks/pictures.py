@@ -1,4 +1,5 @@
-"""The pictures beside the tables: how training went, what is taken for what, and images beside what the codec makes of them."""
+"""The pictures beside the tables: how training went, what is taken for what, and images beside what the codec makes of
+them."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ GAP, SCALE, GREY = 2, 3, 96  # of a grid: pixels between images, size of a pixel
 
 @dataclass(frozen=True)
 class Course:
-    """What a run of ATL reached on the validation split: PSNR in dB and accuracy in percent, set by set; the last is after the
-    fine-tuning."""
+    """What a run of ATL reached on the validation split: PSNR in dB and accuracy in percent, set by set; the last is
+    after the fine-tuning."""
 
     data: str
     column: str
@@ -30,7 +31,8 @@ class Course:
 
 
 def rise(courses: Sequence[Course], paper: Mapping[str, tuple[float, float]], path: Path) -> None:
-    """The courses over the sets, a column of panels for each data set; `paper` gives its own PSNR and accuracy, on the test set."""
+    """The courses over the sets, a column of panels for each data set; `paper` gives its own PSNR and accuracy, on the
+    test set."""
     names = [name for name in paper if any(course.data == name for course in courses)]
     if not names:
         return
@@ -50,7 +52,9 @@ def rise(courses: Sequence[Course], paper: Mapping[str, tuple[float, float]], pa
         accuracy.set_xlabel("set; the last point is after fine-tuning")
     panels[0, 0].set_ylabel("PSNR on the validation split, dB")
     panels[1, 0].set_ylabel("accuracy on the validation split, %")
-    handles = {label: line for panel in panels.flat for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    handles = {
+        label: line for panel in panels.flat for line, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), frameon=False)
     save(figure, path)
 

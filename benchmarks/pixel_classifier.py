@@ -1,4 +1,5 @@
-"""The usual way to a label, to race against: decode a PNG with Pillow, and run a small CNN on its pixels in ONNX Runtime."""
+"""The usual way to a label, to race against: decode a PNG with Pillow, and run a small CNN on its pixels in ONNX
+Runtime."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ CHUNK = 1024  # pictures at a time for the network
 
 
 def onnx_file(net: Any) -> bytes:
-    """A `torch.nn.Sequential` of convolutions, ReLU and dense layers on pixels: uint8 (N, 28, 28) -> logits (N, classes)."""
+    """A `torch.nn.Sequential` of convolutions, ReLU and dense layers on pixels: uint8 (N, 28, 28) -> logits (N,
+    classes)."""
     from onnx import TensorProto, helper, numpy_helper
     from torch import nn
 
@@ -50,12 +52,16 @@ def onnx_file(net: Any) -> bytes:
         [port(x, TensorProto.FLOAT, ["N", net[-1].out_features])],
         weights,
     )
-    return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString())
+    return bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
+    )
 
 
-def contestants(images: NDArray[np.uint8], budget: int, classes: int, threads: int) -> tuple[dict[str, Callable[[], object]], int]:
-    """Labels of the pictures from their PNG files, by a CNN of about `budget` multiplications with chance weights; and how many
-    it has. Pillow decodes in one thread, or chunks go through both steps in as many as there are."""
+def contestants(
+    images: NDArray[np.uint8], budget: int, classes: int, threads: int
+) -> tuple[dict[str, Callable[[], object]], int]:
+    """Labels of the pictures from their PNG files, by a CNN of about `budget` multiplications with chance weights; and
+    how many it has. Pillow decodes in one thread, or chunks go through both steps in as many as there are."""
     import onnxruntime
     import torch
 
@@ -89,5 +95,8 @@ def contestants(images: NDArray[np.uint8], budget: int, classes: int, threads: i
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(lambda chunk: labels(chunk, sessions[1]), chunks))
 
-    calls: dict[str, Callable[[], object]] = {"PNG + CNN": one_after_another, "PNG + CNN, chunks side by side": side_by_side}
+    calls: dict[str, Callable[[], object]] = {
+        "PNG + CNN": one_after_another,
+        "PNG + CNN, chunks side by side": side_by_side,
+    }
     return calls, rivals.multiplications(net)

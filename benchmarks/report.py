@@ -31,7 +31,12 @@ class Table:
     notes: Sequence[str] = ()
 
     def markdown(self) -> str:
-        lines = [f"## {self.title}", "", "| " + " | ".join(self.columns) + " |", "|---" + "|---:" * (len(self.columns) - 1) + "|"]
+        lines = [
+            f"## {self.title}",
+            "",
+            "| " + " | ".join(self.columns) + " |",
+            "|---" + "|---:" * (len(self.columns) - 1) + "|",
+        ]
         lines += ["| " + " | ".join(_text(cell) for cell in row) + " |" for row in self.rows]
         return "\n".join([*lines, "", *(f"- {note}" for note in self.notes), *([""] if self.notes else [])])
 
@@ -39,8 +44,8 @@ class Table:
 def race(contestants: Mapping[K, Callable[[], object]], rounds: int, seconds: float) -> dict[K, float]:
     """Seconds per call of each contestant: the mean over one turn, and the best of its turns.
 
-    All take a turn of `seconds` in every round, so that a slow spell of the computer does not fall on one of them alone, and
-    every other round goes backwards, so that none always follows the same neighbour."""
+    All take a turn of `seconds` in every round, so that a slow spell of the computer does not fall on one of them
+    alone, and every other round goes backwards, so that none always follows the same neighbour."""
     best = dict.fromkeys(contestants, math.inf)
     for number in range(rounds):
         for name in list(contestants)[:: -1 if number % 2 else 1]:
@@ -56,16 +61,26 @@ def race(contestants: Mapping[K, Callable[[], object]], rounds: int, seconds: fl
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """A command line with what every benchmark takes."""
-    made = argparse.ArgumentParser(description=(doc or "").split("\n\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    made = argparse.ArgumentParser(
+        description=(doc or "").split("\n\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     made.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="folder for the results")
     return made
 
 
-def publish(name: str, title: str, tables: Sequence[Table], output: Path, facts: Mapping[str, Cell] | None = None) -> None:
+def publish(
+    name: str, title: str, tables: Sequence[Table], output: Path, facts: Mapping[str, Cell] | None = None
+) -> None:
     """Write the tables to NAME.md and NAME.json, and print them."""
     made = {**provenance(), **(facts or {})}
     text = "\n".join(
-        [f"# {title}", "", *(f"- {key}: {value}" for key, value in made.items()), "", *(table.markdown() for table in tables)]
+        [
+            f"# {title}",
+            "",
+            *(f"- {key}: {value}" for key, value in made.items()),
+            "",
+            *(table.markdown() for table in tables),
+        ]
     )
     content = [
         {
@@ -77,7 +92,9 @@ def publish(name: str, title: str, tables: Sequence[Table], output: Path, facts:
     ]
     output.mkdir(parents=True, exist_ok=True)
     (output / f"{name}.md").write_text(text.rstrip() + "\n", "utf-8")
-    (output / f"{name}.json").write_text(json.dumps({**made, "tables": content}, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    (output / f"{name}.json").write_text(
+        json.dumps({**made, "tables": content}, indent=1, ensure_ascii=False) + "\n", "utf-8"
+    )
     print(text)
 
 

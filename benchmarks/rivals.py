@@ -21,9 +21,11 @@ from atlcodec.datasets import Split
 
 Images = NDArray[np.uint8]
 
-# -- codecs ------------------------------------------------------------------------------------------------------------------
+# -- codecs ------------------------------------------------------------------------------------------------------------
 
-AROUND = range(-5, 7)  # qualities tried around the one that a bisection finds: neither size nor loss is monotone in the quality
+AROUND = range(
+    -5, 7
+)  # qualities tried around the one that a bisection finds: neither size nor loss is monotone in the quality
 
 
 @dataclass(frozen=True, eq=False)  # each is only itself, and a key of dictionaries
@@ -46,7 +48,8 @@ class Rival:
         return np.asarray(Image.open(io.BytesIO(file), formats=[self.format]).convert("L"))
 
     def fitted(self, image: Images, limit: int, *, thorough: bool = True) -> tuple[bytes, int | None]:
-        """The file of at most `limit` bytes that loses least, and its quality; if there is none, that of the lowest quality.
+        """The file of at most `limit` bytes that loses least, and its quality; if there is none, that of the lowest
+        quality.
 
         Not thorough: the highest quality that fits, as a bisection finds it, and never lossless."""
         if thorough and self.exact:
@@ -70,20 +73,25 @@ class Rival:
             return files.get(self.qualities.start) or self.encode(image, self.qualities.start), self.qualities.start
         if len(fitting) == 1:
             return files[fitting[0]], fitting[0]
-        best = min(fitting, key=lambda quality: metrics.squared_error(image[None], self.decode(files[quality])[None])[0])
+        best = min(
+            fitting, key=lambda quality: metrics.squared_error(image[None], self.decode(files[quality])[None])[0]
+        )
         return files[best], best
 
 
-# One thread each: pictures this small leave nothing to share. WebP's slowest method is its best; libjxl's 7 is its default, and
-# its higher efforts make these pictures no smaller.
+# One thread each: pictures this small leave nothing to share. WebP's slowest method is its best; libjxl's 7 is its
+# default, and its higher efforts make these pictures no smaller.
 WEBP = Rival("WebP", "WEBP", range(101), {"method": 6}, {"method": 6, "lossless": True, "quality": 100})
-JXL = Rival("JPEG XL", "JXL", range(100), {"effort": 7, "num_threads": 0}, {"effort": 7, "num_threads": 0, "lossless": True})
+JXL = Rival(
+    "JPEG XL", "JXL", range(100), {"effort": 7, "num_threads": 0}, {"effort": 7, "num_threads": 0, "lossless": True}
+)
 JPEG = Rival("JPEG", "JPEG", range(1, 96), {"optimize": True})
 RIVALS = (WEBP, JXL, JPEG)
 
 
 def prepare() -> None:
-    """For every process that uses JPEG XL: Pillow learns of it, and it starts no threads of its own to decode a picture."""
+    """For every process that uses JPEG XL: Pillow learns of it, and it starts no threads of its own to decode a
+    picture."""
     import pillow_jxl.JpegXLImagePlugin
 
     pillow_jxl.JpegXLImagePlugin.DECODE_THREADS = 0
@@ -92,7 +100,11 @@ def prepare() -> None:
 def squeezed(rival: Rival, images: Images, limit: int, thorough: bool) -> tuple[Images, list[int], list[bool]]:
     """Each picture in the best file of at most `limit` bytes: decoded again, the sizes, and whether it was lossless."""
     files, qualities = zip(*(rival.fitted(image, limit, thorough=thorough) for image in images), strict=True)
-    return np.stack([rival.decode(file) for file in files]), [*map(len, files)], [quality is None for quality in qualities]
+    return (
+        np.stack([rival.decode(file) for file in files]),
+        [*map(len, files)],
+        [quality is None for quality in qualities],
+    )
 
 
 def saved(rival: Rival, images: Images, quality: int | None) -> tuple[Images, list[int]]:
@@ -101,7 +113,7 @@ def saved(rival: Rival, images: Images, quality: int | None) -> tuple[Images, li
     return np.stack([rival.decode(file) for file in files]), [*map(len, files)]
 
 
-# -- classifiers of pixels ---------------------------------------------------------------------------------------------------
+# -- classifiers of pixels ---------------------------------------------------------------------------------------------
 
 RATE, BATCH, SMOOTHING, VALIDATION = 2e-3, 128, 0.1, 5000
 SECOND = 64  # width of the second layer of the MLP, as in the classifiers of records
@@ -109,8 +121,8 @@ SECOND = 64  # width of the second layer of the MLP, as in the classifiers of re
 
 @dataclass(frozen=True)
 class Course:
-    """One training: a network of about `budget` multiplications a picture (LeNet-5 has its own), on the pictures of a data set,
-    or on what became of them (`pixels`, an .npz with `train` and `test`)."""
+    """One training: a network of about `budget` multiplications a picture (LeNet-5 has its own), on the pictures of a
+    data set, or on what became of them (`pixels`, an .npz with `train` and `test`)."""
 
     network: str
     budget: int
@@ -123,8 +135,8 @@ class Course:
 
 
 def learn(course: Course) -> dict[str, Any]:
-    """Train, keep the epoch that was best on the last training pictures, and try that one on the test pictures: accuracies in
-    percent. One thread; the same result each time."""
+    """Train, keep the epoch that was best on the last training pictures, and try that one on the test pictures:
+    accuracies in percent. One thread; the same result each time."""
     import torch
     from torch.nn import functional
 
@@ -185,15 +197,25 @@ def network(name: str, budget: int, classes: int) -> Any:
     if name == "MLP":
         width = round((budget - SECOND * classes) / (784 + SECOND))
         return nn.Sequential(
-            *(nn.Flatten(), nn.Linear(784, width), nn.ReLU()), *(nn.Linear(width, SECOND), nn.ReLU()), nn.Linear(SECOND, classes)
+            *(nn.Flatten(), nn.Linear(784, width), nn.ReLU()),
+            *(nn.Linear(width, SECOND), nn.ReLU()),
+            nn.Linear(SECOND, classes),
         )
     if name == "CNN":  # strides in place of pooling, so that most of the budget goes into what is kept
         spent, channels = max(
-            (14 * 14 * 25 * c + 7 * 7 * 9 * c * 2 * c, c) for c in range(1, 100) if 4900 * c + 882 * c * c < 0.6 * budget
+            (14 * 14 * 25 * c + 7 * 7 * 9 * c * 2 * c, c)
+            for c in range(1, 100)
+            if 4900 * c + 882 * c * c < 0.6 * budget
         )
         width = max(1, round((budget - spent) / (98 * channels + classes)))
         return nn.Sequential(
-            *(nn.Conv2d(1, channels, 5, 2, 2), nn.ReLU(), nn.Conv2d(channels, 2 * channels, 3, 2, 1), nn.ReLU(), nn.Flatten()),
+            *(
+                nn.Conv2d(1, channels, 5, 2, 2),
+                nn.ReLU(),
+                nn.Conv2d(channels, 2 * channels, 3, 2, 1),
+                nn.ReLU(),
+                nn.Flatten(),
+            ),
             *(nn.Linear(98 * channels, width), nn.ReLU(), nn.Linear(width, classes)),
         )
     assert name == "LeNet-5"

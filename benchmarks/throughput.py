@@ -1,8 +1,8 @@
-"""Pictures per second: encode, decode and classify, beside Pillow's codecs, a CNN on pixels, and the matrix products alone.
+"""Pictures per second: encode, decode and classify, beside Pillow's codecs, a CNN on pixels, and the matrix products
+alone.
 
-Every contestant does the same pictures, in memory, in turns within one run; the best turn counts. Pillow works on one picture
-at a time and in one thread; atlcodec takes whole arrays, and searches for no better symbols (effort 0).
-"""
+Every contestant does the same pictures, in memory, in turns within one run; the best turn counts. Pillow works on one
+picture at a time and in one thread; atlcodec takes whole arrays, and searches for no better symbols (effort 0)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def main() -> None:
     parser = report.parser(__doc__)
     parser.add_argument("-m", "--model", nargs="+", default=["mnist", "mnist-lenet"], help="names, ids or paths")
     parser.add_argument("--data", metavar="DIR|NAME", help="data set [$ATLC_DATA/MNIST if there, else drawn digits]")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 10, 100, 1000, SEALING, 10000], help="pictures at a time")
+    parser.add_argument(
+        "--batches", type=int, nargs="+", default=[1, 10, 100, 1000, SEALING, 10000], help="pictures at a time"
+    )
     parser.add_argument("--peer-images", type=int, default=500, help="pictures for Pillow, one at a time")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant")
     parser.add_argument("--seconds", type=float, default=0.2, help="length of a turn")
@@ -68,12 +70,17 @@ def main() -> None:
         own = {(name, count): rate for (model, name, count), rate in rates.items() if model == codec.name}
         tables += [throughput(codec, own, batches), ratios(codec, own, batches, budgets[codec.name])]
     tables.append(beside_pillow(rates, codecs, batches, sizes, options.peer_images))
-    facts = {"models": ", ".join(f"{codec.name} {codec.id:08x}" for codec in codecs), "pictures": what, "threads": options.threads}
+    facts = {
+        "models": ", ".join(f"{codec.name} {codec.id:08x}" for codec in codecs),
+        "pictures": what,
+        "threads": options.threads,
+    }
     report.publish("throughput", "Pictures per second", tables, options.output, facts)
 
 
 def use_threads(count: int) -> None:
-    """BLAS libraries read their number of threads when they are loaded, so the program begins again if it is another."""
+    """BLAS libraries read their number of threads when they are loaded, so the program begins again if it is
+    another."""
     names = ("ATLC_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
     wanted = dict.fromkeys(names, str(count))
     if any(os.environ.get(name) != value for name, value in wanted.items()):
@@ -141,14 +148,20 @@ def throughput(codec: Codec, rates: dict[tuple[str, int], float], batches: list[
     rows: list[list[report.Cell]] = [[name, *(round(rates[name, count], 1) for count in batches)] for name in names]
     notes = [
         f"A line with a dash is a part of the one above it, by itself, in the chunks of {CHUNK} in which it is done.",
-        "The floors are the products of the same shapes in NumPy, float32, in blocks that stay in the cache: the dense layers, and "
-        "the convolutions as products of patches that lie there ready. They leave out all else that a network does. (The first "
+        "The floors are the products of the same shapes in NumPy, float32, in blocks that stay in the cache: the "
+        "dense layers, and "
+        "the convolutions as products of patches that lie there ready. They leave out all else that a network does. "
+        "(The first "
         "layer of a classifier is a product of eight-bit integers, and may be faster than its floor.)",
     ]
-    return report.Table(f"{codec.name}: pictures per second, by pictures at a time", ["", *map(str, batches)], rows, notes)
+    return report.Table(
+        f"{codec.name}: pictures per second, by pictures at a time", ["", *map(str, batches)], rows, notes
+    )
 
 
-def ratios(codec: Codec, rates: dict[tuple[str, int], float], batches: list[int], budget: tuple[int, int]) -> report.Table:
+def ratios(
+    codec: Codec, rates: dict[tuple[str, int], float], batches: list[int], budget: tuple[int, int]
+) -> report.Table:
     rows: list[list[report.Cell]] = []
     for name, part in (("encode", "compressor"), ("decode", "decompressor"), ("classify", "classifier")):
         for contestant in (name, f"- {part}"):
@@ -160,9 +173,12 @@ def ratios(codec: Codec, rates: dict[tuple[str, int], float], batches: list[int]
         share = rates["- compressor", SEALING] / rates["- quantise, seal", SEALING]
         rows.append([f"time to quantise and seal, of the compressor's, {SEALING} at a time", round(share, 3)])
     fastest = {name: max(rates[name, count] for count in batches) for name in ("classify", "decode")}
-    rows.append(["classify, of the rate of decode, each at its best batch", round(fastest["classify"] / fastest["decode"], 3)])
+    rows.append(
+        ["classify, of the rate of decode, each at its best batch", round(fastest["classify"] / fastest["decode"], 3)]
+    )
     notes = [
-        f"PNG + CNN: Pillow decodes {FROM_PIXELS:,} PNG files, and a CNN of {budget[1]:,} multiplications (the classifier of "
+        f"PNG + CNN: Pillow decodes {FROM_PIXELS:,} PNG files, and a CNN of {budget[1]:,} multiplications (the "
+        "classifier of "
         f"records has {budget[0]:,}) reads their pixels in ONNX Runtime, in chunks of {pixel_classifier.CHUNK:,}."
     ]
     for name in (name for name, _ in rates if name.startswith("PNG")):
@@ -173,20 +189,31 @@ def ratios(codec: Codec, rates: dict[tuple[str, int], float], batches: list[int]
 
 
 def beside_pillow(
-    rates: dict[tuple[str, str, int], float], codecs: list[Codec], batches: list[int], sizes: dict[str, float], count: int
+    rates: dict[tuple[str, str, int], float],
+    codecs: list[Codec],
+    batches: list[int],
+    sizes: dict[str, float],
+    count: int,
 ) -> report.Table:
     columns = ["", "bytes a picture", "encode", "decode"]
     for codec in codecs:
-        columns += [f"{codec.name} / Pillow, {verb}, {size} at a time" for size in ends(batches) for verb in ("encode", "decode")]
+        columns += [
+            f"{codec.name} / Pillow, {verb}, {size} at a time"
+            for size in ends(batches)
+            for verb in ("encode", "decode")
+        ]
     rows: list[list[report.Cell]] = []
     for name, bytes_ in sizes.items():
         rate = {verb: rates["", f"{name}: {verb}", count] for verb in ("encode", "decode")}
         row: list[report.Cell] = [name, round(bytes_, 1), round(rate["encode"], 1), round(rate["decode"], 1)]
         for codec in codecs:
-            row += [round(rates[codec.name, v, size] / rate[v], 3) for size in ends(batches) for v in ("encode", "decode")]
+            row += [
+                round(rates[codec.name, v, size] / rate[v], 3) for size in ends(batches) for v in ("encode", "decode")
+            ]
         rows.append(row)
     notes = [
-        f"{count} pictures, one at a time in one thread, which is how Pillow works; atlcodec uses the threads named above.",
+        f"{count} pictures, one at a time in one thread, which is how Pillow works; atlcodec uses the threads named "
+        "above.",
         f"An .atlc record has {record.RECORD} bytes. The codecs do not lose the same: quality.py compares that.",
     ]
     return report.Table("Pillow's codecs, pictures per second", columns, rows, notes)

@@ -1,9 +1,10 @@
-"""How fast training is: the parts of Table 7, an epoch beside a plain PyTorch loop, a classifier from records, whole recipes.
+"""How fast training is: the parts of Table 7, an epoch beside a plain PyTorch loop, a classifier from records, whole
+recipes.
 
-Contestants take turns within one run, and the best turn counts; once with one thread, once with as many as PyTorch takes by itself.
-More than one thread is for a computer that does nothing else: threads that wait for a busy core make all others wait. The pictures
-are test pictures, their labels numbers in a row: speed does not depend on what there is to learn.
-"""
+Contestants take turns within one run, and the best turn counts; once with one thread, once with as many as PyTorch
+takes by itself. More than one thread is for a computer that does nothing else: threads that wait for a busy core make
+all others wait. The pictures are test pictures, their labels numbers in a row: speed does not depend on what there is
+to learn."""
 
 from __future__ import annotations
 
@@ -55,10 +56,14 @@ def main() -> None:
         help="pictures in an epoch; the autoencoders get half of them, whole recipes a quarter",
     )
     parser.add_argument("--rounds", type=int, default=4, help="turns of each contestant")
-    parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, torch.get_num_threads()}), help="of PyTorch")
+    parser.add_argument(
+        "--threads", type=int, nargs="+", default=sorted({1, torch.get_num_threads()}), help="of PyTorch"
+    )
     options = parser.parse_args()
     images, what = inputs.pictures(options.data, options.images + 1)
-    half = images[: options.images // 2 + 1]  # enough for what takes seconds; the turns are short then, and one may be undisturbed
+    half = images[
+        : options.images // 2 + 1
+    ]  # enough for what takes seconds; the turns are short then, and one may be undisturbed
     quarter = images[: options.images // 4 + 1]
     parts, epochs, runs = Times(), Times(), Times()
     for threads in options.threads:
@@ -68,7 +73,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             epochs[threads] = report.race(autoencoders(half, Path(folder)), options.rounds, 0.1)
             epochs[threads] |= report.race(classifiers(images, Path(folder)), options.rounds, 0.1)
-        runs[threads] = report.race({("recipe", name): whole(quarter, name) for name in SHARING}, (options.rounds + 1) // 2, 0)
+        runs[threads] = report.race(
+            {("recipe", name): whole(quarter, name) for name in SHARING}, (options.rounds + 1) // 2, 0
+        )
     tables = [table_7(parts), compared(epochs, len(half) - 1, len(images) - 1), shared(runs, len(quarter) - 1)]
     facts: dict[str, report.Cell] = {"torch": torch.__version__, "pictures": what, "images in a batch": BATCH}
     report.publish("training_speed", "The speed of training", tables, options.output, facts)
@@ -118,7 +125,9 @@ def classifiers(images: NDArray[np.uint8], folder: Path) -> dict[tuple[str, str]
 
 def ours(images: NDArray[np.uint8], folder: Path, parts: str, task: Task) -> Callable[[], object]:
     """An epoch of our trainer, over all images but the last, which it wants for validation."""
-    trainer = Trainer(Settings(batch=BATCH, validation=1, rate=1e-3, schedule="constant"), dataset(images), folder / parts)
+    trainer = Trainer(
+        Settings(batch=BATCH, validation=1, rate=1e-3, schedule="constant"), dataset(images), folder / parts
+    )
     return lambda: trainer.train(parts, task, 1)
 
 
@@ -205,7 +214,8 @@ def compared(times: Times, half: int, images: int) -> report.Table:
     row(f"classifier alone from records, {images:,} images, seconds", lambda t: t["classifier", "records"])
     row("from records, times as fast as from pixels", lambda t: t["classifier", "pixels"] / t["classifier", "records"])
     notes = [
-        "Ours: our trainer's epoch whole, with its checkpoint. Plain: the layers of Table 1 from torch.nn over floats in memory, "
+        "Ours: our trainer's epoch whole, with its checkpoint. Plain: the layers of Table 1 from torch.nn over "
+        "floats in memory, "
         "the same batches, Adam and rounding, no checkpoint.",
         "Records are made once, before the first epoch from them; that is not in the time.",
     ]
@@ -222,8 +232,10 @@ def shared(times: Times, images: int) -> report.Table:
             ratios = (measured["recipe", recipe] / measured["recipe", "atl"] for measured in times.values())
             rows.append([f"{label}, of ATL's time", *(round(ratio, 3) for ratio in ratios)])
     notes = [
-        f"From first to last, as in experiments.py's better training: batches of {SETTINGS['better'].batch}, and as many epochs of "
-        "the compressor in each. ATL has an epoch of one half alone between them, from records or with the compressor frozen."
+        f"From first to last, as in experiments.py's better training: batches of {SETTINGS['better'].batch}, and as "
+        "many epochs of "
+        "the compressor in each. ATL has an epoch of one half alone between them, from records or with the "
+        "compressor frozen."
     ]
     return report.Table("Whole recipes", ["", *map(named, times)], rows, notes)
 

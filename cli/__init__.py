@@ -47,7 +47,8 @@ def atlc() -> None:
 
 
 def main() -> None:
-    """The command, with every expected failure as one line on stderr and an exit code: 1 for bad input, 2 for bad usage."""
+    """The command, with every expected failure as one line on stderr and an exit code: 1 for bad input, 2 for bad
+    usage."""
     from atlcodec.cli.common import say
     from atlcodec.errors import AtlcError
 

@@ -17,13 +17,15 @@ from atlcodec.files import RecordFile
 @click.argument("names", nargs=-1, required=True, metavar="FILE...")
 @click.option("-m", "--model", help="Insist on this model: name, id or path. [default: the record says]")
 @click.option("--head", help="The classifier to use, by name. [default: the model's first]")
-@click.option("--top", default=1, show_default=True, type=click.IntRange(1), metavar="K", help="The K likeliest labels.")
+@click.option(
+    "--top", default=1, show_default=True, type=click.IntRange(1), metavar="K", help="The K likeliest labels."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def classify(names: tuple[str, ...], model: str | None, head: str | None, top: int, as_json: bool) -> None:
     """Print the label of each record: read off its 200 bytes, without decoding them. "-" is standard input.
 
-    With --json and a list beside the file (set.csv, or the columns of a Parquet file), a line also gives the picture's path, and
-    what the list says as its true label."""
+    With --json and a list beside the file (set.csv, or the columns of a Parquet file), a line also gives the picture's
+    path, and what the list says as its true label."""
     refuse_twice(names)
     reader, tally = Reader(model, head), Tally()
     for name in names:

@@ -60,7 +60,8 @@ def progress(items: Iterable[T], label: str, length: int) -> Iterator[T]:
 
 @contextmanager
 def meter(length: int, label: str) -> Iterator[Callable[[int], None]]:
-    """A function to be told how many more are done: on a terminal a bar with the rate and the time left, if there are many."""
+    """A function to be told how many more are done: on a terminal a bar with the rate and the time left, if there are
+    many."""
     if length < 20 or not sys.stderr.isatty():
         yield lambda count: None
         return
@@ -74,7 +75,7 @@ def meter(length: int, label: str) -> Iterator[Callable[[int], None]]:
         yield lambda count: bar.update(count, bar.pos + count)
 
 
-# -- inputs and outputs ------------------------------------------------------------------------------------------------------
+# -- inputs and outputs ------------------------------------------------------------------------------------------------
 
 
 def standard_input() -> BinaryIO:
@@ -116,7 +117,8 @@ def refuse_collisions(pairs: Iterable[tuple[str, str]], inputs: Iterable[str]) -
 
 
 def refuse_existing(target: Path, force: bool, inputs: Iterable[str] = ()) -> None:
-    """No file is overwritten without `force`, and no input in any case. Writing to a device or a pipe overwrites nothing."""
+    """No file is overwritten without `force`, and no input in any case. Writing to a device or a pipe overwrites
+    nothing."""
     if target.is_dir():
         raise AtlcError(f"{target}: is a folder")
     if not (target.is_file() or (target.is_symlink() and not target.exists())):
@@ -146,7 +148,7 @@ def save(target: Path | str, data: bytes, force: bool, inputs: Iterable[str] = (
             file.write(data)
 
 
-# -- records -----------------------------------------------------------------------------------------------------------------
+# -- records -----------------------------------------------------------------------------------------------------------
 
 
 def open_records(name: str) -> RecordFile:
@@ -168,7 +170,9 @@ class Reader:
     def __init__(self, model: str | None, head: str | None = None) -> None:
         self._head = head
         self._codecs: dict[int, Codec] = {}
-        self.in_step = True  # false once bytes were lost or inserted before what was read last: numbers are a guess then
+        self.in_step = (
+            True  # false once bytes were lost or inserted before what was read last: numbers are a guess then
+        )
         if model is not None:
             only = Codec.load(model, head)
             self._codecs[only.id] = only
@@ -184,21 +188,27 @@ class Reader:
     def results(
         self, file: RecordFile, tally: Tally, function: Callable[[Codec, Records], NDArray[Any]]
     ) -> Iterator[list[tuple[int, Codec, NDArray[Any]]]]:
-        """`function` over the records of each codec: batches of record numbers, codecs and results, in the order of the records.
-        Where a codec cannot be used, that is reported to the tally and the others go on."""
+        """`function` over the records of each codec: batches of record numbers, codecs and results, in the order of the
+        records. Where a codec cannot be used, that is reported to the tally and the others go on."""
         for numbers, records, ids in self.read(file, tally):
             batch: list[tuple[int, Codec, NDArray[Any]]] = []
             for id in np.unique(ids).tolist():
                 rows = np.nonzero(ids == id)[0]
                 codec = self.codec(id)
                 try:
-                    batch += [(n, codec, r) for n, r in zip(numbers[rows].tolist(), function(codec, records[rows]), strict=True)]
+                    batch += [
+                        (n, codec, r)
+                        for n, r in zip(numbers[rows].tolist(), function(codec, records[rows]), strict=True)
+                    ]
                 except AtlcError as error:
-                    tally.fail(f"{file.name}: {len(rows)} record{'s' if len(rows) > 1 else ''} of {codec.name}: {error}")
+                    tally.fail(
+                        f"{file.name}: {len(rows)} record{'s' if len(rows) > 1 else ''} of {codec.name}: {error}"
+                    )
             yield sorted(batch, key=lambda entry: entry[0])
 
     def read(self, file: RecordFile, tally: Tally) -> Iterator[tuple[NDArray[np.int64], Records, NDArray[np.uint32]]]:
-        """Batches of a file: record numbers, records, and their ids, all known. What is none is reported to the tally."""
+        """Batches of a file: record numbers, records, and their ids, all known. What is none is reported to the
+        tally."""
         before: list[Span] | None = []  # what was skipped before the first record; None after it
         self.in_step = True
         for span in file.spans(self._models.keys()):

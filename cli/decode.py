@@ -34,8 +34,8 @@ from atlcodec.errors import AtlcError, NotARecord
 def decode(names: tuple[str, ...], output: str | None, model: str | None, force: bool) -> None:
     """Decode records to PNG pictures: x.atlc becomes x.atlc.png.
 
-    A file of many records becomes pictures in the folder of -o: with the paths of the list beside it (set.csv, or the columns of a
-    Parquet file) if there is one, else numbered. "-" is standard input or output."""
+    A file of many records becomes pictures in the folder of -o: with the paths of the list beside it (set.csv, or the
+    columns of a Parquet file) if there is one, else numbered. "-" is standard input or output."""
     refuse_twice(names)
     if len(names) > 1 and output is not None and not is_folder(output):
         if Path(output).suffix or output == STANDARD:

@@ -31,14 +31,24 @@ from atlcodec.search import DEFAULT
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...|DIR")
-@click.option("-o", "--output", metavar="FILE|DIR|-", help="One file for all, or a folder. [default: beside each picture]")
+@click.option(
+    "-o", "--output", metavar="FILE|DIR|-", help="One file for all, or a folder. [default: beside each picture]"
+)
 @click.option("-m", "--model", help="Name, id or path. [default: the bundled one that fits best]")
-@click.option("--effort", type=click.IntRange(0, 9), help=f"Search for better symbols: 0 none, 9 longest. [default: {DEFAULT}]")
+@click.option(
+    "--effort", type=click.IntRange(0, 9), help=f"Search for better symbols: 0 none, 9 longest. [default: {DEFAULT}]"
+)
 @click.option("-f", "--force", is_flag=True, help="Overwrite what is there.")
 @click.option("--resize", is_flag=True, help="Scale into 28 x 28, black beside it if it is not square.")
 @click.option("--gray", "--grey", is_flag=True, help="Colours to luminance, transparency onto black, 16 bits to 8.")
 @click.option("--append", is_flag=True, help="Add a folder's pictures to the set that is there.")
-@click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Processes that read a folder. [default: as many as cores]")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes that read a folder. [default: as many as cores]",
+)
 def encode(
     images: tuple[str, ...],
     output: str | None,
@@ -54,8 +64,9 @@ def encode(
 
     Several pictures become one file with -o set.atlc. "-" is standard input or output.
 
-    A folder of pictures, at any depth, or of IDX files becomes one file with -o set.atlc, and a list of paths and labels beside it,
-    set.csv; or one Parquet file with -o set.parquet. The same command goes on where it was stopped."""
+    A folder of pictures, at any depth, or of IDX files becomes one file with -o set.atlc, and a list of paths and
+    labels beside it, set.csv; or one Parquet file with -o set.parquet. The same command goes on where it was
+    stopped."""
     if len(images) == 1 and images[0] != STANDARD and Path(images[0]).is_dir():
         if output is None:
             raise click.UsageError(f"{clean(images[0])} is a folder; name the file for its records: -o set.atlc")
@@ -133,6 +144,7 @@ def _warn_if_poor(name: str, chosen: Codec, psnr: float) -> None:
     low = chosen.model.psnr_low
     if low is not None and psnr < low:
         say(
-            f"atlc: warning: {name}: {psnr:.1f} dB, where {chosen.name} gives {low:.1f} dB or more to nearly every picture of its "
+            f"atlc: warning: {name}: {psnr:.1f} dB, where {chosen.name} gives {low:.1f} dB or more to nearly every "
+            "picture of its "
             "kind; is it dark on white, or of another kind?"
         )

@@ -16,17 +16,23 @@ from atlcodec.errors import BadData
 
 @click.command()
 @click.argument("model")
-@click.option("--data", required=True, metavar="DIR|NAME", help="IDX files, labelled picture folders, or an official set by name.")
+@click.option(
+    "--data", required=True, metavar="DIR|NAME", help="IDX files, labelled picture folders, or an official set by name."
+)
 @click.option("--head", help="The classifier to use, by name.")
-@click.option("--effort", default=0, show_default=True, type=click.IntRange(0, 9), help="Of the encoder, as in atlc encode.")
+@click.option(
+    "--effort", default=0, show_default=True, type=click.IntRange(0, 9), help="Of the encoder, as in atlc encode."
+)
 @click.option("--split", default="test", show_default=True, type=click.Choice(["test", "train"]))
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many images.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def evaluate(model: str, data: str, head: str | None, effort: int, split: str, limit: int | None, as_json: bool) -> None:
+def evaluate(
+    model: str, data: str, head: str | None, effort: int, split: str, limit: int | None, as_json: bool
+) -> None:
     """PSNR (pooled, and the mean over images) and accuracy of MODEL, from the sealed records of a test set.
 
-    The second line is the same with the model chosen anew for each picture, as `encode` does without -m; there, a label counts
-    as right only if the chosen model gives it."""
+    The second line is the same with the model chosen anew for each picture, as `encode` does without -m; there, a label
+    counts as right only if the chosen model gives it."""
     codec = Codec.load(model, head)
     loaded = datasets.load(data, say=say)
     images = loaded.test if split == "test" else loaded.train

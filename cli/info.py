@@ -22,12 +22,14 @@ MOST = 100  # labels that are listed in words
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="FILE...")
 @click.option("--summary", is_flag=True, help="Not each record, only how many of which model, and the labels.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each record, or with --summary for each file.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a line, for each record, or with --summary for each file."
+)
 def info(names: tuple[str, ...], summary: bool, as_json: bool) -> None:
     """For each record: the model that wrote it, its seal, and how often each of the 16 symbols occurs in it.
 
-    Then how many there are of each model, and of each label if there is a list beside the file (set.csv, or the columns of a
-    Parquet file)."""
+    Then how many there are of each model, and of each label if there is a list beside the file (set.csv, or the columns
+    of a Parquet file)."""
     refuse_twice(names)
     reader, tally = Reader(None), Tally()
     for name in names:

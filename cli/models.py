@@ -43,8 +43,17 @@ def show(as_json: bool) -> None:
             elif name not in heads:
                 heads.append(name)
         if as_json:
-            line = {"name": model.name, "id": f"{model.id:08x}", "folder": str(model.folder), "default": model.id in default}
-            plain = {key: value for key, value in model.card.get("figures", {}).items() if isinstance(value, int | float | str)}
+            line = {
+                "name": model.name,
+                "id": f"{model.id:08x}",
+                "folder": str(model.folder),
+                "default": model.id in default,
+            }
+            plain = {
+                key: value
+                for key, value in model.card.get("figures", {}).items()
+                if isinstance(value, int | float | str)
+            }
             click.echo(json.dumps({**line, "heads": heads, "figures": plain}))
             continue
         figures = model.card.get("figures", {})

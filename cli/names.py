@@ -1,4 +1,5 @@
-"""Which picture each record of a set was: read from the list beside an .atlc file, or from the columns of a Parquet file."""
+"""Which picture each record of a set was: read from the list beside an .atlc file, or from the columns of a Parquet
+file."""
 
 from __future__ import annotations
 
@@ -25,15 +26,17 @@ class Names:
         self._at: Entry | None = None
 
     def check(self, file: RecordFile, each: Callable[[Entry], object] = lambda _: None) -> None:
-        """Go through all of them before any is used, and show each. Raises `BadData` where one is not in order, or they are not as
-        many as the records."""
+        """Go through all of them before any is used, and show each. Raises `BadData` where one is not in order, or they
+        are not as many as the records."""
         count = 0
         for entry in self._entries():
             each(entry)
             count += 1
         if count != len(file) or file.torn:
             held = f"{len(file)} records" + (" and a torn one" if file.torn else "")
-            raise BadData(f"{self.source}: is of {count} records, but {file.name} holds {held}: they do not belong together")
+            raise BadData(
+                f"{self.source}: is of {count} records, but {file.name} holds {held}: they do not belong together"
+            )
         self._left = self._entries()
 
     def __getitem__(self, number: int) -> Entry:
@@ -81,7 +84,9 @@ def place(folder: str, path: str, *, make: bool = True) -> Path:
             except OSError as error:
                 raise AtlcError(f"{at}: cannot be made a folder ({error.strerror or error})") from error
         elif kind != stat.S_IFDIR:
-            raise AtlcError(f"{at}: is a link or a file where a folder is to be; remove it, or decode into another folder")
+            raise AtlcError(
+                f"{at}: is a link or a file where a folder is to be; remove it, or decode into another folder"
+            )
     at /= name
     if _kind(at) == stat.S_IFLNK:
         raise AtlcError(f"{at}: is a link, which is not followed; remove it, or decode into another folder")

@@ -38,14 +38,17 @@ class Settings:
 def encode_set(folder: str, output: str, settings: Settings) -> None:
     """The pictures of a folder to one file. Those that cannot be encoded are reported, and the others go on."""
     if is_folder(output):
-        raise click.UsageError(f"{clean(output)} is a folder; all pictures of {clean(folder)} go into one file: -o set.atlc")
+        raise click.UsageError(
+            f"{clean(output)} is a folder; all pictures of {clean(folder)} go into one file: -o set.atlc"
+        )
     if _is_stream(output):
         _stream(folder, output, settings)
         return
     fixed = Codec.load(settings.model) if settings.model is not None else None
     target, tally = targets.of(output), Tally()
     with Work(output) as work:
-        # A run that was stopped while it put files in place may have left one old and one new; it is known what was there before.
+        # A run that was stopped while it put files in place may have left one old and one new; it is known what was
+        # there before.
         stopped = work.job if work.done else None
         if settings.append:
             older = targets.older(target, stopped["older"] if stopped else None)
@@ -126,7 +129,9 @@ def _source(folder: str, older: Older, settings: Settings) -> Source:
     source = sources.find(folder, older.places, resize=settings.resize, gray=settings.gray)
     if source.repeats:
         more = f" and {len(source.repeats) - 1} more" if len(source.repeats) > 1 else ""
-        raise AtlcError(f"{folder}: {source.repeats[0]}{more}: there is such a path in the set already; nothing was added")
+        raise AtlcError(
+            f"{folder}: {source.repeats[0]}{more}: there is such a path in the set already; nothing was added"
+        )
     if source.left_out:
         say(f"{folder}: leaving out {source.left_out}")
     return source
@@ -162,7 +167,9 @@ def _measured(before: Quality, chosen: Codec, images: Images, records: Records) 
 def _warn_if_poor(quality: Quality, chosen: Codec, output: str) -> None:
     if quality.poor > POOR * quality.measured:
         say(
-            f"atlc: warning: {output}: {quality.poor} of {quality.measured} pictures looked at come back with less than the "
-            f"{chosen.model.psnr_low:.1f} dB that {chosen.name} gives to nearly every one of its kind; are they dark on white, or "
+            f"atlc: warning: {output}: {quality.poor} of {quality.measured} pictures looked at come back with less "
+            "than the "
+            f"{chosen.model.psnr_low:.1f} dB that {chosen.name} gives to nearly every one of its kind; are they dark "
+            "on white, or "
             "of another kind?"
         )

@@ -36,8 +36,9 @@ Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
 @click.option("--head", help="The classifier for --by scores, by name. [default: the model's first]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each record of QUERY.")
 def similar(query: str, name: str, top: int, by: str, model: str | None, head: str | None, as_json: bool) -> None:
-    """Print the records of SET that are nearest to each record of QUERY, nearest first: number and distance, and where there
-    is a list beside the set (set.csv, or the columns of a Parquet file), path and label. "-" is standard input."""
+    """Print the records of SET that are nearest to each record of QUERY, nearest first: number and distance, and where
+    there is a list beside the set (set.csv, or the columns of a Parquet file), path and label. "-" is standard
+    input."""
     refuse_twice([query, name])
     reader, tally = Reader(model, head), Tally()
     asked, file = open_records(query), open_records(name)
@@ -50,8 +51,13 @@ def similar(query: str, name: str, top: int, by: str, model: str | None, head: s
             codec, rows = reader.codec(id), ids == id
             if id not in held:
                 others = " and ".join(reader.codec(other).name for other in held)
-                why = f"{file.name} holds those of {others}, and there is no distance between records of different models"
-                tally.fail(f"{asked.name}: record {numbers[rows][0]} is one of {codec.name}; {why}; encode both with the same one")
+                why = (
+                    f"{file.name} holds those of {others}, and there is no distance between records of different models"
+                )
+                tally.fail(
+                    f"{asked.name}: record {numbers[rows][0]} is one of {codec.name}; {why}; encode both with the "
+                    "same one"
+                )
                 continue
             try:
                 found = nearest(codec, records[rows], held[id], top, cast(By, by))
@@ -75,7 +81,9 @@ def by_codec(file: RecordFile, reader: Reader, tally: Tally) -> dict[int, Batche
     return held
 
 
-def nearest(codec: Codec, queries: Records, held: Batches, top: int, by: By) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def nearest(
+    codec: Codec, queries: Records, held: Batches, top: int, by: By
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """As `similar.nearest`, for records whose seals have been checked already."""
     features = by_name(codec, by)
     search = Nearest(features(queries), top)

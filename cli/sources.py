@@ -1,7 +1,8 @@
-"""What a folder holds to be encoded: its pictures in a stable order, with their labels. IDX files, or picture files at any depth.
+"""What a folder holds to be encoded: its pictures in a stable order, with their labels. IDX files, or picture files at
+any depth.
 
-Picture files are read by other processes if there are many: Pillow spends its time in Python, where threads would wait for each
-other (benchmarks/results/dataset.md)."""
+Picture files are read by other processes if there are many: Pillow spends its time in Python, where threads would wait
+for each other (benchmarks/results/dataset.md)."""
 
 from __future__ import annotations
 
@@ -35,8 +36,8 @@ SUFFIXES = frozenset(".png .jpg .jpeg .jpe .jfif .gif .webp .tif .tiff .bmp .dib
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures that follow each other: paths and labels, why others between them are left out, and a digest of all of it by
-    which a later run knows that nothing has changed."""
+    """Pictures that follow each other: paths and labels, why others between them are left out, and a digest of all of
+    it by which a later run knows that nothing has changed."""
 
     names: list[tuple[str, str | None]]
     complaints: list[str]
@@ -53,7 +54,8 @@ class Loaded:
 
 
 class Source(Protocol):
-    """A folder's pictures. `repeats` are the paths that clash with those that were in `places` before: those of an older list."""
+    """A folder's pictures. `repeats` are the paths that clash with those that were in `places` before: those of an
+    older list."""
 
     repeats: list[str]
     left_out: str  # in words
@@ -73,13 +75,14 @@ def find(folder: str, places: Places, *, resize: bool = False, gray: bool = Fals
     return source
 
 
-# -- picture files -----------------------------------------------------------------------------------------------------------
+# -- picture files -----------------------------------------------------------------------------------------------------
 
 
 class Folder:
     """Picture files at any depth, sorted by path; hidden ones and links to folders are left out.
 
-    Labels are as `datasets` gives them: the first folder below, or below `train` and `test`, if there are two or more."""
+    Labels are as `datasets` gives them: the first folder below, or below `train` and `test`, if there are two or
+    more."""
 
     def __init__(self, folder: str, places: Places, *, resize: bool, gray: bool) -> None:
         self._root = folder
@@ -100,12 +103,16 @@ class Folder:
                 others += 1
                 some = [*some, path][:3]
         clashes = {second - older: first for first, second in reversed(places.clashes()) if second >= older}
-        numbered = enumerate(path for path, entry in self._walk() if not isinstance(entry, OSError) and _is_picture(entry))
+        numbered = enumerate(
+            path for path, entry in self._walk() if not isinstance(entry, OSError) and _is_picture(entry)
+        )
         clashing = {path: clashes[number] < older for number, path in numbered if number in clashes} if clashes else {}
         self.repeats = [path for path, is_older in clashing.items() if is_older]
         self._clashing = clashing.keys() - {*self.repeats}
         named = ", ".join(some) + (", ..." if others > 3 else "")
-        self.left_out = f"{others} that {'is' if others == 1 else 'are'} no pictures by name ({named})" if others else ""
+        self.left_out = (
+            f"{others} that {'is' if others == 1 else 'are'} no pictures by name ({named})" if others else ""
+        )
 
     def __len__(self) -> int:
         return self._count
@@ -154,11 +161,14 @@ class Folder:
         paths = (path for path, entry in self._walk() if not isinstance(entry, OSError) and _is_picture(entry))
         images, _ = self._read(list(itertools.islice(paths, 0, None, -(-self._count // count))))
         if not len(images):
-            images = next((loaded.images[:1] for _, loaded in self.load(self.batches(), 1) if len(loaded.images)), images)
+            images = next(
+                (loaded.images[:1] for _, loaded in self.load(self.batches(), 1) if len(loaded.images)), images
+            )
         return images
 
     def _walk(self) -> Iterator[tuple[str, os.DirEntry[str] | OSError]]:
-        """All that is not hidden and no folder, in the order of the paths' parts, and the folders that cannot be read."""
+        """All that is not hidden and no folder, in the order of the paths' parts, and the folders that cannot be
+        read."""
         stack = [("", iter(_listed(self._root)))]
         while stack:
             above, entries = stack[-1]
@@ -189,7 +199,8 @@ def _listed(folder: str) -> list[os.DirEntry[str]]:
 
 
 def _is_picture(entry: os.DirEntry[str]) -> bool:
-    """By its name. A link that leads nowhere is a picture that cannot be read; a link to a folder, a pipe or a device is none."""
+    """By its name. A link that leads nowhere is a picture that cannot be read; a link to a folder, a pipe or a device
+    is none."""
     if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
         return False
     try:
@@ -223,7 +234,8 @@ def _loaded(batch: Batch, images: Images, complaints: dict[int, str]) -> Loaded:
 
 
 def _begin_reading() -> None:
-    """In a reading process: Ctrl-C is for the one that started it, and it does not outlive that one, however that ends."""
+    """In a reading process: Ctrl-C is for the one that started it, and it does not outlive that one, however that
+    ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -236,7 +248,7 @@ def _begin_reading() -> None:
         threading.Thread(target=follow, daemon=True).start()
 
 
-# -- IDX files ---------------------------------------------------------------------------------------------------------------
+# -- IDX files ---------------------------------------------------------------------------------------------------------
 
 
 class Idx:
@@ -256,7 +268,9 @@ class Idx:
         for half in halves:
             for label in {*(half.labels or ())}:
                 if not manifest.is_label(label):
-                    raise BadData(f"{half.path.parent}: {label[:100]!a} is no label: empty, too long, or with control characters")
+                    raise BadData(
+                        f"{half.path.parent}: {label[:100]!a} is no label: empty, too long, or with control characters"
+                    )
 
     def __len__(self) -> int:
         return sum(half.count for half in self._halves)

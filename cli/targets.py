@@ -1,5 +1,5 @@
-"""Where the records of a set go: an .atlc file with a list beside it, or a Parquet file. What is there already, and putting both in
-place so that there is always the old set, whole, or the new one."""
+"""Where the records of a set go: an .atlc file with a list beside it, or a Parquet file. What is there already, and
+putting both in place so that there is always the old set, whole, or the new one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from atlcodec.record import RECORD
 
 @dataclass(frozen=True)
 class Older:
-    """The set that is to be added to: how many records and how many bytes of list it has, the ids of its records, and its paths."""
+    """The set that is to be added to: how many records and how many bytes of list it has, the ids of its records, and
+    its paths."""
 
     records: int = 0
     list: int = 0
@@ -48,7 +49,8 @@ def of(output: str) -> Target:
 
 
 def older(target: Target, stopped: dict[str, int] | None) -> Older:
-    """What is there, to be added to: all of it, or as much as a run counted that was `stopped` while it put the new set in place.
+    """What is there, to be added to: all of it, or as much as a run counted that was `stopped` while it put the new set
+    in place.
 
     Raises `AtlcError` where records and list do not belong together."""
     file, entries, size = target.held()
@@ -58,13 +60,16 @@ def older(target: Target, stopped: dict[str, int] | None) -> Older:
     elif file.torn:
         raise AtlcError(f"{file.name}: ends in a torn record of {file.torn} bytes; nothing can be added after it")
     elif count and entries is None:
-        raise AtlcError(f"{file.name}: holds {count} records, but there is no list of them ({target.paths[-1]}) to add to")
+        raise AtlcError(
+            f"{file.name}: holds {count} records, but there is no list of them ({target.paths[-1]}) to add to"
+        )
     places = Places()
     for entry in itertools.islice(entries or (), count if stopped else None):
         places.add(entry.path)
     if len(places) != count or len(file) < count:
         raise AtlcError(
-            f"{target.paths[-1]}: is of {len(places)} records, but {file.name} holds {len(file)}: they do not belong together"
+            f"{target.paths[-1]}: is of {len(places)} records, but {file.name} holds {len(file)}: they do not belong "
+            "together"
         )
     ids: set[int] = set()
     for start in range(0, count, BATCH):
@@ -87,7 +92,10 @@ class AtlcTarget:
 
     def put(self, work: Work, older: Older) -> None:
         path, beside = self.paths
-        with files.replacing(path) as packed, files.replacing(beside) as raw:  # on leaving, first the list takes its place
+        with (
+            files.replacing(path) as packed,
+            files.replacing(beside) as raw,
+        ):  # on leaving, first the list takes its place
             _copy(path, packed, older.records * RECORD)
             _copy(work.records, packed, work.count * RECORD)
             packed.flush()

@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from atlcodec.training.loop import Trainer
 
 COUNT, AT_LEAST_ONE = click.IntRange(0), click.IntRange(1)
-RECIPES = ["atl", "baseline", "ae-driven", "classifier-driven", "transfer", "joint", "turns", "multi-domain", "classifier"]
+RECIPES = [
+    "atl",
+    "baseline",
+    "ae-driven",
+    "classifier-driven",
+    "transfer",
+    "joint",
+    "turns",
+    "multi-domain",
+    "classifier",
+]
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 RATE, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0)
 
@@ -30,17 +40,25 @@ RATE, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0)
 @click.command()
 @click.option("--data", multiple=True, metavar="DIR|NAME", help="IDX files, labelled pictures, or a set by name.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Model folder to write.")
-@click.option("--recipe", default="atl", show_default=True, type=click.Choice(RECIPES), help="See atlcodec/training/recipes.py.")
+@click.option(
+    "--recipe", default="atl", show_default=True, type=click.Choice(RECIPES), help="See atlcodec/training/recipes.py."
+)
 @click.option("--name", help="Name of the model. [default: the name of the folder]")
 @click.option("--records", type=FILE, help="classifier: the records to learn from; no pictures are needed.")
-@click.option("--labels", type=FILE, help="classifier: their list, or labels in IDX format. [default: the list beside them]")
+@click.option(
+    "--labels", type=FILE, help="classifier: their list, or labels in IDX format. [default: the list beside them]"
+)
 @click.option("-m", "--model", help="classifier: the model whose records they are. [default: the record says]")
 @click.option("--head", default="labels", show_default=True, help="Name of its classifier.")
 @click.option("--unlabelled", metavar="DIR|NAME", help="More pictures, for the autoencoder alone.")
 @click.option("--unlabelled-limit", type=AT_LEAST_ONE, help="Only the first so many of those.")
-@click.option("--others", multiple=True, metavar="DIR|NAME", help="Pictures that the classifier, once alone, learns to doubt.")
+@click.option(
+    "--others", multiple=True, metavar="DIR|NAME", help="Pictures that the classifier, once alone, learns to doubt."
+)
 @click.option("--start", metavar="MODEL", help="The model whose compressor to begin with. (transfer: to keep)")
-@click.option("--run", type=click.Path(path_type=Path), help="Folder of checkpoints, metrics, curves. [default: OUTPUT.run]")
+@click.option(
+    "--run", type=click.Path(path_type=Path), help="Folder of checkpoints, metrics, curves. [default: OUTPUT.run]"
+)
 @click.option("--licence", default="the trainer's own", show_default=True, help="Licence of the weights, for the card.")
 @click.option("--limit", type=click.IntRange(20), help="Use only so many training images, for a quick look.")
 @click.option("--architecture", type=click.Choice(["lenet", "mixer"]), help="Of the networks. [default: lenet]")
@@ -49,9 +67,13 @@ RATE, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0)
 @click.option("--rate", type=RATE, help="Highest learning rate (Adam). [default: 0.002]")
 @click.option("--rise", type=COUNT, help="Mini-batches in which each optimiser's rate rises to that. [default: 0]")
 @click.option("--schedule", type=click.Choice(["cosine", "constant"]), help="Of the rate. [default: cosine]")
-@click.option("--shift", type=click.IntRange(0, 8), help="Moves pictures while learning from labels, by pixels. [default: 0]")
 @click.option(
-    "--augment", type=click.Choice(["bend", "mirror", "bend+mirror"]), help="Changes half of the pictures while learning."
+    "--shift", type=click.IntRange(0, 8), help="Moves pictures while learning from labels, by pixels. [default: 0]"
+)
+@click.option(
+    "--augment",
+    type=click.Choice(["bend", "mirror", "bend+mirror"]),
+    help="Changes half of the pictures while learning.",
 )
 @click.option("--smoothing", type=click.FloatRange(0, 0.9), help="Of the labels. [default: 0]")
 @click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Of products. [default: float32]")
@@ -60,7 +82,9 @@ RATE, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0)
 @click.option("--weight", type=SHARE, help="Of the cross-entropy in the joint loss. [default: 0.002]")
 @click.option("--device", help="[default: cpu]")
 @click.option(
-    "--warmup", type=COUNT, help="atl: epochs of the autoencoder before the first set; joint: of rising rate. [default: 0]"
+    "--warmup",
+    type=COUNT,
+    help="atl: epochs of the autoencoder before the first set; joint: of rising rate. [default: 0]",
 )
 @click.option("--sets", type=AT_LEAST_ONE, help="atl: sets of turns, at most. [default: 25]")
 @click.option("--k-ae", type=COUNT, help="atl: epochs of compressor + decompressor in a set. [default: 1]")
@@ -69,22 +93,24 @@ RATE, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0)
 @click.option("--j-ae", type=COUNT, help="atl: epochs of the decompressor alone in a set. [default: 1]")
 @click.option("--patience", type=AT_LEAST_ONE, help="atl: sets without progress before it stops. [default: 5]")
 @click.option("--class-rate", type=SHARE, help="atl: rate of the classifier's turns, relative. [default: 1]")
-@click.option("--epochs", type=AT_LEAST_ONE, help="Other recipes: epochs of each phase. [default: 50; classifier: 20 to 200]")
+@click.option(
+    "--epochs", type=AT_LEAST_ONE, help="Other recipes: epochs of each phase. [default: 50; classifier: 20 to 200]"
+)
 @click.option("--turn", type=AT_LEAST_ONE, help="turns: mini-batches in a turn. [default: 1]")
 @click.option("--tune", type=COUNT, help="atl, joint, turns: epochs of each half alone at the end. [default: 10]")
 @click.option("--tune-class", type=COUNT, help="joint: more of these epochs for the classifier. [default: 0]")
 @click.option("-f", "--force", is_flag=True, help="Replace OUTPUT if it is there.")
 @click.pass_context
 def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **options: Any) -> None:
-    """Train compressor, decompressor and classifier, by Alternating Transfer Learning unless another recipe is named, and write
-    them as a model folder.
+    """Train compressor, decompressor and classifier, by Alternating Transfer Learning unless another recipe is named,
+    and write them as a model folder.
 
-    The same command goes on where it was stopped; it stops by itself when a validation split stops improving. Meanwhile curves.png
-    in the folder of checkpoints shows the losses, the PSNR and the accuracy so far. OUTPUT is then ready:
+    The same command goes on where it was stopped; it stops by itself when a validation split stops improving. Meanwhile
+    curves.png in the folder of checkpoints shows the losses, the PSNR and the accuracy so far. OUTPUT is then ready:
     atlc encode -m OUTPUT picture.png. With several --data (multi-domain) it holds a model folder for each.
 
-    The recipe classifier is of another kind: from --records with --labels, without their pictures, it trains a new classifier of a
-    model's records, and OUTPUT is the folder of that alone, for atlc models add."""
+    The recipe classifier is of another kind: from --records with --labels, without their pictures, it trains a new
+    classifier of a model's records, and OUTPUT is the folder of that alone, for atlc models add."""
     try:
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
@@ -146,7 +172,9 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
         sets,
         run,
         unlabelled=more.train.images[: options["unlabelled_limit"]] if more else None,
-        others=np.concatenate([split_validation(one.train, settings.validation)[0].images for one in others]) if others else None,
+        others=np.concatenate([split_validation(one.train, settings.validation)[0].images for one in others])
+        if others
+        else None,
         start=export.weights(start.file("compressor")) if start else None,
         recipe=hashlib.sha256(repr((card["recipe"], described)).encode()).hexdigest(),
         say=say,
@@ -166,7 +194,9 @@ def _parameters(ctx: click.Context, *classes: type[Any]) -> list[Any]:
     """The dataclasses filled with what was asked for; what none of them knows was asked of the wrong recipe."""
     from atlcodec.training.recipes import RECIPES as KNOWN
 
-    asked = {key: value for key, value in ctx.params.items() if ctx.get_parameter_source(key) is not ParameterSource.DEFAULT}
+    asked = {
+        key: value for key, value in ctx.params.items() if ctx.get_parameter_source(key) is not ParameterSource.DEFAULT
+    }
     recipe = ctx.params["recipe"]
     others = {key for other in KNOWN.values() for key in other.parameters.__dataclass_fields__}
     for key in asked.keys() & others - KNOWN[recipe].parameters.__dataclass_fields__.keys():
@@ -178,7 +208,9 @@ def _parameters(ctx: click.Context, *classes: type[Any]) -> list[Any]:
     return [one(**{key: value for key, value in asked.items() if key in one.__dataclass_fields__}) for one in classes]
 
 
-def _export(trainer: Trainer, sets: list[Dataset], output: Path, name: str, card: dict[str, Any], head: str | None) -> None:
+def _export(
+    trainer: Trainer, sets: list[Dataset], output: Path, name: str, card: dict[str, Any], head: str | None
+) -> None:
     """Write OUTPUT, whole or not at all: one model folder, or one for each domain."""
     from atlcodec import evaluation, search, zoo
     from atlcodec.codec import Codec
@@ -204,7 +236,10 @@ def _export(trainer: Trainer, sets: list[Dataset], output: Path, name: str, card
             folder,
             {
                 "figures": {"measured on": source, **figures.summary()},
-                "searched": {"effort": search.DEFAULT, **{key: searched[key] for key in evaluation.MAIN if key in searched}},
+                "searched": {
+                    "effort": search.DEFAULT,
+                    **{key: searched[key] for key in evaluation.MAIN if key in searched},
+                },
             },
         )
         lines.append(f"{output / own if len(sets) > 1 else output}: id {codec.id:08x}, {figures.line()}")

@@ -16,7 +16,9 @@ OWN = ("records", "labels", "model")  # what no other recipe takes
 SHARED = ("recipe", "output", "name", "run", "licence", "force")
 
 
-def train_head(ctx: click.Context, command: str, output: Path, run: Path | None, force: bool, options: dict[str, Any]) -> None:
+def train_head(
+    ctx: click.Context, command: str, output: Path, run: Path | None, force: bool, options: dict[str, Any]
+) -> None:
     """Write OUTPUT, the folder of a head; `command` is for its card."""
     from atlcodec import files, manifest, zoo
     from atlcodec.training import heads
@@ -24,7 +26,9 @@ def train_head(ctx: click.Context, command: str, output: Path, run: Path | None,
     from atlcodec.training.networks import CLASSIFIERS
     from atlcodec.training.records import writer
 
-    asked = {key: value for key, value in ctx.params.items() if ctx.get_parameter_source(key) is not ParameterSource.DEFAULT}
+    asked = {
+        key: value for key, value in ctx.params.items() if ctx.get_parameter_source(key) is not ParameterSource.DEFAULT
+    }
     for key in asked.keys() - {*OWN, *SHARED, *heads.Settings.__dataclass_fields__}:
         raise click.UsageError(f"--{key.replace('_', '-')} is no parameter of the recipe classifier")
     if options["records"] is None:
@@ -46,7 +50,10 @@ def train_head(ctx: click.Context, command: str, output: Path, run: Path | None,
         given = {"architecture": own, **given}
     settings = heads.Settings(**given)
     examples = heads.load(records, labels, model)
-    say(f"{len(examples)} labelled records of {model.name}, {len(examples.classes)} labels; checkpoints and metrics in {run}")
+    say(
+        f"{len(examples)} labelled records of {model.name}, {len(examples.classes)} labels; checkpoints and metrics "
+        f"in {run}"
+    )
     network, epochs = heads.train(examples, settings, run, say)
     card = {
         "name": name,
@@ -56,4 +63,7 @@ def train_head(ctx: click.Context, command: str, output: Path, run: Path | None,
         "licence": options["licence"],
     }
     accuracy = heads.write(output, network, examples, settings, model, card)
-    say(f"{output}: {accuracy:.2%} right on its validation records; to use it with {model.name}: atlc models add {output}")
+    say(
+        f"{output}: {accuracy:.2%} right on its validation records; to use it with {model.name}: atlc models add "
+        f"{output}"
+    )

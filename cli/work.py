@@ -1,4 +1,5 @@
-"""What a run that encodes a set has done so far, kept beside its output, so that the same command goes on where it was stopped.
+"""What a run that encodes a set has done so far, kept beside its output, so that the same command goes on where it was
+stopped.
 
     .set.atlc.part/job.json       which command: with another one, all begins anew
                    records.atlc   the records so far
@@ -6,7 +7,8 @@
                    log.jsonl      a line for each batch: its digest, and how far the two files go with it
                    done           there once all are encoded, while the output is put in place
 
-A batch counts once its line in the log is whole: what the files hold beyond that is cut off. The folder goes when all is done."""
+A batch counts once its line in the log is whole: what the files hold beyond that is cut off. The folder goes when all
+is done."""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ if sys.platform != "win32":
 
 
 class Quality(NamedTuple):
-    """Of some of the pictures, spread over all: the sum of their mean squared errors, how many, and how many are poor."""
+    """Of some of the pictures, spread over all: the sum of their mean squared errors, how many, and how many are
+    poor."""
 
     error: float = 0.0
     measured: int = 0
@@ -43,7 +46,8 @@ class Quality(NamedTuple):
 
 
 class Work:
-    """The work on one output. As a context manager it is this process's alone; on leaving, it stays if a later run can use it."""
+    """The work on one output. As a context manager it is this process's alone; on leaving, it stays if a later run can
+    use it."""
 
     def __init__(self, output: str) -> None:
         self._output = output
@@ -61,7 +65,9 @@ class Work:
                 self.folder.mkdir(mode=0o700)
             info = self.folder.lstat()
             if not stat.S_ISDIR(info.st_mode) or (hasattr(os, "getuid") and info.st_uid != os.getuid()):
-                raise AtlcError(f"{self.folder}: is kept for the work on {self._output}, and is not this user's folder; remove it")
+                raise AtlcError(
+                    f"{self.folder}: is kept for the work on {self._output}, and is not this user's folder; remove it"
+                )
             self._keep = self._log.exists()
             self._lock = (self.folder / "lock").open("wb")
             if sys.platform != "win32":
@@ -73,7 +79,9 @@ class Work:
             raise AtlcError(f"{self._output}: cannot be written ({error.strerror or error})") from error
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if sys.platform == "win32":
             self._lock.close()  # what is open cannot be removed there
         if not self._keep:
@@ -102,8 +110,8 @@ class Work:
         self._done.touch()
 
     def begin(self, job: dict[str, Any], id: int, batches: Iterator[Batch]) -> tuple[Iterator[Batch], list[str]]:
-        """Keep what a stopped run of this job did with the first of the batches. Returns those that are left, and what was
-        complained of in the others."""
+        """Keep what a stopped run of this job did with the first of the batches. Returns those that are left, and what
+        was complained of in the others."""
         kept: list[dict[str, Any]] = []
         rest = batches
         if self.job == job:
@@ -152,12 +160,20 @@ class Work:
             with self.records.open("ab") as packed:
                 packed.write(records.tobytes())
             with self.list.open("a", encoding="utf-8", newline="") as listed:
-                manifest.append(listed, itertools.starmap(Entry, ((self.count + n, *name) for n, name in enumerate(loaded.names))))
+                manifest.append(
+                    listed, itertools.starmap(Entry, ((self.count + n, *name) for n, name in enumerate(loaded.names)))
+                )
             size = self.list.stat().st_size
             self.count += len(records)
             self.seen += len(batch.names)
             self.quality = quality
-            line = {"stamp": batch.stamp, "records": self.count, "list": size, "complaints": loaded.complaints, "quality": quality}
+            line = {
+                "stamp": batch.stamp,
+                "records": self.count,
+                "list": size,
+                "complaints": loaded.complaints,
+                "quality": quality,
+            }
             with self._log.open("ab") as log:
                 log.write(json.dumps(line).encode() + b"\n")
             self._keep = True

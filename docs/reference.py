@@ -1,4 +1,4 @@
-"""The format, one record at a time, for reading: what docs/format.md quotes and the tests hold atlcodec/record.py to."""
+"""The format, one record at a time: docs/format.md quotes it, and the tests compare atlcodec/record.py with it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def seal(symbols: list[int], alternatives: list[int], costs: list[float], id: in
 
 
 def reduce(change: int, positions: set[int], basis: list[tuple[int, set[int]]]) -> tuple[int, set[int]]:
-    """Gaussian elimination over GF(2): take away what the basis already reaches. Moving a symbol twice is not moving it."""
+    """Gaussian elimination over GF(2): take away what the basis already reaches. Two moves of a symbol are none."""
     for vector, members in basis:
         if change ^ vector < change:
             change, positions = change ^ vector, positions ^ members

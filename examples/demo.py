@@ -29,7 +29,9 @@ def run(*arguments: str) -> str:
     atlc = shutil.which("atlc", path=places)
     if atlc is None:
         sys.exit("demo: no atlc command here; `make demo` installs it")
-    done = subprocess.run([atlc, *arguments], cwd=FOLDER, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    done = subprocess.run(
+        [atlc, *arguments], cwd=FOLDER, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
     print(done.stdout, flush=True)
     if done.returncode:
         sys.exit(f"demo: atlc {arguments[0]} failed")

@@ -10,7 +10,9 @@ import sys
 from PIL import Image, ImageDraw
 
 SIDE = 28
-FINE = 8  # drawn so many times larger and then scaled down, so that its edges are soft like those of a scanned pen stroke
+FINE = (
+    8  # drawn so many times larger and then scaled down, so that its edges are soft like those of a scanned pen stroke
+)
 PEN = 2.6  # pixels
 STROKES = (  # the centre of mass lies in the middle, as in MNIST
     ((6.4, 9.6), (10.0, 9.4), (15.0, 8.9), (19.6, 8.6)),

@@ -66,8 +66,16 @@ class Cli:
 
     def __call__(self, *arguments: str | Path, stdin: bytes = b"") -> Ran:
         before = sys.argv, sys.stdin, sys.stdout, sys.stderr
-        out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace")
-        sys.argv, sys.stdin, sys.stdout, sys.stderr = ["atlc", *map(str, arguments)], io.TextIOWrapper(io.BytesIO(stdin)), out, err
+        out, err = (
+            io.TextIOWrapper(io.BytesIO(), "utf-8"),
+            io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace"),
+        )
+        sys.argv, sys.stdin, sys.stdout, sys.stderr = (
+            ["atlc", *map(str, arguments)],
+            io.TextIOWrapper(io.BytesIO(stdin)),
+            out,
+            err,
+        )
         code: Any = 0
         try:
             command_line.main()
@@ -80,7 +88,9 @@ class Cli:
 
     def process(self, *arguments: str | Path, command: list[str] = COMMAND, **options: Any) -> Ran:
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment(), **options}
-        done = subprocess.run([*command, *map(str, arguments)], stdin=subprocess.DEVNULL, timeout=60, check=False, **options)
+        done = subprocess.run(
+            [*command, *map(str, arguments)], stdin=subprocess.DEVNULL, timeout=60, check=False, **options
+        )
         return Ran(done.returncode, done.stdout or b"", done.stderr.decode())
 
 
@@ -134,7 +144,8 @@ def seven(slant: float = 0.0) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="session")
 def own_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a codec of one's own, not installed: "mine", untrained, with a classifier "letters". Not to be changed."""
+    """The folder of a codec of one's own, not installed: "mine", untrained, with a classifier "letters". Not to be
+    changed."""
     import torch
 
     from atlcodec import zoo

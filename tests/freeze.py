@@ -1,9 +1,8 @@
 """Freeze one record per bundled model: `python tests/freeze.py`.
 
-A model that is released decodes its records for ever. For each installed id this writes tests/fixtures/ID.json once: the record
-of a picture drawn by a program, and the pixels that come out. A file that is there already is never changed. The record of the
-first default model is also the example in docs/format.md, which is brought up to date.
-"""
+A model that is released decodes its records for ever. For each installed id this writes tests/fixtures/ID.json once:
+the record of a picture drawn by a program, and the pixels that come out. A file that is there already is never changed.
+The record of the first default model is also the example in docs/format.md, which is brought up to date."""
 
 from __future__ import annotations
 
@@ -39,7 +38,8 @@ def example() -> str:
     record = "\n".join(textwrap.wrap(frozen["record"], 80))
     pixels = "\n".join(frozen["pixels"])
     return (
-        f"{HEADING}\n\nWritten by `{model.name}`, whose id is `{model.id:08x}`. Its 200 bytes, and so its 400 symbols:\n\n"
+        f"{HEADING}\n\nWritten by `{model.name}`, whose id is `{model.id:08x}`. Its 200 bytes, and so its 400 "
+        "symbols:\n\n"
         f"```\n{record}\n```\n\nIts pixels, 28 rows of 28 bytes (within 1):\n\n```\n{pixels}\n```\n"
     )
 

@@ -63,7 +63,9 @@ def test_what_holds_no_records_is_refused(column: Callable[[], Any]) -> None:
         arrow.batch(sealed(20), ["a"], paths(20))
 
 
-def test_a_parquet_file_is_read_by_pyarrow_and_one_of_pyarrow_by_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_parquet_file_is_read_by_pyarrow_and_one_of_pyarrow_by_us(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(arrow, "GROUP", 64)
     records, labels, sources = sealed(150), ["a", None, "c"] * 50, paths(150)
     ours, theirs = tmp_path / "ours.parquet", tmp_path / "theirs.parquet"
@@ -124,7 +126,9 @@ def test_damage_costs_the_damaged_rows_alone(tmp_path: Path) -> None:
 
 def test_records_that_were_never_sealed_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(NotARecord, match="no sealed records"):
-        arrow.write(tmp_path / "x.parquet", [arrow.batch(np.random.default_rng(0).integers(0, 256, (300, 200), np.uint8))])
+        arrow.write(
+            tmp_path / "x.parquet", [arrow.batch(np.random.default_rng(0).integers(0, 256, (300, 200), np.uint8))]
+        )
     with pytest.raises(NotARecord):
         arrow.write(tmp_path / "x.parquet", [pa.table({"record": [b"short"]})])
     assert os.listdir(tmp_path) == []

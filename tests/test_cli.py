@@ -59,7 +59,7 @@ def files_in(folder: Path) -> list[str]:
     return sorted(os.listdir(folder))
 
 
-# -- where things go ---------------------------------------------------------------------------------------------------------
+# -- where things go ---------------------------------------------------------------------------------------------------
 
 
 def test_a_picture_there_and_back(cli: Cli, here: Path, digit: Pixels) -> None:
@@ -146,7 +146,9 @@ def test_the_choice_of_model_is_one_for_all_and_is_said(cli: Cli, here: Path, di
 
 
 def test_effort(cli: Cli, here: Path, digit: Pixels) -> None:
-    packed = {effort: cli("encode", "seven.png", "-m", MNIST, "--effort", str(effort), "-o", "-").out for effort in (0, 3)}
+    packed = {
+        effort: cli("encode", "seven.png", "-m", MNIST, "--effort", str(effort), "-o", "-").out for effort in (0, 3)
+    }
     assert packed[0] != packed[3]
     assert packed[3] == Codec.load(MNIST).encode(digit[None], effort=3).tobytes()
     assert "10 is not in the range 0<=x<=9" in cli("encode", "seven.png", "--effort", "10").misuse
@@ -159,7 +161,7 @@ def test_poor_quality_is_warned_of(cli: Cli, here: Path) -> None:
     assert "warning: noise.png" in ran.err
 
 
-# -- nothing is overwritten --------------------------------------------------------------------------------------------------
+# -- nothing is overwritten --------------------------------------------------------------------------------------------
 
 
 def test_nothing_is_overwritten_without_force(cli: Cli, here: Path) -> None:
@@ -246,7 +248,7 @@ def test_names_as_long_as_the_system_allows(cli: Cli, here: Path) -> None:
     assert (here / ("x" * 250 + ".atlc")).stat().st_size == 200
 
 
-# -- bad inputs and bad usage ------------------------------------------------------------------------------------------------
+# -- bad inputs and bad usage ------------------------------------------------------------------------------------------
 
 
 def test_a_bad_input_is_reported_and_the_others_go_on(cli: Cli, here: Path) -> None:
@@ -307,7 +309,12 @@ def test_nothing_said_can_speak_to_the_terminal(cli: Cli, here: Path) -> None:
         ["encode", f"--{evil}"],
         ["encode", "-m", evil, "seven.png"],
     ]
-    calls += [["encode", "seven.png", "-o", f"{evil}/x"], ["decode", evil, evil], ["evaluate", evil, "--data", evil], ["-" + evil]]
+    calls += [
+        ["encode", "seven.png", "-o", f"{evil}/x"],
+        ["decode", evil, evil],
+        ["evaluate", evil, "--data", evil],
+        ["-" + evil],
+    ]
     for arguments in calls:
         ran = cli(*arguments)
         assert ran.code in (1, 2)
@@ -338,7 +345,7 @@ def test_help_and_version(cli: Cli) -> None:
         assert ran.lines[0].startswith(f"Usage: atlc {command}")
 
 
-# -- streams -----------------------------------------------------------------------------------------------------------------
+# -- streams -----------------------------------------------------------------------------------------------------------
 
 
 def test_no_progress_bar_in_a_pipe(cli: Cli, here: Path) -> None:
@@ -400,7 +407,11 @@ def test_devices_and_pipes_are_written_to_and_not_replaced(cli: Cli, here: Path,
 def test_streams_that_are_closed(here: Path) -> None:
     for line in ("encode - <&-", "classify - <&-", "encode seven.png -o - >&-", "classify - <&- >&- 2>&-"):
         ran = subprocess.run(
-            ["sh", "-c", f'exec "$@" {line}', "sh", *COMMAND], env=environment(), capture_output=True, text=True, check=False
+            ["sh", "-c", f'exec "$@" {line}', "sh", *COMMAND],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert ran.returncode == 1
         assert "2>&-" in line or ran.stderr.startswith("atlc: standard ")
@@ -457,12 +468,14 @@ def test_folders_that_cannot_be_written_to(cli: Cli, here: Path) -> None:
 
 
 @pytest.mark.parametrize("threads", ["1", "0", "many", "-1", "5000", "9" * 30])
-def test_any_number_of_threads_may_be_asked_for(threads: str, cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_number_of_threads_may_be_asked_for(
+    threads: str, cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ATLC_THREADS", threads)
     assert cli("encode", "seven.png").code == 0
 
 
-# -- classify, info, models --------------------------------------------------------------------------------------------------
+# -- classify, info, models --------------------------------------------------------------------------------------------
 
 
 def test_classify_in_json_and_the_likeliest_few(cli: Cli, here: Path) -> None:
@@ -536,7 +549,9 @@ def test_a_model_is_added_once_and_then_used(cli: Cli, here: Path, mine: Path, u
     assert "mine" not in said  # a user's model is never chosen unasked
 
 
-def test_a_user_folder_that_cannot_be_written_to(cli: Cli, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_folder_that_cannot_be_written_to(
+    cli: Cli, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
     assert "Not a directory" in cli("models", "add", mine).complaint
@@ -556,7 +571,9 @@ def test_a_model_whose_name_or_id_is_taken_is_refused(cli: Cli, mine: Path, user
     # Another model of the same id: none is known, so one that only its card gives.
     id = json.loads((mine / "card.json").read_text())["id"]
     shutil.copytree(mine, user_folder / "other")
-    change(user_folder / "other", name="other", sha256={"compressor.onnx": "0" * 64, "decompressor.onnx": id + "0" * 56})
+    change(
+        user_folder / "other", name="other", sha256={"compressor.onnx": "0" * 64, "decompressor.onnx": id + "0" * 56}
+    )
     assert f"another codec, other, has the same id {id}" in cli("models", "add", mine).complaint
     shutil.rmtree(user_folder / "other")
     (user_folder / "mine").mkdir()
@@ -573,7 +590,9 @@ def test_a_classifier_is_added_once_and_then_used(cli: Cli, here: Path, mine: Pa
     assert cli("models", "add", head).code == 0
     assert "a classifier named signs already" in cli("models", "add", head).complaint
     assert cli("encode", "seven.png", "-m", "mine").code == 0
-    (first,), (second,) = (json_lines(cli("classify", "--json", "seven.atlc", *options)) for options in ([], ["--head", "signs"]))
+    (first,), (second,) = (
+        json_lines(cli("classify", "--json", "seven.atlc", *options)) for options in ([], ["--head", "signs"])
+    )
     assert (first["head"], second["head"]) == ("letters", "signs")
     assert "xyz"["abc".index(first["label"])] == second["label"]
     assert json_lines(cli("models", "--json"))[-1]["heads"] == ["letters", "signs"]
@@ -581,7 +600,7 @@ def test_a_classifier_is_added_once_and_then_used(cli: Cli, here: Path, mine: Pa
     assert "no name for" in cli("classify", "--head", "../letters", "seven.atlc").complaint
 
 
-# -- evaluate ----------------------------------------------------------------------------------------------------------------
+# -- evaluate ----------------------------------------------------------------------------------------------------------
 
 
 def idx(array: Pixels) -> bytes:
@@ -624,7 +643,7 @@ def test_evaluate_on_pictures_that_come_back_exactly_or_not_at_all(cli: Cli, her
     assert "no test images" in cli("evaluate", MNIST, "--data", "none").complaint
 
 
-# -- damaged and mixed files -------------------------------------------------------------------------------------------------
+# -- damaged and mixed files -------------------------------------------------------------------------------------------
 
 
 def test_mixed_models_are_decoded_each_with_its_own(cli: Cli, here: Path) -> None:
@@ -649,8 +668,16 @@ def spoilt(data: bytes) -> dict[str, tuple[bytes, list[int], str]]:
         "one byte lost": (data[:450] + data[451:], [0, 1, 3, 4], "byte 400: 199 bytes out of step"),
         "one byte inserted": (data[:450] + b"!" + data[450:], [0, 1, 3, 4], "byte 400: 201 bytes out of step"),
         "one byte inserted between": (data[:400] + b"!" + data[400:], [0, 1, 2, 3, 4], "byte 400: 1 byte out of step"),
-        "one bit flipped": (bytes(flipped), [0, 1, 3, 4], f"record 2: damaged: a record of {MNIST} with bit 4 of byte 123 flipped"),
-        "one record foreign": (data[:400] + bytes(200) + data[600:], [0, 1, 3, 4], "record 2: no installed codec has its id"),
+        "one bit flipped": (
+            bytes(flipped),
+            [0, 1, 3, 4],
+            f"record 2: damaged: a record of {MNIST} with bit 4 of byte 123 flipped",
+        ),
+        "one record foreign": (
+            data[:400] + bytes(200) + data[600:],
+            [0, 1, 3, 4],
+            "record 2: no installed codec has its id",
+        ),
     }
 
 
@@ -730,7 +757,9 @@ def test_a_broken_model_costs_only_its_own_records(cli: Cli, here: Path, mine: P
     assert files_in(here / "out") == [f"x.atlc.{n:06d}.png" for n in (0, 3, 4)]
 
 
-def test_a_file_of_another_kind_is_one_line_and_damage_before_a_torn_end_is_not_lost_in_it(cli: Cli, here: Path) -> None:
+def test_a_file_of_another_kind_is_one_line_and_damage_before_a_torn_end_is_not_lost_in_it(
+    cli: Cli, here: Path
+) -> None:
     assert "is it an .atlc file?" in cli("decode", "seven.png").complaint
     data = records(3)
     data[0, 0] ^= 1

@@ -1,4 +1,5 @@
-"""The batch functions, called by a loop. In `make test-all` by Ray Data, too, with two workers, of which one is killed."""
+"""The batch functions, called by a loop. In `make test-all` by Ray Data, too, with two workers, of which one is
+killed."""
 
 from __future__ import annotations
 
@@ -58,7 +59,7 @@ def packed(column: Any) -> Array:
     return np.frombuffer(b"".join(column.to_pylist()), np.uint8).reshape(-1, 200)
 
 
-# -- called by a loop --------------------------------------------------------------------------------------------------------
+# -- called by a loop --------------------------------------------------------------------------------------------------
 
 
 def test_batches_of_numpy_arrays(images: Array, records: Array) -> None:
@@ -103,7 +104,9 @@ def test_batches_of_arrow_are_what_parquet_should_hold(images: Array, records: A
     assert cluster.Classify()(encoded.slice(0, 0)).schema == answer.schema
 
 
-@pytest.mark.parametrize("kind", ["binary", "large_binary", "fixed_size_binary[784]", "list", "fixed_size_list", "tensor"])
+@pytest.mark.parametrize(
+    "kind", ["binary", "large_binary", "fixed_size_binary[784]", "list", "fixed_size_list", "tensor"]
+)
 def test_columns_that_other_programs_write(kind: str, images: Array, records: Array) -> None:
     flat = list(images.reshape(COUNT, -1))
     cells = [row.tobytes() for row in flat]
@@ -156,7 +159,9 @@ def test_a_bad_row_costs_itself_alone_and_says_why(images: Array, records: Array
 
 def test_what_is_wrong_with_the_job_is_an_error(images: Array, records: Array, own_model: Path) -> None:
     encode, classify = cluster.Encode(MNIST), cluster.Classify()
-    with pytest.raises(BadImage, match=r"column 'image' is uint8 \(400, 27, 28\); it must be uint8 \(N, 28, 28\), or 784"):
+    with pytest.raises(
+        BadImage, match=r"column 'image' is uint8 \(400, 27, 28\); it must be uint8 \(N, 28, 28\), or 784"
+    ):
         encode({"image": images[:, 1:]})
     with pytest.raises(BadImage, match="column 'image' is string; it must"):
         encode(pa.table({"image": ["seven"]}))
@@ -168,7 +173,11 @@ def test_what_is_wrong_with_the_job_is_an_error(images: Array, records: Array, o
         classify({"record": records, "label": records[:, 0]})
     renamed = cluster.Classify(label="predicted")({"record": records, "label": records[:, 0]})
     assert set(renamed["predicted"]) <= set(Codec.load(MNIST).labels)
-    for make in (cluster.Encode, lambda model: cluster.Decode(model=model), lambda model: cluster.Classify(model=model)):
+    for make in (
+        cluster.Encode,
+        lambda model: cluster.Decode(model=model),
+        lambda model: cluster.Classify(model=model),
+    ):
         with pytest.raises(UnknownModel, match="no model 'another' is installed"):
             make("another")
     with pytest.raises(UnknownModel, match="has no classifier 'another'"):
@@ -179,7 +188,11 @@ def test_what_is_wrong_with_the_job_is_an_error(images: Array, records: Array, o
 
 
 def test_they_are_pickled_as_their_arguments(images: Array, records: Array) -> None:
-    encode, decode, classify = cluster.Encode(MNIST, strict=True), cluster.Decode(model=MNIST), cluster.Classify(label="digit")
+    encode, decode, classify = (
+        cluster.Encode(MNIST, strict=True),
+        cluster.Decode(model=MNIST),
+        cluster.Classify(label="digit"),
+    )
     encoded = encode({"image": images})
     done = classify(decode(encoded) | encoded)
     sent = [pickle.dumps(function) for function in (encode, decode, classify)]
@@ -193,12 +206,17 @@ def test_they_are_pickled_as_their_arguments(images: Array, records: Array) -> N
 
 
 def test_no_cluster_is_imported() -> None:
-    code = "import sys; from atlcodec import cluster; print(sorted({'ray', 'pyspark', 'pyarrow', 'pandas'} & set(sys.modules)))"
-    printed = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True).stdout
+    code = (
+        "import sys; from atlcodec import cluster; "
+        "print(sorted({'ray', 'pyspark', 'pyarrow', 'pandas'} & set(sys.modules)))"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
+    ).stdout
     assert printed == "[]\n"
 
 
-# -- called by Ray Data ------------------------------------------------------------------------------------------------------
+# -- called by Ray Data ------------------------------------------------------------------------------------------------
 
 
 def cluster_only(test: Callable[..., None]) -> Any:
@@ -270,7 +288,9 @@ class Mortal(cluster.Encode):
 
 
 @cluster_only
-def test_a_killed_worker_costs_no_row_and_doubles_none(ray: Any, pictures: Path, records: Array, tmp_path: Path) -> None:
+def test_a_killed_worker_costs_no_row_and_doubles_none(
+    ray: Any, pictures: Path, records: Array, tmp_path: Path
+) -> None:
     ray.data.from_arrow([pq.read_table(file) for file in pictures.iterdir()]).map_batches(
         Mortal,
         fn_constructor_args=[MNIST],

@@ -82,7 +82,11 @@ def test_codecs_are_found_by_name_id_and_path() -> None:
     assert Codec.load(f"{own.id:08x}").id == Codec.load(f"{own.id:08X}").id == own.id
     assert Codec.load(own.model.folder).id == Codec.load(str(own.model.folder)).id == own.id
     assert Codec.load(MNIST, head="digits").head.name == "digits"
-    for which, message in (("mnist-lenett", "no model 'mnist-lenett'.*mnist-lenet"), ("01234567", "no model"), ("", "no model")):
+    for which, message in (
+        ("mnist-lenett", "no model 'mnist-lenett'.*mnist-lenet"),
+        ("01234567", "no model"),
+        ("", "no model"),
+    ):
         with pytest.raises(UnknownModel, match=message):
             Codec.load(which)
     with pytest.raises(UnknownModel, match="no classifier 'letters'; it has: digits"):
@@ -99,7 +103,9 @@ def test_without_a_model_the_nearest_is_chosen_once_for_all() -> None:
             own = Codec(model)
             plain = own.encode(pixels, 0)
             error = ((pixels.astype(float) - own.decode(plain)) ** 2).mean(axis=(1, 2))
-            fit[own.name] = np.mean(-10 * np.log10(error / 255**2) + codec.DOUBT * np.log(own.classify(plain).max(axis=1)))
+            fit[own.name] = np.mean(
+                -10 * np.log10(error / 255**2) + codec.DOUBT * np.log(own.classify(plain).max(axis=1))
+            )
         assert chosen.name == max(fit, key=lambda name: fit[name])
         assert np.array_equal(records, chosen.encode(pixels))
         assert np.array_equal(errors, metrics.squared_error(pixels, chosen.decode(records)))

@@ -1,4 +1,5 @@
-"""A run as a picture: what is drawn is what was measured, it is there after a run and after Ctrl-C, and costs no training."""
+"""A run as a picture: what is drawn is what was measured, it is there after a run and after Ctrl-C, and costs no
+training."""
 
 from __future__ import annotations
 

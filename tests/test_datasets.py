@@ -1,4 +1,5 @@
-"""Data sets: IDX files, folders of labelled pictures, and the official sets fetched by name from a server on this machine."""
+"""Data sets: IDX files, folders of labelled pictures, and the official sets fetched by name from a server on this
+machine."""
 
 from __future__ import annotations
 
@@ -148,7 +149,7 @@ def test_a_name_is_looked_up_below_atlc_data(monkeypatch: pytest.MonkeyPatch, tm
     assert len(datasets.load("things").train) == 30
 
 
-# -- fetching ----------------------------------------------------------------------------------------------------------------
+# -- fetching ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -179,12 +180,16 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def pin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pretend that the files of a folder are the official MNIST."""
-    digests = [hashlib.sha256(gzip.decompress((folder / f"{n}.gz").read_bytes())).hexdigest() for n in datasets.IDX_FILES]
+    digests = [
+        hashlib.sha256(gzip.decompress((folder / f"{n}.gz").read_bytes())).hexdigest() for n in datasets.IDX_FILES
+    ]
     mnist = datasets.OFFICIAL["MNIST"]
     monkeypatch.setitem(
         datasets.OFFICIAL,
         "MNIST",
-        datasets.Official(mnist.url, mnist.source, mnist.licence, mnist.labels, (digests[0], digests[1], digests[2], digests[3])),
+        datasets.Official(
+            mnist.url, mnist.source, mnist.licence, mnist.labels, (digests[0], digests[1], digests[2], digests[3])
+        ),
     )
 
 
@@ -206,7 +211,9 @@ def test_a_file_that_is_not_the_published_one_is_refused_and_not_kept(server: Pa
     assert not list((tmp_path / "cache").rglob("*.part"))
 
 
-def test_a_failed_download_says_what_to_do_and_goes_on_later(server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_says_what_to_do_and_goes_on_later(
+    server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_idx(server / "MNIST")
     pin(server / "MNIST", monkeypatch)
     last = server / "MNIST/t10k-labels-idx1-ubyte.gz"
@@ -226,7 +233,9 @@ def test_a_failed_download_says_what_to_do_and_goes_on_later(server: Path, tmp_p
 REAL = Path(os.environ.get("ATLC_DATA", ""))
 
 
-@pytest.mark.skipif(not (os.environ.get("ATLC_DATA") and (REAL / "MNIST").is_dir()), reason="needs MNIST below $ATLC_DATA")
+@pytest.mark.skipif(
+    not (os.environ.get("ATLC_DATA") and (REAL / "MNIST").is_dir()), reason="needs MNIST below $ATLC_DATA"
+)
 def test_the_pinned_digests_are_those_of_the_real_files(server: Path) -> None:
     for name in ("MNIST", "FashionMNIST"):
         (server / name).symlink_to((REAL / name).resolve())

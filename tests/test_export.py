@@ -59,7 +59,9 @@ def test_the_files_compute_what_the_networks_do(nets: Networks) -> None:
 
 def test_a_classifier_that_does_not_start_dense_is_exported_too() -> None:
     torch.manual_seed(0)
-    network = nn.Sequential(Scale(1 / 8), nn.Conv2d(16, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(200, 4)).eval()
+    network = nn.Sequential(
+        Scale(1 / 8), nn.Conv2d(16, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(200, 4)
+    ).eval()
     logits = engine.Graph(export.classifier(network, 4), engine.classifier(4), "k")(RECORDS)
     np.testing.assert_allclose(logits, network(symbols()).detach().numpy(), atol=1e-4)
 

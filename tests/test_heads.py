@@ -44,7 +44,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, codec: Codec) -> Path:
     def put(name: str, records: Pixels, labels: list[str] | None) -> None:
         atlcodec.write(root / f"{name}.atlc", records)
         if labels is not None:
-            manifest.write(root / f"{name}.csv", [manifest.Entry(k, f"{k}.png", t or None) for k, t in enumerate(labels)])
+            manifest.write(
+                root / f"{name}.csv", [manifest.Entry(k, f"{k}.png", t or None) for k, t in enumerate(labels)]
+            )
 
     put("bars", records, labels)
     put("some", records, [label if k % 3 else "" for k, label in enumerate(labels)])
@@ -111,7 +113,10 @@ class Killed(Exception):
 
 
 def test_a_run_that_was_stopped_ends_as_an_unbroken_one(cli: Cli, codec: Codec, folder: Path, tmp_path: Path) -> None:
-    examples, settings = heads.load(folder / "bars.atlc", folder / "bars.csv", codec.model), heads.Settings(epochs=5, batch=64)
+    examples, settings = (
+        heads.load(folder / "bars.atlc", folder / "bars.csv", codec.model),
+        heads.Settings(epochs=5, batch=64),
+    )
     whole, epochs = heads.train(examples, settings, tmp_path / "whole")
 
     def kill(line: str) -> None:
@@ -159,8 +164,14 @@ def test_what_cannot_be_learned_from_is_refused_in_one_line(
     ("arguments", "message"),
     [
         (["--recipe", "classifier"], "needs --records"),
-        (["--recipe", "classifier", "--records", "bars.atlc", "--shift", "1"], "--shift is no parameter of the recipe classifier"),
-        (["--recipe", "classifier", "--records", "bars.atlc", "--data", "data"], "--data is no parameter of the recipe classifier"),
+        (
+            ["--recipe", "classifier", "--records", "bars.atlc", "--shift", "1"],
+            "--shift is no parameter of the recipe classifier",
+        ),
+        (
+            ["--recipe", "classifier", "--records", "bars.atlc", "--data", "data"],
+            "--data is no parameter of the recipe classifier",
+        ),
         (["--data", "data", "--records", "bars.atlc"], "--records is for the recipe classifier"),
         ([], "Missing option '--data'"),
     ],

@@ -49,7 +49,9 @@ def test_the_same_labels_and_pixels(records: record.Records, tmp_path: Path) -> 
     assert (done.returncode, done.stderr) == (0, "")
     expected = [atlcodec.classify(row) for row in records]
     seen = [re.fullmatch(r"(\d+): (.+) \((.+)%\)", line) for line in done.stdout.splitlines()]
-    assert [(line[1], line[2]) for line in seen if line] == [(str(k), answer.label) for k, answer in enumerate(expected)]
+    assert [(line[1], line[2]) for line in seen if line] == [
+        (str(k), answer.label) for k, answer in enumerate(expected)
+    ]
     percent = [float(line[3]) for line in seen if line]
     assert np.allclose(percent, [100 * answer.probability for answer in expected], atol=0.2)
     with Image.open(tmp_path / "x.pgm") as sheet:

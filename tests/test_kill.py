@@ -1,4 +1,5 @@
-"""Killed at any moment, a command leaves the old file or the new one; an append leaves whole records and at most one torn."""
+"""Killed at any moment, a command leaves the old file or the new one; an append leaves whole records and at most one
+torn."""
 
 from __future__ import annotations
 
@@ -140,7 +141,11 @@ except atlcodec.AtlcError as error:
 
 def limited(size: int, fatal: str, how: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", LIMITED, str(size), fatal, how], env=environment(), capture_output=True, text=True, check=False
+        [sys.executable, "-c", LIMITED, str(size), fatal, how],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

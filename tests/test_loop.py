@@ -1,5 +1,5 @@
-"""Training: frozen parts stay as they are, a killed run ends as an unbroken one, and it stops by itself. On drawn pictures, for
-seconds: nothing here is trained for real."""
+"""Training: frozen parts stay as they are, a killed run ends as an unbroken one, and it stops by itself. On drawn
+pictures, for seconds: nothing here is trained for real."""
 
 from __future__ import annotations
 
@@ -89,7 +89,9 @@ def test_the_rate_of_each_optimiser_rises_from_a_hundredth(tmp_path: Path) -> No
         return float(trainer.optimizers[f"{parts}/{task}/0"].param_groups[0]["lr"])
 
     assert last_rate("compressor+classifier", "classifier") == pytest.approx(1e-5 * 100 ** (5 / 9))
-    assert last_rate("classifier", "classifier") == pytest.approx(1e-5 * 100 ** (5 / 9))  # another optimiser, from the beginning
+    assert last_rate("classifier", "classifier") == pytest.approx(
+        1e-5 * 100 ** (5 / 9)
+    )  # another optimiser, from the beginning
     assert last_rate("compressor+classifier", "classifier") == pytest.approx(1e-3)
 
 

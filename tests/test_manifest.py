@@ -44,7 +44,12 @@ def test_what_is_written_is_read_back_by_us_and_by_any_csv_reader(tmp_path: Path
 
 def test_a_list_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
-    for entries in ([Entry(1, "a.png", None)], [Entry(0, "../a.png", None)], [Entry(0, "a.png", "a\nb")], [ENTRIES[0]] * 2):
+    for entries in (
+        [Entry(1, "a.png", None)],
+        [Entry(0, "../a.png", None)],
+        [Entry(0, "a.png", "a\nb")],
+        [ENTRIES[0]] * 2,
+    ):
         with pytest.raises(BadData):
             manifest.write(path, entries)
     with pytest.raises(BadData, match="records 0 and 1"):

@@ -51,8 +51,8 @@ def test_cards_say_what_was_done(model: zoo.Model) -> None:
 
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
 def test_the_seal_costs_little(model: zoo.Model) -> None:
-    """At most 0.1 dB and 0.1 points, by the card, whose figures the next test measures again. On a thousand pictures 0.1 points
-    are one of them: there, more must be no more than chance (two standard errors)."""
+    """At most 0.1 dB and 0.1 points, by the card, whose figures the next test measures again. On a thousand pictures
+    0.1 points are one of them: there, more must be no more than chance (two standard errors)."""
     figures = model.card["figures"]
     assert figures["psnr"] >= figures["psnr_unsealed"] - 0.1
     chance = 2 * figures["accuracy_seal_error"] if figures["images"] < 10_000 else 0
@@ -79,14 +79,17 @@ def test_the_search_gains_what_the_card_says(model: zoo.Model) -> None:
     data = datasets.load(Path(DATA) / model.card["data"][0]["name"])
     assert data.test is not None
     codec, some = Codec(model), data.test[:200]
-    plain, searched = (evaluation.measure(codec, some, data.classes, effort).summary() for effort in (0, search.DEFAULT))
+    plain, searched = (
+        evaluation.measure(codec, some, data.classes, effort).summary() for effort in (0, search.DEFAULT)
+    )
     assert model.card["searched"]["effort"] == search.DEFAULT
     promised = model.card["searched"]["psnr"] - model.card["figures"]["psnr"]
     assert promised > 0.5
     assert float(str(searched["psnr"])) - float(str(plain["psnr"])) == pytest.approx(promised, rel=0.3)
 
 
-# What the paper's own method reached (Table 5); for KMNIST-part, where 8,000 images train what 60,000 did there, its PSNR alone.
+# What the paper's own method reached (Table 5); for KMNIST-part, where 8,000 images train what 60,000 did there, its
+# PSNR alone.
 PAPER = {"mnist-lenet": (22.8, 97.2), "fashion-lenet": (18.5, 85.2), "kmnist-lenet": (17.6, 0.0)}
 
 

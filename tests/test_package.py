@@ -1,7 +1,7 @@
 """The package as its users get it: what the wheel holds, and that it works where there is no PyTorch.
 
-The wheel is built from a copy of the repository as it would be cloned, with leftovers of earlier work lying in it, and installed
-into an environment of its own."""
+The wheel is built from a copy of the repository as it would be cloned, with leftovers of earlier work lying in it, and
+installed into an environment of its own."""
 
 from __future__ import annotations
 
@@ -28,9 +28,15 @@ PARTS = ("compressor.onnx", "decompressor.onnx", "refiner.onnx")
 ELSEWHERE = ("torch", "onnx", "cli", "models", "examples", "tests", "benchmarks")  # what must not come along
 
 
-def run(*command: str | Path, cwd: Path, home: Path | None = None, fails: bool = False) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: str | Path, cwd: Path, home: Path | None = None, fails: bool = False
+) -> subprocess.CompletedProcess[str]:
     """A program as a stranger would run it: no settings of ours reach it, and with `home` none of this user's files."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("ATLC_", "PYTHON", "XDG_", "VIRTUAL_ENV"))}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ATLC_", "PYTHON", "XDG_", "VIRTUAL_ENV"))
+    }
     if home is not None:
         env["HOME"] = str(home)
     done = subprocess.run(command, cwd=cwd, env=env, text=True, capture_output=True, check=False)
@@ -50,7 +56,8 @@ def listed() -> list[str]:
 
 @pytest.fixture(scope="module")
 def tree(listed: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Such a clone, in which someone has worked: an old build with a model that is gone since, and what training left."""
+    """Such a clone, in which someone has worked: an old build with a model that is gone since, and what training
+    left."""
     folder = tmp_path_factory.mktemp("tree")
     for name in listed:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +73,17 @@ def tree(listed: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
 def dist(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel built from the tree, the source distribution, and in `again/` the wheel built from that."""
     try:
-        run(sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--no-deps", "setuptools>=77", cwd=tree)
+        run(
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--dry-run",
+            "--ignore-installed",
+            "--no-deps",
+            "setuptools>=77",
+            cwd=tree,
+        )
     except AssertionError as error:
         pytest.skip(f"pip finds no package index: {str(error).strip().splitlines()[-1]}")
     folder = tmp_path_factory.mktemp("dist")
@@ -106,12 +123,16 @@ def models() -> list[Path]:
 def test_the_wheel_holds_the_code_the_models_and_the_licences_and_nothing_else(wheel: Path, listed: list[str]) -> None:
     with ZipFile(wheel) as archive:
         held = archive.namelist()
-    inside = {name if name.startswith("atlcodec/") else f"atlcodec/{name}" for name in listed if name.split("/")[0] in INSIDE}
+    inside = {
+        name if name.startswith("atlcodec/") else f"atlcodec/{name}" for name in listed if name.split("/")[0] in INSIDE
+    }
     expected = {name for name in inside if name.endswith((".py", "/py.typed"))} | {"atlcodec/models/default.json"}
     for model in models():
         expected |= {f"atlcodec/models/{model.name}/{file}" for file in ("card.json", *PARTS)}
         for head in (model / "heads").iterdir():
-            expected |= {f"atlcodec/models/{model.name}/heads/{head.name}/{file}" for file in ("card.json", "classifier.onnx")}
+            expected |= {
+                f"atlcodec/models/{model.name}/heads/{head.name}/{file}" for file in ("card.json", "classifier.onnx")
+            }
     assert "atlcodec/cli/__init__.py" in expected
     assert len(models()) >= 2
     about = {name.split("/", 1)[1] for name in held if ".dist-info/" in name}
@@ -184,13 +205,19 @@ def test_a_picture_there_and_back_and_its_label_by_the_commands(fresh: Path, des
     assert answer["label"] == "7"
     card = json.loads((ROOT / "models" / answer["model"] / "card.json").read_text("utf-8"))
     assert metrics.psnr(float(metrics.squared_error(before[None], after[None])[0])) >= card["figures"]["psnr_low"]
-    assert json.loads(run(fresh / "atlc", "info", "--json", "digit.atlc", cwd=desk, home=desk).stdout)["id"] == card["id"]
+    assert (
+        json.loads(run(fresh / "atlc", "info", "--json", "digit.atlc", cwd=desk, home=desk).stdout)["id"] == card["id"]
+    )
 
 
 def test_the_bundled_models_are_the_installed_ones(fresh: Path, desk: Path) -> None:
-    lines = [json.loads(line) for line in run(fresh / "atlc", "models", "--json", cwd=desk, home=desk).stdout.splitlines()]
+    lines = [
+        json.loads(line) for line in run(fresh / "atlc", "models", "--json", cwd=desk, home=desk).stdout.splitlines()
+    ]
     assert [line["name"] for line in lines] == [model.name for model in models()]
-    assert {line["name"] for line in lines if line["default"]} == set(json.loads((ROOT / "models/default.json").read_text("utf-8")))
+    assert {line["name"] for line in lines if line["default"]} == set(
+        json.loads((ROOT / "models/default.json").read_text("utf-8"))
+    )
     assert all(line["heads"] for line in lines)
 
 
@@ -221,9 +248,24 @@ def data(desk: Path) -> Path:
 
 
 def test_evaluate_needs_no_pytorch(fresh: Path, desk: Path, data: Path) -> None:
-    (line,) = run(fresh / "atlc", "evaluate", "mnist-lenet", "--data", data, "--json", cwd=desk, home=desk).stdout.splitlines()
+    (line,) = run(
+        fresh / "atlc", "evaluate", "mnist-lenet", "--data", data, "--json", cwd=desk, home=desk
+    ).stdout.splitlines()
     figures = json.loads(line)
-    run(fresh / "atlc", "encode", "digit.png", "-m", "mnist-lenet", "--effort", "0", "-o", "named.atlc", "-f", cwd=desk, home=desk)
+    run(
+        fresh / "atlc",
+        "encode",
+        "digit.png",
+        "-m",
+        "mnist-lenet",
+        "--effort",
+        "0",
+        "-o",
+        "named.atlc",
+        "-f",
+        cwd=desk,
+        home=desk,
+    )
     run(fresh / "atlc", "decode", "named.atlc", "-f", cwd=desk, home=desk)
     before, after = picture.read(desk / "digit.png"), picture.read(desk / "named.atlc.png")
     psnr = metrics.psnr(float(metrics.squared_error(before[None], after[None])[0]))
@@ -240,7 +282,8 @@ def test_train_says_what_it_needs_in_one_line(fresh: Path, desk: Path, data: Pat
 
 
 def test_importing_is_cheap_and_using_needs_no_pytorch_here_either(tmp_path: Path) -> None:
-    """In this environment PyTorch is installed; nothing but training may import it, and nothing large comes before its use."""
+    """In this environment PyTorch is installed; nothing but training may import it, and nothing large comes before its
+    use."""
     program = """
 import json, sys, atlcodec
 early = sorted({"torch", "onnx", "onnxruntime", "PIL", "click"} & set(sys.modules))

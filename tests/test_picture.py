@@ -1,4 +1,5 @@
-"""Pictures of many kinds through `atlc encode`: each gives the right pixels, or one line that says what is wrong and what helps."""
+"""Pictures of many kinds through `atlc encode`: each gives the right pixels, or one line that says what is wrong and
+what helps."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ RNG = np.random.default_rng(11)
 
 
 def png(rows: NDArray[Any], bits: int, colour_type: int, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG file of any kind; Pillow writes only some. `rows`: uint8, the bytes of each row as they stand in the file."""
+    """A PNG file of any kind; Pillow writes only some. `rows`: uint8, the bytes of each row as they stand in the
+    file."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -123,20 +125,32 @@ COLOURED: dict[str, Callable[[Pixels], tuple[bytes, str, Pixels]]] = {
     "palette of colours": lambda d: (f := saved(with_palette(d, lambda i: (i, 255 - i, 9))), "in colour", seen(f)),
     "colour, JPEG": lambda d: (f := saved(layered("RGB", d, d // 2, d // 3), "JPEG"), "in colour", seen(f)),
     "four inks, JPEG": lambda d: (f := saved(layered("CMYK", d, d // 2, d // 3, d), "JPEG"), "in colour", seen(f)),
-    "16 bits": lambda d: (png(deep(d * np.uint16(256) + 3), 16, 0), "16 bits", np.rint((d * 256.0 + 3) / 257).astype(np.uint8)),
+    "16 bits": lambda d: (
+        png(deep(d * np.uint16(256) + 3), 16, 0),
+        "16 bits",
+        np.rint((d * 256.0 + 3) / 257).astype(np.uint8),
+    ),
     "16 bits, transparent": lambda d: (
         png(deep(np.where(d == 255, 9, d) * np.uint16(257)), 16, 0, (b"tRNS", struct.pack(">H", 9 * 257))),
         "transparent",
         np.where((d == 255) | (d == 9), 0, d).astype(np.uint8),
     ),
-    "16 bits a channel": lambda d: (png(deep(np.repeat(d[:, :, None] * np.uint16(256) + 3, 3, axis=2)), 16, 2), "16 bits", d),
+    "16 bits a channel": lambda d: (
+        png(deep(np.repeat(d[:, :, None] * np.uint16(256) + 3, 3, axis=2)), 16, 2),
+        "16 bits",
+        d,
+    ),
     "16 bits and alpha": lambda d: (
         png(deep(np.stack([d * np.uint16(257), np.full(d.shape, 65535, np.uint16)], axis=2)), 16, 4),
         "16 bits",
         d,
     ),
     "grey, partly clear": lambda d: (saved(layered("LA", d, alpha(d))), "transparent", on_black(d)),
-    "colour that is grey, partly clear": lambda d: (saved(layered("RGBA", d, d, d, alpha(d))), "transparent", on_black(d)),
+    "colour that is grey, partly clear": lambda d: (
+        saved(layered("RGBA", d, d, d, alpha(d))),
+        "transparent",
+        on_black(d),
+    ),
     "palette, partly clear": lambda d: (
         saved(with_palette(d, lambda i: (i, i, i)), transparency=255),
         "transparent",
@@ -230,10 +244,12 @@ def test_a_photograph_that_holds_a_preview_of_itself_is_one_picture(digit: Pixel
     assert np.abs(picture.read(io.BytesIO(file)).astype(int) - digit).mean() < 5
 
 
-# -- resize ------------------------------------------------------------------------------------------------------------------
+# -- resize ------------------------------------------------------------------------------------------------------------
 
 
-def test_another_size_is_refused_and_the_options_named_one_after_the_other(cli: Cli, digit: Pixels, tmp_path: Path) -> None:
+def test_another_size_is_refused_and_the_options_named_one_after_the_other(
+    cli: Cli, digit: Pixels, tmp_path: Path
+) -> None:
     path = tmp_path / "x.png"
     layered("RGB", digit, digit, digit // 2).resize((56, 30)).save(path)
     assert "56 x 30" in (complaint := cli("encode", path).complaint)
@@ -269,7 +285,7 @@ def test_what_is_28_by_28_is_left_alone(digit: Pixels) -> None:
     assert np.array_equal(picture.read(io.BytesIO(picture.png(digit))), digit)
 
 
-# -- what is no picture ------------------------------------------------------------------------------------------------------
+# -- what is no picture ------------------------------------------------------------------------------------------------
 
 
 def broken(digit: Pixels) -> dict[str, bytes]:
@@ -326,7 +342,26 @@ def test_broken_files_give_pixels_or_a_bad_image_and_nothing_else(digit: Pixels)
 
 @pytest.mark.parametrize(
     "mode",
-    ["1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "LA", "PA", "RGBX", "RGBa", "La", "I;16", "I;16B"],
+    [
+        "1",
+        "L",
+        "P",
+        "RGB",
+        "RGBA",
+        "CMYK",
+        "YCbCr",
+        "LAB",
+        "HSV",
+        "I",
+        "F",
+        "LA",
+        "PA",
+        "RGBX",
+        "RGBa",
+        "La",
+        "I;16",
+        "I;16B",
+    ],
 )
 @pytest.mark.parametrize("size", [(28, 28), (3, 9), (0, 5)])
 def test_images_of_every_mode_and_size(mode: str, size: tuple[int, int]) -> None:
@@ -380,7 +415,7 @@ def test_names_cannot_speak_to_the_terminal(cli: Cli, digit: Pixels, tmp_path: P
         assert Path(path).with_suffix(".atlc").stat().st_size == 200
 
 
-# -- bombs -------------------------------------------------------------------------------------------------------------------
+# -- bombs -------------------------------------------------------------------------------------------------------------
 
 MEASURE = f"""
 import sys

@@ -40,7 +40,9 @@ def sevens(draw: Callable[..., Pixels]) -> Pixels:
 @pytest.fixture(scope="module")
 def records(sevens: Pixels) -> record.Records:
     """Records of two codecs in one file."""
-    return np.concatenate([Codec.load("mnist-lenet").encode(sevens[:66]), Codec.load("fashion-lenet").encode(sevens[66:])])
+    return np.concatenate(
+        [Codec.load("mnist-lenet").encode(sevens[:66]), Codec.load("fashion-lenet").encode(sevens[66:])]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def damage(path: Path, at: int) -> None:
     path.write_bytes(data)
 
 
-# -- reading -----------------------------------------------------------------------------------------------------------------
+# -- reading -----------------------------------------------------------------------------------------------------------
 
 
 def test_records_are_frames(path: Path, decoded: Pixels) -> None:
@@ -162,18 +164,31 @@ def test_a_codec_of_ones_own_that_does_not_work_is_an_os_error(tmp_path: Path, s
         Image.open(io.BytesIO(sealed))
     zoo.add(tmp_path / "mine")
     atlcodec.register_pillow()  # looks for new models at once
-    with Image.open(io.BytesIO(sealed)) as image, pytest.raises(OSError, match=r"record 0: .*mine.decompressor\.onnx") as caught:
+    with (
+        Image.open(io.BytesIO(sealed)) as image,
+        pytest.raises(OSError, match=r"record 0: .*mine.decompressor\.onnx") as caught,
+    ):
         image.load()
     assert isinstance(caught.value, AtlcError)
 
 
-# -- what is not ours --------------------------------------------------------------------------------------------------------
+# -- what is not ours --------------------------------------------------------------------------------------------------
 
 
 def test_foreign_bytes_are_refused_as_pillow_refuses_them(records: record.Records) -> None:
     good, rng = records[0].tobytes(), np.random.default_rng(0)
     spoilt = bytes([good[0] ^ 1]) + good[1:]
-    for data in (b"", b"\0", bytes(200), bytes(4000), good[:199], good + b"\0", good[1:] + good[:1], spoilt + good, b"\xff" * 400):
+    for data in (
+        b"",
+        b"\0",
+        bytes(200),
+        bytes(4000),
+        good[:199],
+        good + b"\0",
+        good[1:] + good[:1],
+        spoilt + good,
+        b"\xff" * 400,
+    ):
         with pytest.raises(UnidentifiedImageError):
             Image.open(io.BytesIO(data))
     for length in (200, 400, 1000) * 20:
@@ -207,7 +222,11 @@ print(json.dumps([Image.ID, seen]))
 def test_other_formats_open_as_before_and_ours_stays_the_first() -> None:
     """Each in a process of its own, since what Pillow has loaded already changes the order."""
     (before, seen), (after, again) = (
-        json.loads(subprocess.run([sys.executable, "-c", OTHERS, *more], env=environment(), check=True, capture_output=True).stdout)
+        json.loads(
+            subprocess.run(
+                [sys.executable, "-c", OTHERS, *more], env=environment(), check=True, capture_output=True
+            ).stdout
+        )
         for more in ([], ["register"])
     )
     assert again == seen
@@ -232,7 +251,7 @@ def test_encode_still_takes_no_records_for_pictures(path: Path) -> None:
         picture.read(path)
 
 
-# -- writing -----------------------------------------------------------------------------------------------------------------
+# -- writing -----------------------------------------------------------------------------------------------------------
 
 
 def test_saving_writes_what_the_library_writes(tmp_path: Path, sevens: Pixels) -> None:
@@ -288,7 +307,7 @@ def test_what_cannot_be_saved_says_what_to_do_and_leaves_nothing(tmp_path: Path)
     assert len(atlcodec.open(target)) == 2
 
 
-# -- imageio -----------------------------------------------------------------------------------------------------------------
+# -- imageio -----------------------------------------------------------------------------------------------------------
 
 
 def test_imageio_reads_and_writes_through_pillow(path: Path, decoded: Pixels, sevens: Pixels, tmp_path: Path) -> None:

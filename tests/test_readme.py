@@ -43,7 +43,9 @@ def test_the_demo_prints_what_is_shown(tmp_path: Path) -> None:
     ).stdout
     shown = block("printed by `make demo`")
     assert shown[0] == "$ atlc encode digit.png"
-    assert [line for line in map(without_decibels, shown) if line not in map(without_decibels, printed.splitlines())] == []
+    assert [
+        line for line in map(without_decibels, shown) if line not in map(without_decibels, printed.splitlines())
+    ] == []
     assert (tmp_path / "x.png").stat().st_size > 0
 
 

@@ -52,7 +52,9 @@ def test_what_is_frozen_does_not_change_by_a_bit(name: str, tmp_path: Path, monk
     def watched(self: Trainer, parts: list[str], task: Task, *rest: object) -> float:
         before = weights(self)
         loss = once(self, parts, task, *rest)  # type: ignore[arg-type]
-        changed = {key.split(".")[0].rstrip("s") for key, value in weights(self).items() if not torch.equal(value, before[key])}
+        changed = {
+            key.split(".")[0].rstrip("s") for key, value in weights(self).items() if not torch.equal(value, before[key])
+        }
         assert changed == set(parts)
         seen.append("+".join(parts))
         return loss
@@ -66,7 +68,9 @@ def test_what_is_frozen_does_not_change_by_a_bit(name: str, tmp_path: Path, monk
 def test_several_domains_share_the_compressor_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     once = Trainer._epoch
 
-    def watched(self: Trainer, parts: list[str], task: Task, rates: tuple[float, float], domain: int, turn: int) -> float:
+    def watched(
+        self: Trainer, parts: list[str], task: Task, rates: tuple[float, float], domain: int, turn: int
+    ) -> float:
         before = weights(self)
         loss = once(self, parts, task, rates, domain, turn)
         changed = {key for key, value in weights(self).items() if not torch.equal(value, before[key])}

@@ -62,7 +62,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world")
     images: dict[str, Pixels] = {}
     for label, draw in (("1", one), ("7", seven)):
-        images |= {f"{label}/{number:02}.png": draw(slant) for number, slant in enumerate(np.linspace(-3, 3, 20).tolist())}
+        images |= {
+            f"{label}/{number:02}.png": draw(slant) for number, slant in enumerate(np.linspace(-3, 3, 20).tolist())
+        }
     for path, image in images.items():
         put(folder / "pictures" / path, image)
     put(folder / "more/1/new.png", one(0.5))
@@ -163,7 +165,9 @@ def test_pillow_and_imageio(follow: Follow) -> None:
 
 def test_pytorch(follow: Follow) -> None:
     names = follow("PyTorch").names
-    assert any(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in names["codec"].compressor.parameters())
+    assert any(
+        weight.grad is not None and weight.grad.abs().sum() > 0 for weight in names["codec"].compressor.parameters()
+    )
 
 
 def test_zarr_and_numcodecs(follow: Follow, world: Path) -> None:

@@ -52,7 +52,8 @@ def test_the_symbols_are_the_hex_digits_of_a_record() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [np.zeros((1, 399), int), np.zeros(400, int), np.full((1, 400), 16), np.full((1, 400), -1), np.zeros((1, 400))]
+    "bad",
+    [np.zeros((1, 399), int), np.zeros(400, int), np.full((1, 400), 16), np.full((1, 400), -1), np.zeros((1, 400))],
 )
 def test_pack_refuses_what_is_no_symbols(bad: NDArray[np.generic]) -> None:
     with pytest.raises(ValueError, match="symbols are"):
@@ -86,11 +87,14 @@ def test_a_seal_takes_the_cheapest_moves_first_whatever_their_sign() -> None:
     costs[:, 10:20] = np.inf
     sealed = record.seal(symbols, alternatives, costs, 1)
     for row in range(4):
-        assert sealed[row].tolist() == reference.seal(symbols[row].tolist(), alternatives[row].tolist(), costs[row].tolist(), 1)
+        assert sealed[row].tolist() == reference.seal(
+            symbols[row].tolist(), alternatives[row].tolist(), costs[row].tolist(), 1
+        )
 
 
 def test_all_candidates_are_taken_where_the_cheapest_are_dependent() -> None:
-    # Make those moves cheap whose syndromes lie in a space of 31 dimensions: the cheapest 48 then cannot reach every CRC.
+    # Make those moves cheap whose syndromes lie in a space of 31 dimensions: the cheapest 48 then cannot reach every
+    # CRC.
     symbols, alternatives, _ = record.quantise(latents("blank", 2))
     syndromes = record.syndromes()[:, 1]
     dependent: list[int] = []
@@ -153,7 +157,9 @@ def test_bytes_that_are_no_whole_records_are_refused(length: int) -> None:
         record.as_records(bytes(length))
 
 
-@pytest.mark.parametrize("bad", [np.zeros((1, 199), np.uint8), np.zeros((1, 200), np.int64), np.zeros((1, 1, 200), np.uint8)])
+@pytest.mark.parametrize(
+    "bad", [np.zeros((1, 199), np.uint8), np.zeros((1, 200), np.int64), np.zeros((1, 1, 200), np.uint8)]
+)
 def test_arrays_that_are_no_records_are_refused(bad: NDArray[np.generic]) -> None:
     with pytest.raises(NotARecord, match="uint8"):
         record.unpack(bad)

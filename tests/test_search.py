@@ -41,7 +41,10 @@ def test_the_refiner_gives_the_error_and_its_gradient(architecture: str) -> None
 
 def test_more_effort_gives_better_pictures(images: codec.Images) -> None:
     own = Codec.load("mnist-lenet")
-    error = [float(metrics.squared_error(images, own.decode(own.encode(images, effort))).mean()) for effort in (0, 1, 3, 6, 8)]
+    error = [
+        float(metrics.squared_error(images, own.decode(own.encode(images, effort))).mean())
+        for effort in (0, 1, 3, 6, 8)
+    ]
     assert error == sorted(error, reverse=True)
     assert error[3] < error[0] * 0.7
 
@@ -52,7 +55,9 @@ def test_the_default_is_an_effort_and_each_is_deterministic(images: codec.Images
     assert np.array_equal(records, own.encode(images, search.DEFAULT))
     assert np.array_equal(records[7:20], own.encode(images[7:20]))
     assert (record.ids(records) == own.id).all()
-    assert np.array_equal(own.encode(images, 0), record.pack(record.seal(*record.quantise(own.latents(images)), own.id)))
+    assert np.array_equal(
+        own.encode(images, 0), record.pack(record.seal(*record.quantise(own.latents(images)), own.id))
+    )
 
 
 def test_a_long_search_keeps_the_best_of_several_sealed_points(images: codec.Images) -> None:

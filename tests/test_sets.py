@@ -1,4 +1,5 @@
-"""Whole folders on the command line: encoded into one file and a list, added to, taken up again, and decoded into a folder."""
+"""Whole folders on the command line: encoded into one file and a list, added to, taken up again, and decoded into a
+folder."""
 
 from __future__ import annotations
 
@@ -76,7 +77,7 @@ def write_idx(folder: Path, name: str, array: Pixels) -> None:
     (folder / name).write_bytes(struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes())
 
 
-# -- there and back ----------------------------------------------------------------------------------------------------------
+# -- there and back ----------------------------------------------------------------------------------------------------
 
 
 def test_a_folder_there_and_back(cli: Cli, folder: Path, pictures: dict[str, Pixels]) -> None:
@@ -97,8 +98,12 @@ def test_a_folder_there_and_back(cli: Cli, folder: Path, pictures: dict[str, Pix
     for path, packed in zip(ORDER, atlcodec.open("set.atlc").array, strict=True):
         assert np.array_equal(np.asarray(Image.open(Path("out", path))), atlcodec.decode(packed))
     lines = json_lines(cli("classify", "--json", "set.atlc"))
-    assert [(line["record"], line["path"], line["true_label"]) for line in lines] == list(zip(range(7), ORDER, labels, strict=True))
-    assert [line["label"] for line in lines] == [atlcodec.classify(packed).label for packed in atlcodec.open("set.atlc").array]
+    assert [(line["record"], line["path"], line["true_label"]) for line in lines] == list(
+        zip(range(7), ORDER, labels, strict=True)
+    )
+    assert [line["label"] for line in lines] == [
+        atlcodec.classify(packed).label for packed in atlcodec.open("set.atlc").array
+    ]
     assert cli("classify", "set.atlc").lines[2].startswith("set.atlc[2]: ")
     assert cli("info", "set.atlc").lines[-2:] == [
         f"set.atlc: 1400 bytes, 7 records (7 of {MNIST})",
@@ -175,7 +180,9 @@ def test_idx_files(cli: Cli, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> Non
     assert " (chosen) " in ran.err
     assert Path("set.atlc").read_bytes() == encoded(list(images), ran.err.split("bytes")[1].split()[0])
     entries = manifest.read("set.csv")
-    assert [entry.path for entry in entries] == [f"train/{n:05d}.png" for n in range(10)] + [f"test/{n:05d}.png" for n in range(5)]
+    assert [entry.path for entry in entries] == [f"train/{n:05d}.png" for n in range(10)] + [
+        f"test/{n:05d}.png" for n in range(5)
+    ]
     assert [entry.label for entry in entries] == ["ant", "bee"] * 5 + [None] * 5
     assert cli("decode", "set.atlc", "-o", "out").code == 0
     assert len(files_below("out/train")) == 10
@@ -192,7 +199,11 @@ def test_the_choice_is_one_for_the_set(cli: Cli, folder: Path, pictures: dict[st
     chosen = cli("encode", folder, "-o", "set.atlc").err.split("bytes")[1].split()
     together = cli("encode", *(folder / path for path in ORDER), "-o", "x.atlc").err.split("bytes")[1].split()
     assert chosen == together
-    assert Path("set.atlc").read_bytes() == Path("x.atlc").read_bytes() == encoded([pictures[path] for path in ORDER], chosen[0])
+    assert (
+        Path("set.atlc").read_bytes()
+        == Path("x.atlc").read_bytes()
+        == encoded([pictures[path] for path in ORDER], chosen[0])
+    )
     for path in ORDER:
         put(folder / path, np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8))
     assert "warning: set.atlc: 7 of 7 pictures" in cli("encode", folder, "-f", "-o", "set.atlc").err
@@ -217,7 +228,7 @@ def test_pipes_take_the_records_alone(cli: Cli, folder: Path, pictures: dict[str
     assert os.listdir() == ["in"]
 
 
-# -- what is refused ---------------------------------------------------------------------------------------------------------
+# -- what is refused ---------------------------------------------------------------------------------------------------
 
 
 def test_bad_pictures_and_names_are_reported_and_the_others_go_on(cli: Cli, folder: Path) -> None:
@@ -261,7 +272,9 @@ def test_nothing_is_overwritten_without_force(cli: Cli, folder: Path) -> None:
     Path("set.csv").write_text("mine")
     assert cli("encode", folder, "-f", "-o", "set.atlc").code == 0
     assert len(manifest.read("set.csv")) == 7
-    assert "warning: set.csv: lists what set.atlc held before" in cli("encode", "in/flat.png", "-f", "-o", "set.atlc").err
+    assert (
+        "warning: set.csv: lists what set.atlc held before" in cli("encode", "in/flat.png", "-f", "-o", "set.atlc").err
+    )
 
 
 @pytest.mark.parametrize(
@@ -282,7 +295,7 @@ def test_bad_usage(arguments: list[str], cli: Cli, folder: Path) -> None:
     assert os.listdir() == ["in"]
 
 
-# -- adding ------------------------------------------------------------------------------------------------------------------
+# -- adding ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("output", ["set.atlc", "set.parquet"])
@@ -315,9 +328,9 @@ def test_a_folder_is_added(output: str, cli: Cli, folder: Path, pictures: dict[s
     assert ran.code == 0
     assert f"warning: {output}: holds records of {FASHION}; those of {MNIST} are added" in ran.err
     Path("other/1/newer.png").rename("other/1/newest.png")
-    assert f"records of {MNIST}, {FASHION}; say with -m" in cli("encode", "other", "-o", output, "--append").complaint.replace(
-        f"{FASHION}, {MNIST}", f"{MNIST}, {FASHION}"
-    )
+    assert f"records of {MNIST}, {FASHION}; say with -m" in cli(
+        "encode", "other", "-o", output, "--append"
+    ).complaint.replace(f"{FASHION}, {MNIST}", f"{MNIST}, {FASHION}")
 
 
 def test_what_does_not_belong_together_is_not_added_to(cli: Cli, folder: Path, digit: Pixels) -> None:
@@ -346,7 +359,7 @@ def test_what_does_not_belong_together_is_not_added_to(cli: Cli, folder: Path, d
     assert [entry.record for entry in manifest.read("set.csv")] == list(range(8))
 
 
-# -- stopped and taken up again ----------------------------------------------------------------------------------------------
+# -- stopped and taken up again ----------------------------------------------------------------------------------------
 
 DIES = """
 import os, signal
@@ -401,14 +414,16 @@ def killed(patch: str, *arguments: str | Path) -> None:
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_and_taken_up_again_it_is_the_same(moment: str, cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_and_taken_up_again_it_is_the_same(
+    moment: str, cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sources, "BATCH", 2)
     (folder / "1/bad.png").write_text("no picture")  # what is wrong with the first part is said again
     whole = cli("encode", folder, "-o", "whole.atlc", "-m", MNIST)
     killed(moment, "encode", folder, "-o", "set.atlc", "-m", MNIST)
-    assert all(name.startswith(".") or name in ("in", "whole.atlc", "whole.csv", "set.csv") for name in os.listdir()) or (
-        moment == "work.Work.remove = die"
-    )
+    assert all(
+        name.startswith(".") or name in ("in", "whole.atlc", "whole.csv", "set.csv") for name in os.listdir()
+    ) or (moment == "work.Work.remove = die")
     ran = cli("encode", folder, "-o", "set.atlc", "-m", MNIST)
     assert ran.code == whole.code == 1
     assert "1/bad.png: not a picture" in ran.err
@@ -448,7 +463,9 @@ def stop_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Work, "add", stopping)
 
 
-def test_only_what_has_not_changed_is_kept(cli: Cli, folder: Path, digit: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_has_not_changed_is_kept(
+    cli: Cli, folder: Path, digit: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         stop_after(3, patch)
         ran = cli("encode", folder, "-o", "set.atlc", "-m", MNIST)
@@ -491,7 +508,9 @@ def test_a_label_that_is_known_only_now_is_not_missing_from_what_was_kept(
     assert [entry.label for entry in manifest.read("set.csv")] == ["a"] * 4 + ["b"]
 
 
-def test_two_at_once_are_refused_and_so_is_work_that_is_not_ours(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_at_once_are_refused_and_so_is_work_that_is_not_ours(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from atlcodec.cli.work import Work
 
     with Work("set.atlc"):
@@ -503,7 +522,7 @@ def test_two_at_once_are_refused_and_so_is_work_that_is_not_ours(cli: Cli, folde
     assert os.listdir("elsewhere") == []
 
 
-# -- a list of a stranger ----------------------------------------------------------------------------------------------------
+# -- a list of a stranger ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -520,7 +539,18 @@ def packed(draw: Draw) -> Callable[..., None]:
 
 @pytest.mark.parametrize(
     "path",
-    ["../out.png", "/tmp/x.png", "a/../../x.png", "C:/x.png", "a\\..\\x.png", "good.png", "GOOD", "nul.png", "", "x\x1b.png"],
+    [
+        "../out.png",
+        "/tmp/x.png",
+        "a/../../x.png",
+        "C:/x.png",
+        "a\\..\\x.png",
+        "good.png",
+        "GOOD",
+        "nul.png",
+        "",
+        "x\x1b.png",
+    ],
 )
 def test_an_unsafe_path_is_refused_before_anything_is_written(path: str, cli: Cli, packed: Callable[..., None]) -> None:
     packed("good.png", "also.png", path)
@@ -574,7 +604,9 @@ def test_a_list_that_is_not_of_this_file(cli: Cli, packed: Callable[..., None]) 
     assert files_below("out") == [f"set.atlc.{n:06d}.png" for n in range(3)]
 
 
-def test_where_bytes_were_lost_and_inserted_no_picture_gets_the_name_of_another(cli: Cli, packed: Callable[..., None]) -> None:
+def test_where_bytes_were_lost_and_inserted_no_picture_gets_the_name_of_another(
+    cli: Cli, packed: Callable[..., None]
+) -> None:
     packed(*(f"{letter}.jpg" for letter in "abcdefgh"))
     records = Path("set.atlc").read_bytes()
     Path("set.atlc").write_bytes(records[:450] + records[451:1100] + b"!" + records[1100:])

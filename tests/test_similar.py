@@ -35,7 +35,9 @@ def records(codec: Codec, draw: Callable[[float], Pixels]) -> Pixels:
 def folder(tmp_path_factory: pytest.TempPathFactory, records: Pixels, digit: Pixels) -> Path:
     root = tmp_path_factory.mktemp("sets")
     atlcodec.write(root / "set.atlc", records)
-    manifest.write(root / "set.csv", [manifest.Entry(k, f"sevens/{k}.png", "7" if k % 2 else None) for k in range(len(records))])
+    manifest.write(
+        root / "set.csv", [manifest.Entry(k, f"sevens/{k}.png", "7" if k % 2 else None) for k in range(len(records))]
+    )
     atlcodec.write(root / "query.atlc", records[[0, 30]])
     atlcodec.write(root / "one.atlc", records[[12]])
     atlcodec.write(root / "other.atlc", Codec.load("fashion-lenet").encode(digit[None]))
@@ -51,7 +53,9 @@ def test_distances_are_exact_and_equal_ones_stay_in_order() -> None:
     queries = symbols[[3, 77]]
     search = similar.Nearest(queries.astype(np.float32), 9)
     for start in range(0, 9000, 700):
-        search.add(start + np.arange(len(symbols[start : start + 700])), symbols[start : start + 700].astype(np.float32))
+        search.add(
+            start + np.arange(len(symbols[start : start + 700])), symbols[start : start + 700].astype(np.float32)
+        )
     numbers, distances = search.result()
 
     squares = ((symbols[None].astype(np.int64) - queries[:, None].astype(np.int64)) ** 2).sum(axis=2)
@@ -102,7 +106,8 @@ def test_the_command_prints_numbers_distances_paths_and_labels(
     ]
     assert answers[1]["nearest"][0]["record"] == 30
     (scores,) = (
-        json.loads(line) for line in cli("similar", "one.atlc", "set.atlc", "--top", "1", "--by", "scores", "--json").lines
+        json.loads(line)
+        for line in cli("similar", "one.atlc", "set.atlc", "--top", "1", "--by", "scores", "--json").lines
     )
     assert scores["by"] == "scores"
     assert scores["nearest"][0]["record"] == 12

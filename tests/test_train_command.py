@@ -42,7 +42,10 @@ def test_a_folder_of_pictures_becomes_a_model_that_is_used_at_once(here: Path, c
     done = cli.process("train", "--data", "data", "-o", "bars", *QUICK)
     assert done.code == 0, done.err
     card = json.loads((here / "bars/card.json").read_text())
-    assert card["command"] == "atlc train --data data --output bars --head bars --seed 3 --batch 16 --warmup 1 --sets 1 --tune 1"
+    assert (
+        card["command"]
+        == "atlc train --data data --output bars --head bars --seed 3 --batch 16 --warmup 1 --sets 1 --tune 1"
+    )
     assert card["recipe"]["recipe"] == "atl"
     assert card["recipe"]["sets"] == 1
     assert card["data"][0]["train"] == 54
@@ -101,7 +104,9 @@ def test_what_cannot_be_done_is_one_line(here: Path, cli: Cli, arguments: list[s
         ("multi-domain", ["--data", "more", "--sets", "1", "--tune", "1", "--name", "two"]),
     ],
 )
-def test_every_recipe_gives_models_that_are_used_at_once(here: Path, cli: Cli, recipe: str, arguments: list[str]) -> None:
+def test_every_recipe_gives_models_that_are_used_at_once(
+    here: Path, cli: Cli, recipe: str, arguments: list[str]
+) -> None:
     done = cli("train", "--data", "data", "-o", recipe, "--recipe", recipe, "--batch", "16", *arguments)
     assert done.code == 0, done.err
     made = [here / recipe] if recipe != "multi-domain" else sorted((here / recipe).iterdir())
@@ -111,7 +116,9 @@ def test_every_recipe_gives_models_that_are_used_at_once(here: Path, cli: Cli, r
         records = codec.encode(np.zeros((1, 28, 28), np.uint8))
         assert codec.decode(records).shape == (1, 28, 28)
         assert codec.model.card["recipe"]["recipe"] == recipe
-        assert [one["name"] for one in codec.model.card["recipe"].get("others", [])] == (["more"] if recipe == "joint" else [])
+        assert [one["name"] for one in codec.model.card["recipe"].get("others", [])] == (
+            ["more"] if recipe == "joint" else []
+        )
         if recipe == "baseline":  # its classifier reads the records of another compressor
             assert codec.model.heads() == {}
             with pytest.raises(UnknownModel, match="has no classifier"):

@@ -1,4 +1,5 @@
-"""What training offers to those who build on a codec: its networks as PyTorch modules, and its records as a data set."""
+"""What training offers to those who build on a codec: its networks as PyTorch modules, and its records as a data
+set."""
 
 from __future__ import annotations
 
@@ -38,10 +39,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory, sevens: Pixels) -> Path:
     return root
 
 
-# -- the networks ------------------------------------------------------------------------------------------------------------
+# -- the networks ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [model.name for model in zoo.installed() if isinstance(model, zoo.Model) and model.bundled])
+@pytest.mark.parametrize(
+    "name", [model.name for model in zoo.installed() if isinstance(model, zoo.Model) and model.bundled]
+)
 def test_the_modules_agree_with_the_onnx_files(name: str, sevens: Pixels) -> None:
     codec, modules = Codec.load(name), training.load(name)
     assert modules.classifier is not None
@@ -53,7 +56,9 @@ def test_the_modules_agree_with_the_onnx_files(name: str, sevens: Pixels) -> Non
         symbols = torch.from_numpy(record.unpack(records)).float()
         assert np.abs(modules.decode(symbols).round().numpy() - codec.decode(records).astype(float)).max() <= 1
         assert np.abs(modules.classifier(symbols).numpy() - codec._classifier(records)).max() <= 1e-3
-        assert np.mean(modules.encode(torch.from_numpy(sevens)).numpy() != record.unpack(records)) < 0.06  # the seal moves some
+        assert (
+            np.mean(modules.encode(torch.from_numpy(sevens)).numpy() != record.unpack(records)) < 0.06
+        )  # the seal moves some
     assert not modules.training
 
 
@@ -77,7 +82,7 @@ def test_a_model_of_ones_own_is_loaded_by_path_and_lies_are_refused(own_model: P
         training.load("nobody")
 
 
-# -- the data set ------------------------------------------------------------------------------------------------------------
+# -- the data set ------------------------------------------------------------------------------------------------------
 
 
 def test_items_are_records_symbols_or_images_with_labels(folder: Path) -> None:
@@ -112,7 +117,9 @@ def test_a_dataloader_gives_all_of_it_also_from_a_process_of_its_own(
     data = RecordDataset("set.atlc", "set.csv", "images")
     _ = data[0]  # opened here already: that must not travel
     assert len(pickle.dumps(data)) < 10_000
-    loader: DataLoader[Any] = DataLoader(data, 8, num_workers=workers, multiprocessing_context="spawn" if workers else None)
+    loader: DataLoader[Any] = DataLoader(
+        data, 8, num_workers=workers, multiprocessing_context="spawn" if workers else None
+    )
     images, labels = (torch.cat(parts) for parts in zip(*loader, strict=True))
     everything = data[range(30)]
     assert torch.equal(images, everything[0])
@@ -121,7 +128,9 @@ def test_a_dataloader_gives_all_of_it_also_from_a_process_of_its_own(
 
 def test_whole_batches_may_be_asked_for(folder: Path) -> None:
     data = RecordDataset(folder / "set.atlc", folder / "set.csv")
-    loader: DataLoader[Any] = DataLoader(data, batch_size=None, sampler=BatchSampler(SequentialSampler(data), 12, drop_last=False))
+    loader: DataLoader[Any] = DataLoader(
+        data, batch_size=None, sampler=BatchSampler(SequentialSampler(data), 12, drop_last=False)
+    )
     assert [tuple(records.shape) for records, _ in loader] == [(12, 200), (12, 200), (6, 200)]
 
 

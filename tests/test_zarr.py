@@ -1,4 +1,5 @@
-"""Images in Zarr arrays: chunks are records, parts are read and written as such, and what they cannot hold is refused."""
+"""Images in Zarr arrays: chunks are records, parts are read and written as such, and what they cannot hold is
+refused."""
 
 from __future__ import annotations
 
@@ -109,7 +110,9 @@ def test_reading_a_part_takes_no_notice_of_the_rest(array: Any, chunk: Path, dec
         array[16:32]
 
 
-def test_writing_a_part_leaves_the_other_records_as_they_are(array: Any, chunk: Path, sevens: Pixels, codec: Codec) -> None:
+def test_writing_a_part_leaves_the_other_records_as_they_are(
+    array: Any, chunk: Path, sevens: Pixels, codec: Codec
+) -> None:
     before = np.fromfile(chunk, np.uint8).reshape(-1, 200)
     array[18] = sevens[40]
     array[20, 2:9, 3] = 200
@@ -145,10 +148,14 @@ def test_more_dimensions_shards_and_further_compression(sevens: Pixels, decoded:
     assert near(many[:, 1, 3:6], decoded[:48].reshape(2, 3, 8, 28, 28)[:, 1, 3:6])
     many.oindex[[0, 1], 1, [3, 2]] = sevens[[[4, 5], [6, 7]]]
     assert near(many.oindex[[0, 1], 1, [3, 2]], decoded[[[4, 5], [6, 7]]])
-    shards = zarr.create_array({}, data=sevens, shards=(32, 28, 28), chunks=(8, 28, 28), compressors=None, serializer=serializer)
+    shards = zarr.create_array(
+        {}, data=sevens, shards=(32, 28, 28), chunks=(8, 28, 28), compressors=None, serializer=serializer
+    )
     shards[9] = sevens[0]
     assert near(shards[8:11], decoded[[8, 0, 10]])
-    squeezed = zarr.create_array({}, data=sevens, chunks=(16, 28, 28), serializer=serializer)  # Zarr adds its own compressor
+    squeezed = zarr.create_array(
+        {}, data=sevens, chunks=(16, 28, 28), serializer=serializer
+    )  # Zarr adds its own compressor
     assert squeezed.compressors
     assert near(squeezed[5:20], decoded[5:20])
 
@@ -202,6 +209,8 @@ def test_zarr_2_and_others_that_use_numcodecs(sevens: Pixels, decoded: Pixels, c
 
 def test_without_zarr_it_says_what_to_install() -> None:
     program = "import sys; sys.modules['zarr.abc.codec'] = None; import atlcodec; print('here'); import atlcodec.zarr"
-    done = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, check=False
+    )
     assert done.stdout == "here\n"
     assert "AtlcError: Zarr arrays need zarr 3.1 and numcodecs: pip install 'atlcodec[zarr]'" in done.stderr

@@ -71,7 +71,7 @@ def put(folder: Path, name: str, file: bytes) -> None:
         change(folder / "heads/letters", codec=sha256)
 
 
-# -- finding -----------------------------------------------------------------------------------------------------------------
+# -- finding -----------------------------------------------------------------------------------------------------------
 
 
 def test_models_are_found_by_name_id_and_path(
@@ -110,7 +110,9 @@ def test_a_user_cannot_shadow_a_bundled_model(mine: Path, user_folder: Path) -> 
     assert zoo.models()[bundled.id].bundled
 
 
-def test_a_broken_model_does_not_stop_the_others(mine: Path, user_folder: Path, cli: Cli, tmp_path: Path, digit: Pixels) -> None:
+def test_a_broken_model_does_not_stop_the_others(
+    mine: Path, user_folder: Path, cli: Cli, tmp_path: Path, digit: Pixels
+) -> None:
     bundled = zoo.default()[0]
     user_folder.mkdir(parents=True)
     for name, content in (("text", b"not JSON"), ("list", b"[]"), ("none", b"")):
@@ -144,7 +146,7 @@ def test_a_broken_model_does_not_stop_the_others(mine: Path, user_folder: Path, 
         Codec.load(bundled.name, "extra")
 
 
-# -- files that are not what the card says -----------------------------------------------------------------------------------
+# -- files that are not what the card says -----------------------------------------------------------------------------
 
 
 def test_the_folder_as_it_was_made_is_accepted(mine: Path, cli: Cli) -> None:
@@ -195,7 +197,7 @@ def test_a_link_out_of_the_folder_is_refused(link: str, mine: Path, cli: Cli, tm
     assert "reached by a link" in refusal(mine, cli)
 
 
-# -- cards -------------------------------------------------------------------------------------------------------------------
+# -- cards -------------------------------------------------------------------------------------------------------------
 
 NAMES = [
     "../mine",
@@ -343,7 +345,7 @@ def use_cards(folder: Path) -> None:
     model.head().file()
 
 
-# -- graphs ------------------------------------------------------------------------------------------------------------------
+# -- graphs ------------------------------------------------------------------------------------------------------------
 
 Weights = dict[str, NDArray[Any]]
 START = [
@@ -366,9 +368,13 @@ IN = helper.make_tensor_value_info("records", TensorProto.UINT8, ["N", 200])
 OUT = helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", 28, 28])
 
 
-def model(nodes: list[Any], weights: Weights, inputs: list[Any] | None = None, outputs: list[Any] | None = None) -> onnx.ModelProto:
+def model(
+    nodes: list[Any], weights: Weights, inputs: list[Any] | None = None, outputs: list[Any] | None = None
+) -> onnx.ModelProto:
     initializers = [numpy_helper.from_array(value, name) for name, value in weights.items()]
-    graph = helper.make_graph(nodes, "g", [IN] if inputs is None else inputs, [OUT] if outputs is None else outputs, initializers)
+    graph = helper.make_graph(
+        nodes, "g", [IN] if inputs is None else inputs, [OUT] if outputs is None else outputs, initializers
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
@@ -403,7 +409,9 @@ def external() -> onnx.ModelProto:
 
 
 def branch() -> onnx.ModelProto:
-    inner = helper.make_graph([helper.make_node("Identity", ["w"], ["y"])], "i", [], [helper.make_tensor_value_info("y", 1, [3])])
+    inner = helper.make_graph(
+        [helper.make_node("Identity", ["w"], ["y"])], "i", [], [helper.make_tensor_value_info("y", 1, [3])]
+    )
     node = helper.make_node("If", ["yes"], ["extra"], then_branch=inner, else_branch=inner)
     return with_extra(node, w=np.ones(3, np.float32), yes=np.array(True))
 
@@ -417,9 +425,14 @@ def loop() -> onnx.ModelProto:
             helper.make_tensor_value_info("yes", TensorProto.BOOL, []),
             helper.make_tensor_value_info("x", TensorProto.FLOAT, [3]),
         ],
-        [helper.make_tensor_value_info("again", TensorProto.BOOL, []), helper.make_tensor_value_info("y", TensorProto.FLOAT, [3])],
+        [
+            helper.make_tensor_value_info("again", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("y", TensorProto.FLOAT, [3]),
+        ],
     )
-    return with_extra(helper.make_node("Loop", ["", "go", "w"], ["extra"], body=body), w=np.ones(3, np.float32), go=np.array(True))
+    return with_extra(
+        helper.make_node("Loop", ["", "go", "w"], ["extra"], body=body), w=np.ones(3, np.float32), go=np.array(True)
+    )
 
 
 def hidden_loop() -> onnx.ModelProto:
@@ -432,14 +445,19 @@ def hidden_loop() -> onnx.ModelProto:
 def function() -> onnx.ModelProto:
     file = fine()
     file.functions.append(
-        helper.make_function("own", "Relu", ["x"], ["y"], [helper.make_node("Abs", ["x"], ["y"])], [helper.make_opsetid("", 18)])
+        helper.make_function(
+            "own", "Relu", ["x"], ["y"], [helper.make_node("Abs", ["x"], ["y"])], [helper.make_opsetid("", 18)]
+        )
     )
     return file
 
 
 def sparse() -> onnx.ModelProto:
     file = fine()
-    values, indices = numpy_helper.from_array(np.ones(1, np.float32), "s"), numpy_helper.from_array(np.zeros(1, np.int64))
+    values, indices = (
+        numpy_helper.from_array(np.ones(1, np.float32), "s"),
+        numpy_helper.from_array(np.zeros(1, np.int64)),
+    )
     file.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [1 << 40]))
     return file
 
@@ -472,7 +490,10 @@ NOT_ALLOWED: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
         ),
         "operator 'Div'",
     ),
-    "text": (lambda: with_extra(helper.make_node("Cast", ["t"], ["extra"], to=1), t=np.array(["1"], np.object_)), "plain numbers"),
+    "text": (
+        lambda: with_extra(helper.make_node("Cast", ["t"], ["extra"], to=1), t=np.array(["1"], np.object_)),
+        "plain numbers",
+    ),
     "text by a cast": (
         lambda: with_extra(
             helper.make_node("Cast", ["w"], ["t"], to=TensorProto.STRING),
@@ -516,11 +537,16 @@ WRONG_GRAPHS: dict[str, Callable[[], onnx.ModelProto | bytes]] = {
     "a picture": lambda: picture.png(BLANK[0]),
     "two graphs": lambda: fine().SerializeToString() * 2,
     "other names": lambda: model(
-        [helper.make_node("Slice", ["x", "zero", "side", "one"], ["some"]), *plain()[1:]], SHAPES, [info("x", U8, ["N", 200])]
+        [helper.make_node("Slice", ["x", "zero", "side", "one"], ["some"]), *plain()[1:]],
+        SHAPES,
+        [info("x", U8, ["N", 200])],
     ),
     "another output name": lambda: model(plain("y"), SHAPES, None, [info("y", U8, ["N", 28, 28])]),
     "pictures of floats": lambda: model(
-        [*plain("u"), helper.make_node("Cast", ["u"], ["images"], to=F32)], SHAPES, None, [info("images", F32, ["N", 28, 28])]
+        [*plain("u"), helper.make_node("Cast", ["u"], ["images"], to=F32)],
+        SHAPES,
+        None,
+        [info("images", F32, ["N", 28, 28])],
     ),
     "records of floats": lambda: model(
         [*plain("u"), helper.make_node("Cast", ["u"], ["images"], to=U8)], SHAPES, [info("records", F32, ["N", 200])]
@@ -537,7 +563,9 @@ WRONG_GRAPHS: dict[str, Callable[[], onnx.ModelProto | bytes]] = {
     "another output": lambda: model(plain(), SHAPES, None, [OUT, info("some", U8, ["N", 196])]),
     "no input": lambda: model([helper.make_node("Identity", ["w"], ["images"])], {"w": BLANK}, []),
     "no output": lambda: model(plain(), SHAPES, None, []),
-    "a circle": lambda: with_extra(helper.make_node("Relu", ["q"], ["extra"]), helper.make_node("Relu", ["extra"], ["q"])),
+    "a circle": lambda: with_extra(
+        helper.make_node("Relu", ["q"], ["extra"]), helper.make_node("Relu", ["extra"], ["q"])
+    ),
     "a name that is no text": lambda: fine().SerializeToString().replace(b"records", b"record\xff"),
 }  # fmt: skip
 
@@ -591,7 +619,8 @@ def test_values_that_are_no_sensible_numbers(value: float, when: str, mine: Path
 
 
 def test_a_field_that_other_readers_would_see_is_not_passed_over() -> None:
-    """Protobuf drops the bits of a tag above 32: external data can be written so that a careless reader sees another field."""
+    """Protobuf drops the bits of a tag above 32: external data can be written so that a careless reader sees another
+    field."""
     file = external().SerializeToString()
     at = file.index(b"\x0a\x08location") - 2
     assert file[at] == 13 << 3 | 2
@@ -629,14 +658,19 @@ print(refused)
 """
     file = own_model / "decompressor.onnx"
     ran = subprocess.run(
-        [sys.executable, "-c", program, file], env=environment(), capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program, file],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert ran.returncode == 0
     assert ran.stderr == ""
     assert 0 < int(ran.stdout) < 400
 
 
-# -- memory ------------------------------------------------------------------------------------------------------------------
+# -- memory ------------------------------------------------------------------------------------------------------------
 
 
 def doubling(start: str, axis: int, times: int, **weights: NDArray[Any]) -> onnx.ModelProto:
@@ -706,5 +740,7 @@ def test_what_a_graph_asks_for_is_bounded(tmp_path: Path) -> None:
     )
     assert ran.stderr == ""
     *said, peak = ran.stdout.splitlines()
-    assert dict(zip(HUNGRY, said, strict=True)) == {name: "refused" if no else "accepted" for name, (_, no) in HUNGRY.items()}
+    assert dict(zip(HUNGRY, said, strict=True)) == {
+        name: "refused" if no else "accepted" for name, (_, no) in HUNGRY.items()
+    }
     assert int(peak) < 300_000  # kilobytes

@@ -23,11 +23,11 @@ class Atl:
 
 
 def atl(trainer: Trainer, p: Atl) -> None:
-    """Train an autoencoder and a classifier that share a compressor, in turns; with several domains (Section 4.4), the autoencoder
-    and the classifier of each of them.
+    """Train an autoencoder and a classifier that share a compressor, in turns; with several domains (Section 4.4), the
+    autoencoder and the classifier of each of them.
 
-    The learning rate warms up with the autoencoder and falls over the sets: the turns pull the compressor to and fro, and only a
-    falling rate lets it settle where both tasks are served."""
+    The learning rate warms up with the autoencoder and falls over the sets: the turns pull the compressor to and fro,
+    and only a falling rate lets it settle where both tasks are served."""
     domains = range(len(trainer.domains))
     trainer.plan(
         {
@@ -72,8 +72,8 @@ def atl(trainer: Trainer, p: Atl) -> None:
 
 
 def fine_tune(trainer: Trainer, epochs: int, classifier: int | None = None) -> None:
-    """The end of Algorithm 1: each half alone, the compressor frozen, for so many epochs (the classifier, if it is given other
-    epochs, for those); then the figures."""
+    """The end of Algorithm 1: each half alone, the compressor frozen, for so many epochs (the classifier, if it is
+    given other epochs, for those); then the figures."""
     rate = (trainer.settings.rate / 5, 0.0)
     for domain in range(len(trainer.domains)):
         trainer.train("classifier", "classifier", epochs if classifier is None else classifier, rate, domain=domain)

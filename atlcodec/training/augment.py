@@ -1,4 +1,5 @@
-"""Changed pictures that keep their labels: uint8 (N, 28, 28) -> the same. Random numbers come from the generator alone."""
+"""Changed pictures that keep their labels: uint8 (N, 28, 28) -> the same. Random numbers come from the generator
+alone."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
 
 
 def bent(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each picture turned by up to 10 degrees, made larger or smaller and sheared by up to a tenth, and moved by up to 2 pixels."""
+    """Each picture turned by up to 10 degrees, made larger or smaller and sheared by up to a tenth, and moved by up to
+    2 pixels."""
     n = len(images)
     turn, stretch_x, stretch_y, shear, dx, dy = torch.rand(6, n, generator=generator) * 2 - 1
     angle = turn * math.radians(10)
@@ -28,12 +30,17 @@ def bent(images: Tensor, generator: torch.Generator) -> Tensor:
     a, b, c, d = cos * (1 + stretch_x / 10), -sin + shear / 10, sin + shear / 10, cos * (1 + stretch_y / 10)
     moves = torch.stack((a, b, dx * (2 / 14), c, d, dy * (2 / 14)), dim=1).view(n, 2, 3).to(images.device)
     grid = functional.affine_grid(moves, [n, 1, *images.shape[1:]], align_corners=False)
-    return functional.grid_sample(images.unsqueeze(1).float(), grid, align_corners=False).squeeze(1).round().to(torch.uint8)
+    return (
+        functional.grid_sample(images.unsqueeze(1).float(), grid, align_corners=False)
+        .squeeze(1)
+        .round()
+        .to(torch.uint8)
+    )
 
 
 def some(images: Tensor, kinds: str, generator: torch.Generator) -> Tensor:
-    """Half of the pictures, drawn by lot, changed: `kinds` are "bend" and "mirror" (of those, each with odds of a half), joined
-    by "+"."""
+    """Half of the pictures, drawn by lot, changed: `kinds` are "bend" and "mirror" (of those, each with odds of a
+    half), joined by "+"."""
     chosen = (torch.rand(len(images), generator=generator) < 0.5).nonzero().squeeze(1).to(images.device)
     if not len(chosen):  # of few pictures
         return images

@@ -46,8 +46,8 @@ def curves(steps: Sequence[Step]) -> list[Curve]:
 
 
 def draw(steps: Sequence[Step], domains: Sequence[str], file: BinaryIO) -> None:
-    """The curves as a PNG, the same bytes for the same steps: one panel below another, the losses on a logarithmic scale, a colour
-    for each kind, and for each of several domains a style of line.
+    """The curves as a PNG, the same bytes for the same steps: one panel below another, the losses on a logarithmic
+    scale, a colour for each kind, and for each of several domains a style of line.
 
     Raises `AtlcError` without matplotlib."""
     try:
@@ -56,7 +56,9 @@ def draw(steps: Sequence[Step], domains: Sequence[str], file: BinaryIO) -> None:
         raise AtlcError("needs matplotlib: pip install 'atlcodec[train]'") from error
 
     drawn = curves(steps)
-    panels = [panel for panel in (LOSS, *(panel for panel, _ in MEASURED.values())) if any(c.panel == panel for c in drawn)]
+    panels = [
+        panel for panel in (LOSS, *(panel for panel, _ in MEASURED.values())) if any(c.panel == panel for c in drawn)
+    ]
     figure = Figure(figsize=(10, 1 + 2.5 * len(panels)), layout="constrained")
     for axes, panel in zip(figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0], panels, strict=True):
         shown = [c for c in drawn if c.panel == panel]
@@ -64,7 +66,9 @@ def draw(steps: Sequence[Step], domains: Sequence[str], file: BinaryIO) -> None:
         for curve in shown:
             label = curve.kind if len(domains) == 1 else f"{curve.kind}, {domains[curve.domain]}"
             colour, style = f"C{kinds.index(curve.kind)}", STYLES[curve.domain % len(STYLES)]
-            axes.plot(curve.steps, curve.values, style, color=colour, marker=".", markersize=4, linewidth=1, label=label)
+            axes.plot(
+                curve.steps, curve.values, style, color=colour, marker=".", markersize=4, linewidth=1, label=label
+            )
         axes.set_ylabel(panel)
         axes.grid(alpha=0.3)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small", frameon=False)
@@ -75,8 +79,8 @@ def draw(steps: Sequence[Step], domains: Sequence[str], file: BinaryIO) -> None:
 
 
 class Curves:
-    """Keeps the pictures of runs up to date: given to a `Trainer` as `watch`, it draws now and then, and `finish` draws what is
-    left. A picture that cannot be drawn is said once, and never ends a training."""
+    """Keeps the pictures of runs up to date: given to a `Trainer` as `watch`, it draws now and then, and `finish` draws
+    what is left. A picture that cannot be drawn is said once, and never ends a training."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say

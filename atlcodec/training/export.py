@@ -1,10 +1,10 @@
 """Weights -> the ONNX files of a model folder, and back.
 
-The graphs are built node by node with `onnx.helper`, because the bytes of a decompressor are its identity: they must follow from
-the weights alone, and PyTorch's exporter writes what its release happens to write. The initialisers are the parameters, bit for
-bit, under the names that PyTorch gives them; whatever is derived from them (folded scales, merged kernels) is computed by nodes on
-constants, which ONNX Runtime folds once when it loads the file. Only the first dense layer of a classifier is rounded.
-"""
+The graphs are built node by node with `onnx.helper`, because the bytes of a decompressor are its identity: they must
+follow from the weights alone, and PyTorch's exporter writes what its release happens to write. The initialisers are the
+parameters, bit for bit, under the names that PyTorch gives them; whatever is derived from them (folded scales, merged
+kernels) is computed by nodes on constants, which ONNX Runtime folds once when it loads the file. Only the first dense
+layer of a classifier is rounded."""
 
 from __future__ import annotations
 
@@ -128,8 +128,9 @@ def decompressor(network: nn.Module, nonce: int = 0) -> bytes:
 
 
 def refiner(decompressor: nn.Module) -> bytes:
-    """ONNX: symbols float32 (N, 16, 5, 5) and images uint8 (N, 28, 28) -> the squared error of the decoded pictures, float32
-    (N,), and its gradient with respect to the symbols, float32 (N, 16, 5, 5): what an encoder needs to search for better symbols.
+    """ONNX: symbols float32 (N, 16, 5, 5) and images uint8 (N, 28, 28) -> the squared error of the decoded pictures,
+    float32 (N,), and its gradient with respect to the symbols, float32 (N, 16, 5, 5): what an encoder needs to search
+    for better symbols.
 
     The gradient passes straight through the clip to 0..255, so that a pixel beyond it can be called back."""
     g = _Graph()
@@ -141,7 +142,8 @@ def refiner(decompressor: nn.Module) -> bytes:
     slope = g.add("Mul", difference, g.constant(np.array(2, np.float32)))
     slope = gradient.backward(g, "symbols", pixels, slope)
     return g.finish(
-        {"symbols": SYMBOLS, "images": IMAGES}, {"errors": (error, (TensorProto.FLOAT, ["N"])), "gradient": (slope, SYMBOLS)}
+        {"symbols": SYMBOLS, "images": IMAGES},
+        {"errors": (error, (TensorProto.FLOAT, ["N"])), "gradient": (slope, SYMBOLS)},
     )
 
 
@@ -150,8 +152,8 @@ def classifier(network: nn.Module, classes: int) -> bytes:
     g = _Graph()
     layers = [layer for layer in network.children() if not isinstance(layer, Scale | nn.Dropout)]
     if isinstance(layers[0], nn.Flatten) and isinstance(layers[1], nn.Linear):
-        # A dense layer need not see the symbols in their order: it takes all high nibbles, then all low ones. And they are small
-        # integers, so that it may be a product of integers, which is four times as fast.
+        # A dense layer need not see the symbols in their order: it takes all high nibbles, then all low ones. And they
+        # are small integers, so that it may be a product of integers, which is four times as fast.
         x = _layers(g, network, g.add("Concat", _high(g), _low(g), axis=1), nibbles=True)
     else:
         x = _layers(g, network, _symbols(g))
@@ -173,8 +175,8 @@ def _symbols(g: _Graph) -> str:
 
 
 def _layers(g: _Graph, network: nn.Module, x: str, *, nibbles: bool = False) -> str:
-    """The layers of a network as nodes; a scale is folded into the linear layer behind it, or the one before it. The input may be
-    the nibbles of records, which a dense layer takes."""
+    """The layers of a network as nodes; a scale is folded into the linear layer behind it, or the one before it. The
+    input may be the nibbles of records, which a dense layer takes."""
     named = [(name, layer) for name, layer in network.named_children() if not isinstance(layer, nn.Dropout)]
     before, shuffle, tokens, side = 1.0, False, False, record.BOTTLENECK[-1]
     for index, (name, layer) in enumerate(named):
@@ -194,12 +196,17 @@ def _layers(g: _Graph, network: nn.Module, x: str, *, nibbles: bool = False) -> 
                 weight = g.scaled(g.weight(f"{name}.weight", _array(layer.weight)), scale)
             bias = g.scaled(g.weight(f"{name}.bias", _array(layer.bias)), after)
         elif isinstance(layer, MIXING):
-            weight, bias = g.weight(f"{name}.weight", _array(layer.weight)), g.weight(f"{name}.bias", _array(layer.bias))
+            weight, bias = (
+                g.weight(f"{name}.weight", _array(layer.weight)),
+                g.weight(f"{name}.bias", _array(layer.bias)),
+            )
         elif before != 1 and not isinstance(layer, nn.Flatten | nn.ZeroPad2d | nn.ReLU | Patches):
             raise BadModel(f"a Scale before {type(layer).__name__} cannot be folded")
         match layer:
             case nn.Conv2d():
-                x = g.add("Conv", x, weight, bias, kernel_shape=list(layer.kernel_size), pads=[_pixels(layer.padding)] * 4)
+                x = g.add(
+                    "Conv", x, weight, bias, kernel_shape=list(layer.kernel_size), pads=[_pixels(layer.padding)] * 4
+                )
             case UpscaleConv2d() | PhasesConv2d():
                 x = _merged_conv(g, x, weight, bias, layer.merge.cpu().numpy(), layer.weight.shape)
                 shuffle, side = not isinstance(layer, UpscaleConv2d) or layer.shuffle, side + 1
@@ -211,7 +218,8 @@ def _layers(g: _Graph, network: nn.Module, x: str, *, nibbles: bool = False) -> 
                     x = g.add("Reshape", x, g.ints(-1, layer.in_features))
                 x = g.add("Add", product, bias) if nibbles else g.add("Gemm", x, weight, bias, transB=1)
                 nibbles = False
-            # Tokens lie one after another, each with its images, each with its channels: every layer takes the view that it needs.
+            # Tokens lie one after another, each with its images, each with its channels: every layer takes the view
+            # that it needs.
             case Patches():
                 side = 28 // layer.size
                 x = g.add("Reshape", x, g.ints(-1, side, layer.size, side, layer.size))
@@ -246,16 +254,18 @@ def _layers(g: _Graph, network: nn.Module, x: str, *, nibbles: bool = False) -> 
             case nn.Flatten():
                 x = x if nibbles else g.add("Flatten", x, axis=1)
             case _:
-                raise BadModel(f"a layer {type(layer).__name__} cannot be exported yet; use those of training/layers.py")
+                raise BadModel(
+                    f"a layer {type(layer).__name__} cannot be exported yet; use those of training/layers.py"
+                )
     if before != 1:
         raise BadModel("a Scale must have a convolution or a dense layer before or behind it")
     return g.shuffled(x, side) if shuffle else x
 
 
 def _rounded_product(g: _Graph, x: str, name: str, weight: NDArray[np.float32], scale: float) -> str:
-    """Nibbles uint8 (N, 400), the high ones first, times weights (outputs, 400) rounded to eight bits: for each output, 255 levels
-    from its largest weight to the opposite one. The steps have 16 bits, so that all levels are exact floats, and a network with
-    these weights gives the same file again."""
+    """Nibbles uint8 (N, 400), the high ones first, times weights (outputs, 400) rounded to eight bits: for each output,
+    255 levels from its largest weight to the opposite one. The steps have 16 bits, so that all levels are exact floats,
+    and a network with these weights gives the same file again."""
     step = np.maximum(np.abs(weight).max(axis=1) / np.float32(127), np.float32(1e-30))
     step = (step.view(np.int32) + 0xFF & ~0xFF).view(np.float32)
     levels = np.rint(weight / step[:, None]).astype(np.int8)
@@ -287,9 +297,9 @@ def _pixels(padding: str | tuple[int, ...]) -> int:
 
 
 def acceptable(id: int, taken: Collection[int]) -> bool:
-    """Whether a codec may have this id: not another codec's, nor one flipped bit away from it (one flip would then turn a record
-    into a valid one of the other codec), not reserved, and not the CRC-32 of 200 equal bytes (a zero-filled block of a disk is
-    no record)."""
+    """Whether a codec may have this id: not another codec's, nor one flipped bit away from it (one flip would then turn
+    a record into a valid one of the other codec), not reserved, and not the CRC-32 of 200 equal bytes (a zero-filled
+    block of a disk is no record)."""
     blank = record.ids(np.repeat(np.arange(256, dtype=np.uint8)[:, None], record.RECORD, axis=1))
     flips = record.syndromes()[:, [1, 2, 4, 8]].ravel()
     if id in record.RESERVED or id in set(blank.tolist()) or id in taken:
@@ -317,8 +327,12 @@ def files(nets: Networks, taken: Collection[int], domain: int = 0) -> dict[str, 
 def weights(file: bytes) -> dict[str, torch.Tensor]:
     """The parameters in an exported file, by name: what `load_state_dict` of the same network takes."""
     model = onnx.load_model_from_string(file)
-    found = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in model.graph.initializer if "." in i.name}
+    found = {
+        i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in model.graph.initializer if "." in i.name
+    }
     for name in [name.removesuffix(".levels") for name in found if name.endswith(".levels")]:
-        levels = torch.stack(found.pop(f"{name}.levels").t().chunk(2, dim=1), dim=2).flatten(1)  # in the order of the symbols
+        levels = torch.stack(found.pop(f"{name}.levels").t().chunk(2, dim=1), dim=2).flatten(
+            1
+        )  # in the order of the symbols
         found[name] = levels * found.pop(f"{name}.step").unsqueeze(1)
     return found

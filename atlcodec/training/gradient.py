@@ -24,7 +24,8 @@ class Graph(Protocol):
 
 
 def backward(g: Graph, source: str, result: str, gradient: str) -> str:
-    """Add nodes that carry `gradient`, with respect to the value `result`, back to the value `source`; returns the name of that."""
+    """Add nodes that carry `gradient`, with respect to the value `result`, back to the value `source`; returns the name
+    of that."""
     path = {source}
     forward = []
     for node in g.nodes:
@@ -83,7 +84,8 @@ def _conv(g: Graph, node: onnx.NodeProto, place: int, gradient: str) -> str:
 
 
 def _depth_to_space(g: Graph, node: onnx.NodeProto, place: int, gradient: str) -> str:
-    # SpaceToDepth leaves the channels in another order: phases first. (N, 4, C, h, w) -> (N, C, 4, h, w) makes it the right one.
+    # SpaceToDepth leaves the channels in another order: phases first. (N, 4, C, h, w) -> (N, C, 4, h, w) makes it the
+    # right one.
     height, width = g.sides[node.input[0]]
     phases = g.add("Reshape", g.add("SpaceToDepth", gradient, blocksize=2), g.ints(0, 4, -1, height, width))
     return _reshape(g, node, place, g.add("Transpose", phases, perm=[0, 2, 1, 3, 4]))

@@ -1,8 +1,7 @@
 """A classifier of one's own from records alone: another head for a codec there is (Section 4.2 of the paper).
 
-No picture is decoded and no compressor runs: a record is unpacked to its 400 symbols, and these are all that the classifier learns
-from. An epoch of 60,000 records takes a second.
-"""
+No picture is decoded and no compressor runs: a record is unpacked to its 400 symbols, and these are all that the
+classifier learns from. An epoch of 60,000 records takes a second."""
 
 from __future__ import annotations
 
@@ -63,8 +62,8 @@ class Examples:
 def load(path: Path, labels: Path, model: Model) -> Examples:
     """The labelled records of a file; those that the list gives no label are left out.
 
-    Raises `NotARecord`, `DamagedRecord` if one of them is not the model's, `BadData` if the labels are not those of the file, or
-    there are too few of them."""
+    Raises `NotARecord`, `DamagedRecord` if one of them is not the model's, `BadData` if the labels are not those of the
+    file, or there are too few of them."""
     file = files.open(path)
     if file.torn:
         raise NotARecord(f"{path}: ends in a torn record of {file.torn} bytes; get another copy")
@@ -79,7 +78,9 @@ def load(path: Path, labels: Path, model: Model) -> Examples:
     if len(np.unique(numbers[known])) < 2:
         raise BadData(f"{labels}: all records have the same label; a classifier needs two or more")
     if len(classes) > MOST_LABELS or max(map(len, classes)) > LONGEST_LABEL:
-        raise BadData(f"{labels}: a classifier has {MOST_LABELS} labels at most, none longer than {LONGEST_LABEL} characters")
+        raise BadData(
+            f"{labels}: a classifier has {MOST_LABELS} labels at most, none longer than {LONGEST_LABEL} characters"
+        )
     described = {
         "name": path.name,
         "records": len(file),
@@ -99,16 +100,20 @@ def split(examples: Examples, settings: Settings) -> tuple[NDArray[np.int64], ND
 def train(
     examples: Examples, settings: Settings, folder: Path, say: Callable[[str], None] = lambda _: None
 ) -> tuple[nn.Sequential, list[dict[str, float]]]:
-    """A new classifier, in evaluation mode, and its epochs: the mean loss, the accuracy (0..1) on the validation split, seconds.
+    """A new classifier, in evaluation mode, and its epochs: the mean loss, the accuracy (0..1) on the validation split,
+    seconds.
 
-    Every epoch ends with a checkpoint in the folder, from which the same call goes on. As for a codec's training, every epoch is
-    seeded by the run's seed and its own number: a run that was stopped ends with the weights of an unbroken one."""
+    Every epoch ends with a checkpoint in the folder, from which the same call goes on. As for a codec's training, every
+    epoch is seeded by the run's seed and its own number: a run that was stopped ends with the weights of an unbroken
+    one."""
     try:
         device = torch.empty(0, device=settings.device).device
     except (RuntimeError, AssertionError) as error:
         raise AtlcError(f"device {settings.device!r} is not to be had here ({str(error).splitlines()[0]})") from error
     if settings.architecture not in CLASSIFIERS:
-        raise AtlcError(f"no classifier of the architecture {settings.architecture!r}; there are: {', '.join(CLASSIFIERS)}")
+        raise AtlcError(
+            f"no classifier of the architecture {settings.architecture!r}; there are: {', '.join(CLASSIFIERS)}"
+        )
     torch.manual_seed(settings.seed)
     network = CLASSIFIERS[settings.architecture](len(examples.classes)).to(device)
     optimizer = torch.optim.Adam(network.parameters(), settings.rate)
@@ -140,17 +145,26 @@ def train(
             raise AtlcError("the training diverged (the loss is no number any more); lower the learning rate")
         network.eval()
         with torch.no_grad():
-            scores = np.concatenate([network(unpack(chunk)).cpu().numpy() for chunk in torch.split(unseen, files.BATCH)])
+            scores = np.concatenate(
+                [network(unpack(chunk)).cpu().numpy() for chunk in torch.split(unseen, files.BATCH)]
+            )
         accuracy, seconds = metrics.accuracy(scores, answers), time.perf_counter() - started
         done.append({"loss": mean, "accuracy": accuracy, "seconds": seconds})
         _checkpoint(folder, identity, network, optimizer, done)
         left = seconds * (epochs - epoch - 1)
-        say(f"{epoch + 1:5d}/{epochs}  loss {mean:8.5f}  accuracy {accuracy:7.2%}  {seconds:6.1f} s   left: {left:.0f} s")
+        say(
+            f"{epoch + 1:5d}/{epochs}  loss {mean:8.5f}  accuracy {accuracy:7.2%}  {seconds:6.1f} s   left: "
+            f"{left:.0f} s"
+        )
     return network.cpu().eval(), done
 
 
 def _checkpoint(
-    folder: Path, identity: Mapping[str, object], network: nn.Module, optimizer: torch.optim.Adam, done: list[dict[str, float]]
+    folder: Path,
+    identity: Mapping[str, object],
+    network: nn.Module,
+    optimizer: torch.optim.Adam,
+    done: list[dict[str, float]],
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     state = {**identity, "network": network.state_dict(), "optimizer": optimizer.state_dict(), "epochs": done}
@@ -168,7 +182,9 @@ def _resume(
         return []
     state: dict[str, Any] = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
     if any(state.get(key) != value for key, value in identity.items()):
-        raise BadData(f"{folder}: holds a run with other settings or data; take another folder, or delete it to start anew")
+        raise BadData(
+            f"{folder}: holds a run with other settings or data; take another folder, or delete it to start anew"
+        )
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
     return list(state["epochs"])
@@ -183,7 +199,9 @@ def write(
     file = export.classifier(network, len(examples.classes))
     _, held_out = split(examples, settings)
     graph = engine.Graph(file, engine.classifier(len(examples.classes)), str(folder / "classifier.onnx"))
-    scores = np.concatenate([graph(examples.records[rows]) for rows in np.array_split(held_out, -(-len(held_out) // 1024))])
+    scores = np.concatenate(
+        [graph(examples.records[rows]) for rows in np.array_split(held_out, -(-len(held_out) // 1024))]
+    )
     accuracy = metrics.accuracy(scores, examples.labels[held_out])
     figures = {
         "measured on": f"{examples.describe['name']}, validation",

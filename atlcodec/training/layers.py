@@ -21,15 +21,15 @@ class Scale(nn.Module):
         return x * self.factor
 
 
-# The four phases of an image are its pixels at even and odd rows and columns: (C, 2H, 2W) as (4C, H, W). Convolutions on phases, at
-# half the resolution and with four times the channels, are what processors are good at: upscaling needs no copies, pooling is a
-# maximum over channels. The kernels are merged from those of the plain convolution by a constant matrix, so the parameters and,
-# up to rounding, the results stay those of the plain one.
+# The four phases of an image are its pixels at even and odd rows and columns: (C, 2H, 2W) as (4C, H, W). Convolutions
+# on phases, at half the resolution and with four times the channels, are what processors are good at: upscaling needs
+# no copies, pooling is a maximum over channels. The kernels are merged from those of the plain convolution by a
+# constant matrix, so the parameters and, up to rounding, the results stay those of the plain one.
 
 
 def _both_axes(axis: Tensor) -> Tensor:
-    """From the taps of a kernel, k x k, to the merged kernels, in the order (row phase, column phase) of the output, of the input
-    (if it has any), then (row tap, column tap). `axis` is (output phase, input phase, new tap, old tap)."""
+    """From the taps of a kernel, k x k, to the merged kernels, in the order (row phase, column phase) of the output, of
+    the input (if it has any), then (row tap, column tap). `axis` is (output phase, input phase, new tap, old tap)."""
     outputs, inputs, new, old = axis.shape
     return torch.einsum("acsu,bdtv->uvabcdst", axis, axis).reshape(old * old, outputs**2 * inputs**2 * new**2)
 
@@ -42,9 +42,11 @@ def _from_phases(kernel: int) -> Tensor:
     return _both_axes(axis)
 
 
-# Along one axis, a 3-tap filter over doubled samples is, for the even and the odd outputs, a 2-tap filter over the samples
-# themselves: taps (w0 + w1, w2) and (w0, w1 + w2).
-UPSCALED = _both_axes(torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]]).unsqueeze(1))
+# Along one axis, a 3-tap filter over doubled samples is, for the even and the odd outputs, a 2-tap filter over the
+# samples themselves: taps (w0 + w1, w2) and (w0, w1 + w2).
+UPSCALED = _both_axes(
+    torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]]).unsqueeze(1)
+)
 
 
 class _Phased(nn.Module):
@@ -68,8 +70,9 @@ class _Phased(nn.Module):
 
 
 class UpscaleConv2d(_Phased):
-    """Upscale by 2 (nearest), pad by 2, 3 x 3 convolution: (N, C, H, W) -> (N, D, 2H + 2, 2W + 2); or, with `shuffle=False`, the
-    phases of that, (N, 4D, H + 1, W + 1), for a `PhasesConv2d` behind it. 2.25 times fewer multiplications than plainly."""
+    """Upscale by 2 (nearest), pad by 2, 3 x 3 convolution: (N, C, H, W) -> (N, D, 2H + 2, 2W + 2); or, with
+    `shuffle=False`, the phases of that, (N, 4D, H + 1, W + 1), for a `PhasesConv2d` behind it. 2.25 times fewer
+    multiplications than plainly."""
 
     def __init__(self, inputs: int, outputs: int, *, shuffle: bool = True) -> None:
         super().__init__(inputs, outputs, 3, UPSCALED)
@@ -120,7 +123,8 @@ class _Maximum(torch.autograd.Function):
 
 
 class Dropout(nn.Dropout):
-    """PyTorch's own draws its random numbers one by one on a processor, which takes a third of the time of a small classifier."""
+    """PyTorch's own draws its random numbers one by one on a processor, which takes a third of the time of a small
+    classifier."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x * (torch.rand_like(x) >= self.p) * (1 / (1 - self.p)) if self.training else x

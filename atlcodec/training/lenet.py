@@ -1,5 +1,5 @@
-"""The networks of the paper's Table 1. Pixels are scaled by 1/256, symbols by 1/8: powers of two, so that the exporter can fold
-them into the weights without changing a bit of a product."""
+"""The networks of the paper's Table 1. Pixels are scaled by 1/256, symbols by 1/8: powers of two, so that the exporter
+can fold them into the weights without changing a bit of a product."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from atlcodec.training.layers import ConvPool2d, PhasesConv2d, Scale, UpscaleCon
 
 
 def compressor() -> nn.Sequential:
-    """Table 1: 1x28x28 -> 6x24x24 -> 6x28x28 -> 6x14x14 -> 16x10x10 -> latents 16x5x5. Padding by 2 and pooling is done as pooling
-    and padding by 1: (6x24x24 ->) 6x12x12 -> 6x14x14. No ReLU after the last convolution: the clamp to 0..15 does its work."""
+    """Table 1: 1x28x28 -> 6x24x24 -> 6x28x28 -> 6x14x14 -> 16x10x10 -> latents 16x5x5. Padding by 2 and pooling is done
+    as pooling and padding by 1: (6x24x24 ->) 6x12x12 -> 6x14x14. No ReLU after the last convolution: the clamp to 0..15
+    does its work."""
     last = ConvPool2d(6, 16)
     assert last.bias is not None
     nn.init.constant_(last.bias, 7.5 / 8)  # start in the middle of the 16 levels
@@ -18,7 +19,8 @@ def compressor() -> nn.Sequential:
 
 
 def decompressor() -> nn.Sequential:
-    """Table 1: 16x5x5 -> upscaled, padded to 14 -> 16x12x12 -> upscaled, padded to 28 -> 6x26x26 -> padded to 30 -> 1x28x28."""
+    """Table 1: 16x5x5 -> upscaled, padded to 14 -> 16x12x12 -> upscaled, padded to 28 -> 6x26x26 -> padded to 30 ->
+    1x28x28."""
     return nn.Sequential(
         Scale(1 / 8),
         UpscaleConv2d(16, 16),

@@ -1,9 +1,9 @@
-"""The few primitives that every recipe is made of: train these parts on this task for k epochs, the rest frozen; and measure.
+"""The few primitives that every recipe is made of: train these parts on this task for k epochs, the rest frozen; and
+measure.
 
-A recipe is plain code that calls `Trainer.train` and `Trainer.measure` in order. Every epoch is seeded by the run's seed and its
-own number, and ends with a checkpoint; a resumed run walks through the recipe again, skips the epochs that are done and gives
-back the figures that were measured, and so ends with the same weights as an unbroken one.
-"""
+A recipe is plain code that calls `Trainer.train` and `Trainer.measure` in order. Every epoch is seeded by the run's
+seed and its own number, and ends with a checkpoint; a resumed run walks through the recipe again, skips the epochs that
+are done and gives back the figures that were measured, and so ends with the same weights as an unbroken one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from atlcodec.errors import AtlcError, BadData
 from atlcodec.training import augment
 from atlcodec.training.networks import Networks, quantise
 
-# "joint" takes both losses at once; "turns" takes turns of mini-batches, first the autoencoder's, then the classifier's.
+# "joint" takes both losses at once; "turns" takes turns of mini-batches, first the autoencoder's, then the
+# classifier's.
 Task = Literal["autoencoder", "classifier", "joint", "turns"]
 OTHERS = 0.5  # weight of pictures of other kinds in a classifier's loss: the paper's that it is from
 
@@ -45,7 +46,9 @@ class Settings:
     augment: str = ""  # of half of the pictures, whenever the compressor learns or labels are learnt: see augment.py
     smoothing: float = 0.0  # of the labels
     precision: str = "float32"  # of products and activations: "bfloat16" is faster where the processor knows it
-    sealed: bool = False  # a frozen compressor's records are sealed, as a user's will be: the other half learns to bear it
+    sealed: bool = (
+        False  # a frozen compressor's records are sealed, as a user's will be: the other half learns to bear it
+    )
     validation: int = 5000  # the last images of the training set, or a tenth of it where that is fewer
     weight: float = 0.002  # of the cross-entropy in the joint loss, beside the squared error of pixels in 0..1
     device: str = "cpu"
@@ -62,8 +65,8 @@ class Step:
 
 
 class Domain:
-    """One data set on the device: its training images (labelled ones first), labels, what is held out for validation, and
-    pictures of other kinds."""
+    """One data set on the device: its training images (labelled ones first), labels, what is held out for validation,
+    and pictures of other kinds."""
 
     def __init__(
         self, data: Dataset, unlabelled: Images | None, others: Images | None, validation: int, device: torch.device
@@ -90,10 +93,11 @@ class Domain:
 class Trainer:
     """The networks, one or more data sets, and a folder with a checkpoint.
 
-    `unlabelled` images serve the autoencoder beside those of the first data set. `others` are images of none of the classes: while
-    a classifier learns behind a frozen compressor, it learns to be unsure of them. `start` are weights that the compressor begins
-    with. `recipe` is whatever else identifies the run: a checkpoint of another recipe is refused. `say` gets a line of progress
-    after each epoch. `watch` is called with the trainer after each step, and at once if it goes on with an earlier run."""
+    `unlabelled` images serve the autoencoder beside those of the first data set. `others` are images of none of the
+    classes: while a classifier learns behind a frozen compressor, it learns to be unsure of them. `start` are weights
+    that the compressor begins with. `recipe` is whatever else identifies the run: a checkpoint of another recipe is
+    refused. `say` gets a line of progress after each epoch. `watch` is called with the trainer after each step, and at
+    once if it goes on with an earlier run."""
 
     def __init__(
         self,
@@ -108,14 +112,24 @@ class Trainer:
         say: Callable[[str], None] = lambda _: None,
         watch: Callable[[Trainer], None] = lambda _: None,
     ) -> None:
-        self.settings, self.data, self.folder, self.recipe, self.say, self.watch = settings, data, folder, recipe, say, watch
+        self.settings, self.data, self.folder, self.recipe, self.say, self.watch = (
+            settings,
+            data,
+            folder,
+            recipe,
+            say,
+            watch,
+        )
         try:
             self.device = torch.empty(0, device=settings.device).device
         except (RuntimeError, AssertionError) as error:
-            raise AtlcError(f"device {settings.device!r} is not to be had here ({str(error).splitlines()[0]})") from error
+            raise AtlcError(
+                f"device {settings.device!r} is not to be had here ({str(error).splitlines()[0]})"
+            ) from error
         sets = [data] if isinstance(data, Dataset) else list(data)
         self.domains = [
-            Domain(one, None if number else unlabelled, others, settings.validation, self.device) for number, one in enumerate(sets)
+            Domain(one, None if number else unlabelled, others, settings.validation, self.device)
+            for number, one in enumerate(sets)
         ]
         torch.manual_seed(settings.seed)
         self.nets = Networks(settings.architecture, [len(one.classes) for one in sets]).to(self.device)
@@ -127,7 +141,7 @@ class Trainer:
         self._planned: dict[str, int] = {}
         self._resume()
 
-    # -- what recipes call -------------------------------------------------------------------------------------------------
+    # -- what recipes call ---------------------------------------------------------------------------------------------
 
     def rate(self, at: float) -> float:
         """The learning rate when a part `at` (0..1) of the recipe is done."""
@@ -139,12 +153,20 @@ class Trainer:
         self._planned = dict(epochs)
 
     def train(
-        self, parts: str, task: Task, epochs: int, rate: tuple[float, float] | None = None, *, domain: int = 0, turn: int = 1
+        self,
+        parts: str,
+        task: Task,
+        epochs: int,
+        rate: tuple[float, float] | None = None,
+        *,
+        domain: int = 0,
+        turn: int = 1,
     ) -> None:
         """Train `parts` (names joined by "+") on `task`; what is not named stays frozen.
 
-        The learning rate goes from `rate[0]` to `rate[1]` along a cosine; without one, it is the schedule's, from start to end.
-        `turn` is the length of a turn in mini-batches. Optimisers keep their moments from one call to the next."""
+        The learning rate goes from `rate[0]` to `rate[1]` along a cosine; without one, it is the schedule's, from start
+        to end. `turn` is the length of a turn in mini-batches. Optimisers keep their moments from one call to the
+        next."""
         first, last = rate or (self.rate(0), self.rate(1))
         for epoch in range(epochs):
             name = kind(parts, task)
@@ -157,9 +179,11 @@ class Trainer:
                     raise AtlcError("the training diverged (the loss is no number any more); lower the learning rate")
                 self._log(Step(name, domain, loss, time.perf_counter() - started))
 
-    def measure(self, task: Literal["autoencoder", "classifier"], *, domain: int = 0, test: Split | None = None) -> float:
-        """On the validation split: PSNR in dB of the autoencoder, or accuracy (0..1) of the classifier. Or, for a look that decides
-        nothing, on a `test` split; the step is then called a test's."""
+    def measure(
+        self, task: Literal["autoencoder", "classifier"], *, domain: int = 0, test: Split | None = None
+    ) -> float:
+        """On the validation split: PSNR in dB of the autoencoder, or accuracy (0..1) of the classifier. Or, for a look
+        that decides nothing, on a `test` split; the step is then called a test's."""
         done = self._done()
         if done is not None:
             return done.value
@@ -174,7 +198,7 @@ class Trainer:
         """Another run with the same settings and data, and networks of its own, in a folder below this one's."""
         return Trainer(self.settings, self.data, self.folder / name, recipe=self.recipe, say=self.say, watch=self.watch)
 
-    # -- one epoch ---------------------------------------------------------------------------------------------------------
+    # -- one epoch -----------------------------------------------------------------------------------------------------
 
     def _epoch(self, parts: list[str], task: Task, rates: tuple[float, float], domain: int, turn: int) -> float:
         """Mean loss over the images."""
@@ -207,8 +231,8 @@ class Trainer:
         return float(total) / sum(map(len, batches))
 
     def _batches(self, data: Domain, task: Task, generator: torch.Generator) -> Sequence[Tensor]:
-        """Rows of the images, each once, in random order. Where both tasks are learnt at once and some images have no label, half
-        of each batch has labels, and these come first; labelled images come again and again then."""
+        """Rows of the images, each once, in random order. Where both tasks are learnt at once and some images have no
+        label, half of each batch has labels, and these come first; labelled images come again and again then."""
         labelled, everything = len(data.labels), len(data.images)
         batch = self.settings.batch
         if task != "joint" or labelled == everything:
@@ -216,10 +240,14 @@ class Trainer:
             return torch.split(torch.randperm(count, generator=generator).to(self.device), batch)
         others = torch.split(torch.randperm(everything - labelled, generator=generator) + labelled, batch - batch // 2)
         wanted = len(others) * (batch // 2)
-        again = torch.cat([torch.randperm(labelled, generator=generator) for _ in range(-(-wanted // labelled))])[:wanted]
+        again = torch.cat([torch.randperm(labelled, generator=generator) for _ in range(-(-wanted // labelled))])[
+            :wanted
+        ]
         return [torch.cat(pair).to(self.device) for pair in zip(torch.split(again, batch // 2), others, strict=True)]
 
-    def _loss(self, data: Domain, rows: Tensor, task: Task, moving: bool, domain: int, generator: torch.Generator) -> Tensor:
+    def _loss(
+        self, data: Domain, rows: Tensor, task: Task, moving: bool, domain: int, generator: torch.Generator
+    ) -> Tensor:
         """Squared error of pixels in 0..1, cross-entropy, or both weighted."""
         settings = self.settings
         changing = bool(settings.augment) and (moving or task != "autoencoder")
@@ -255,27 +283,31 @@ class Trainer:
                 data.others_records = torch.cat(list(self._packed(data.others)))
             some = torch.randint(len(data.others), (len(rows),), generator=generator).to(self.device)
             logits = self.nets.part("classifier", domain)(unpack(data.others_records.index_select(0, some)))
-            # Cross-entropy with no preference for any label: least when unsure (outlier exposure, Hendrycks et al. 2019).
+            # Cross-entropy with no preference for any label: least when unsure (outlier exposure, Hendrycks et al.
+            # 2019).
             loss = loss - OTHERS * functional.log_softmax(logits, dim=1).mean()
         return loss
 
     def _optimizer(self, parts: list[str], task: Task, domain: int) -> torch.optim.Adam:
         key = f"{'+'.join(parts)}/{task}/{domain}"
         if key not in self.optimizers:
-            unused = {"autoencoder": "classifier", "classifier": "decompressor"}.get(task)  # in turns, the other's own part
+            unused = {"autoencoder": "classifier", "classifier": "decompressor"}.get(
+                task
+            )  # in turns, the other's own part
             modules = [self.nets.part(name, domain) for name in parts if name != unused]
             self.optimizers[key] = torch.optim.Adam(nn.ModuleList(modules).parameters(), self.settings.rate, fused=True)
         return self.optimizers[key]
 
     def _risen(self, optimizer: torch.optim.Adam) -> float:
-        """The part of the learning rate that an optimiser takes, from a hundredth up. Its first steps all point the same way: the
-        inputs of a young classifier hardly differ from one another, and at the full rate most of its ReLUs go off for good."""
+        """The part of the learning rate that an optimiser takes, from a hundredth up. Its first steps all point the
+        same way: the inputs of a young classifier hardly differ from one another, and at the full rate most of its
+        ReLUs go off for good."""
         if not self.settings.rise:
             return 1.0
         taken = next((int(state["step"]) for state in optimizer.state.values()), 0)
         return float(min(1.0, 0.01 ** (1 - taken / self.settings.rise)))
 
-    # -- the networks as they stand ----------------------------------------------------------------------------------------
+    # -- the networks as they stand ------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def _symbols(self, images: Tensor) -> Iterator[Tensor]:
@@ -297,7 +329,9 @@ class Trainer:
         """What comes of images uint8 (N, 28, 28) through compressor and decompressor: the same; unsealed."""
         decompressor = self.nets.part("decompressor", domain).eval()
         with torch.no_grad():
-            pixels = [decompressor(s).squeeze(1).clamp(0, 255).round() for s in self._symbols(torch.from_numpy(images.copy()))]
+            pixels = [
+                decompressor(s).squeeze(1).clamp(0, 255).round() for s in self._symbols(torch.from_numpy(images.copy()))
+            ]
         return torch.cat(pixels).to(torch.uint8).cpu().numpy()
 
     def psnr(self, images: Images, domain: int = 0) -> float:
@@ -315,7 +349,7 @@ class Trainer:
         assert split.labels is not None
         return metrics.accuracy(self.scores(split.images, domain), split.labels)
 
-    # -- stopping and going on ---------------------------------------------------------------------------------------------
+    # -- stopping and going on -----------------------------------------------------------------------------------------
 
     def _done(self) -> Step | None:
         """The step at this position of the recipe, if an earlier run has done it."""
@@ -331,7 +365,9 @@ class Trainer:
             known = [s.seconds for s in self.steps if s.name == name]
             left += max(0, epochs) * (sum(known) / len(known) if known else 0.0)
         name = step.name if len(self.domains) == 1 else f"{step.name}, {self.domains[step.domain].name}"
-        self.say(f"{len(self.steps):5d}  {name:52s} {step.value:10.5f}  {step.seconds:6.1f} s   left: {left / 60:.0f} min")
+        self.say(
+            f"{len(self.steps):5d}  {name:52s} {step.value:10.5f}  {step.seconds:6.1f} s   left: {left / 60:.0f} min"
+        )
 
     def _checkpoint(self) -> None:
         state = {
@@ -354,7 +390,9 @@ class Trainer:
         state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
         settings = {**asdict(Settings()), **state["settings"]}  # one that came after the run was begun had its default
         if (settings, state["recipe"]) != (asdict(self.settings), self.recipe):
-            raise BadData(f"{self.folder}: holds a run with other settings; take another folder, or delete it to start anew")
+            raise BadData(
+                f"{self.folder}: holds a run with other settings; take another folder, or delete it to start anew"
+            )
         self.nets.load_state_dict(state["networks"])
         self.steps = [Step(**s) for s in state["steps"]]
         for key, saved in state["optimizers"].items():

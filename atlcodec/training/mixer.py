@@ -1,8 +1,9 @@
 """Stronger networks: MLP-Mixers (Tolstikhin et al. 2021) without normalisation, on 7 x 7 patches of 4 x 4 pixels.
 
-Nothing but large matrix products, on a layout (tokens, images, channels) in which neither kind of mixing needs a copy: that is
-what processors do best, in training (bfloat16) and in use. Residual branches start at zero, which takes the place of normalisation.
-A dense layer stands between the patches and the 400 symbols, so that each symbol may describe the whole picture."""
+Nothing but large matrix products, on a layout (tokens, images, channels) in which neither kind of mixing needs a copy:
+that is what processors do best, in training (bfloat16) and in use. Residual branches start at zero, which takes the
+place of normalisation. A dense layer stands between the patches and the 400 symbols, so that each symbol may describe
+the whole picture."""
 
 from __future__ import annotations
 
@@ -41,11 +42,18 @@ def decompressor() -> nn.Sequential:
     with torch.no_grad():  # as if the symbols were centred
         first.bias.sub_(first.weight.sum(1) * (7.5 / 4))
     return nn.Sequential(
-        Scale(1 / 4), nn.Flatten(), first, Tokens(TOKENS), *_mixing(), nn.Linear(WIDTH, PATCH**2), Scale(256), Unpatches(PATCH)
+        Scale(1 / 4),
+        nn.Flatten(),
+        first,
+        Tokens(TOKENS),
+        *_mixing(),
+        nn.Linear(WIDTH, PATCH**2),
+        Scale(256),
+        Unpatches(PATCH),
     )
 
 
 def classifier(classes: int) -> nn.Sequential:
-    """400 -> 256 -> 64 -> classes: small, for the label shall come at a million records a second; the compressor is there to
-    make its work easy."""
+    """400 -> 256 -> 64 -> classes: small, for the label shall come at a million records a second; the compressor is
+    there to make its work easy."""
     return dense_classifier(256, 64, classes, 0.2)

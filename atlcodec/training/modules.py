@@ -1,4 +1,5 @@
-"""A codec's networks as PyTorch modules, to build upon: the weights are the initialisers of its ONNX files, bit for bit."""
+"""A codec's networks as PyTorch modules, to build upon: the weights are the initialisers of its ONNX files, bit for
+bit."""
 
 from __future__ import annotations
 
@@ -20,12 +21,16 @@ class Modules(nn.Module):
 
     compressor      images float32 (N, 1, 28, 28) in 0..255 -> latents float32 (N, 16, 5, 5), in no range
     decompressor    symbols float32 (N, 16, 5, 5) in 0..15 -> images float32 (N, 1, 28, 28), neither rounded nor clipped
-    classifier      symbols float32 (N, 16, 5, 5) in 0..15 -> logits float32 (N, classes); None where the codec has no classifier
+    classifier      symbols float32 (N, 16, 5, 5) in 0..15 -> logits float32 (N, classes); None without a classifier
 
     They come in evaluation mode, and with gradients. `labels` are the classes."""
 
     def __init__(
-        self, compressor: nn.Sequential, decompressor: nn.Sequential, classifier: nn.Sequential | None, labels: tuple[str, ...]
+        self,
+        compressor: nn.Sequential,
+        decompressor: nn.Sequential,
+        classifier: nn.Sequential | None,
+        labels: tuple[str, ...],
     ) -> None:
         super().__init__()
         self.compressor, self.decompressor, self.classifier, self.labels = compressor, decompressor, classifier, labels
@@ -35,8 +40,12 @@ class Modules(nn.Module):
     def load(cls, which: str | os.PathLike[str], head: str | None = None) -> Modules:
         """See `atlcodec.training.load`."""
         model = zoo.find(which)
-        compressor = _part(COMPRESSORS, model.card, model.card, model.file("compressor"), f"{model.folder}/compressor.onnx")
-        decompressor = _part(DECOMPRESSORS, model.card, model.card, model.file("decompressor"), f"{model.folder}/decompressor.onnx")
+        compressor = _part(
+            COMPRESSORS, model.card, model.card, model.file("compressor"), f"{model.folder}/compressor.onnx"
+        )
+        decompressor = _part(
+            DECOMPRESSORS, model.card, model.card, model.file("decompressor"), f"{model.folder}/decompressor.onnx"
+        )
         if head is None and model.card["default_head"] is None:
             return cls(compressor, decompressor, None, ())
         found = model.head(head)
@@ -45,8 +54,8 @@ class Modules(nn.Module):
         return cls(compressor, decompressor, classifier, found.labels)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images (N, 28, 28) in 0..255, of any type, to symbols float32 (N, 16, 5, 5) in 0..15: rounded, not sealed. Gradients go
-        straight through the rounding."""
+        """Images (N, 28, 28) in 0..255, of any type, to symbols float32 (N, 16, 5, 5) in 0..15: rounded, not sealed.
+        Gradients go straight through the rounding."""
         return quantise(self.compressor(images.unsqueeze(1).float()))
 
     def decode(self, symbols: Tensor) -> Tensor:
@@ -63,12 +72,19 @@ def architecture(card: Mapping[str, Any]) -> str | None:
 
 
 def _part(
-    known: Mapping[str, Callable[[], nn.Sequential]], card: Mapping[str, Any], codec: Mapping[str, Any], file: bytes, path: str
+    known: Mapping[str, Callable[[], nn.Sequential]],
+    card: Mapping[str, Any],
+    codec: Mapping[str, Any],
+    file: bytes,
+    path: str,
 ) -> nn.Sequential:
-    """The network of an ONNX file: of the architecture that its card names, or else its codec's, or else the first one."""
+    """The network of an ONNX file: of the architecture that its card names, or else its codec's, or else the first
+    one."""
     name = architecture(card) or architecture(codec) or "lenet"
     if name not in known:
-        raise BadModel(f"{path}: is of the architecture {name!r}, which this version does not know; it knows {', '.join(known)}")
+        raise BadModel(
+            f"{path}: is of the architecture {name!r}, which this version does not know; it knows {', '.join(known)}"
+        )
     untrusted.check(file, path)
     network = known[name]()
     try:

@@ -1,7 +1,7 @@
 """The three networks of a codec, and the rounding between them.
 
-A compressor maps pixels to latents, a decompressor and a classifier read symbols. Each is an `nn.Sequential` of layers that
-`export.py` can write as ONNX, so an architecture of one's own needs nothing but three lists of layers.
+A compressor maps pixels to latents, a decompressor and a classifier read symbols. Each is an `nn.Sequential` of layers
+that `export.py` can write as ONNX, so an architecture of one's own needs nothing but three lists of layers.
 
 Shapes: images float32 (N, 1, 28, 28) in 0..255, latents and symbols float32 (N, 16, 5, 5), logits float32 (N, classes).
 """
@@ -21,9 +21,9 @@ BOTTLENECK = (16, 5, 5)
 
 
 class _Round(torch.autograd.Function):
-    """To the nearest of the 16 levels; the gradient goes straight through (Theis et al. 2017), except where a latent lies
-    outside 0..15 and the gradient would push it further out. A hard clamp would stop the gradient in both directions, and a
-    latent that once left the range would never come back."""
+    """To the nearest of the 16 levels; the gradient goes straight through (Theis et al. 2017), except where a latent
+    lies outside 0..15 and the gradient would push it further out. A hard clamp would stop the gradient in both
+    directions, and a latent that once left the range would never come back."""
 
     @staticmethod
     def forward(ctx: Any, latents: Tensor) -> Tensor:
@@ -50,7 +50,8 @@ CLASSIFIERS: dict[str, Callable[[int], nn.Sequential]] = {"lenet": lenet.classif
 
 
 class Networks(nn.Module):
-    """One compressor, and for each domain (data set) a decompressor and a classifier; most often there is one domain."""
+    """One compressor, and for each domain (data set) a decompressor and a classifier; most often there is one
+    domain."""
 
     def __init__(self, architecture: str, classes: Sequence[int]) -> None:
         super().__init__()

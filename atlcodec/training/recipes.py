@@ -1,5 +1,5 @@
-"""The ways to make one compressor serve two tasks: those that the paper compares with Algorithm 1, and the rivals that it leaves
-open. Each is a few calls of the same primitives; a part that is not named in a call is frozen."""
+"""The ways to make one compressor serve two tasks: those that the paper compares with Algorithm 1, and the rivals that
+it leaves open. Each is a few calls of the same primitives; a part that is not named in a call is frozen."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def turns(trainer: Trainer, p: Turns) -> None:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe, the dataclass of its parameters, how many epochs (or turns) of the classifier alone they ask for, and whether this
-    classifier reads the records of the recipe's own compressor."""
+    """A recipe, the dataclass of its parameters, how many epochs (or turns) of the classifier alone they ask for, and
+    whether this classifier reads the records of the recipe's own compressor."""
 
     run: Callable[[Trainer, Any], None]
     parameters: type[Any]

@@ -28,15 +28,16 @@ UNKNOWN = -100  # the label of a record that has none: `cross_entropy` leaves it
 
 
 class RecordDataset(Dataset[Any]):
-    """The records of a file, each of which must be one of the same codec. A map-style data set: memory-mapped, opened anew in each
-    worker of a DataLoader, whichever way that starts its workers.
+    """The records of a file, each of which must be one of the same codec. A map-style data set: memory-mapped, opened
+    anew in each worker of a DataLoader, whichever way that starts its workers.
 
-    Each item is, by `yields`, a record uint8 (200,), its symbols float32 (16, 5, 5) in 0..15, or its image uint8 (28, 28), decoded
-    as it is asked for; with labels, it is a pair of that and the label, an int. `data[[3, 1, 4]]` gives a batch at once.
+    Each item is, by `yields`, a record uint8 (200,), its symbols float32 (16, 5, 5) in 0..15, or its image uint8 (28,
+    28), decoded as it is asked for; with labels, it is a pair of that and the label, an int. `data[[3, 1, 4]]` gives a
+    batch at once.
 
-    `labels` are a list (`set.csv`), a file of labels in IDX format, or integers (N,); `classes` is then what they stand for, where
-    that is known. A label that the list leaves empty is `UNKNOWN`. `model` is the codec, by name, id or path; without it, the first
-    record says.
+    `labels` are a list (`set.csv`), a file of labels in IDX format, or integers (N,); `classes` is then what they stand
+    for, where that is known. A label that the list leaves empty is `UNKNOWN`. `model` is the codec, by name, id or
+    path; without it, the first record says.
 
     Raises `NotARecord`, `UnknownModel`, `BadData`; and `DamagedRecord` for a record, once it is asked for."""
 
@@ -62,7 +63,8 @@ class RecordDataset(Dataset[Any]):
             self.labels = np.asarray(labels)
             if self.labels.shape != (len(file),) or self.labels.dtype.kind not in "ui":
                 raise BadData(
-                    f"{path}: {len(file)} records need as many integers for labels, not {self.labels.dtype} {self.labels.shape}"
+                    f"{path}: {len(file)} records need as many integers for labels, not {self.labels.dtype} "
+                    f"{self.labels.shape}"
                 )
             self.labels = self.labels.astype(np.int64)
         self._count = len(file)
@@ -102,7 +104,8 @@ class RecordDataset(Dataset[Any]):
 
 
 def writer(name: str, records: Records, model: str | os.PathLike[str] | None) -> Model:
-    """The codec that is named, or that wrote the first of these records; an empty file has none. Raises `UnknownModel`."""
+    """The codec that is named, or that wrote the first of these records; an empty file has none. Raises
+    `UnknownModel`."""
     if model is not None:
         return zoo.find(model)
     if not len(records):
@@ -127,9 +130,9 @@ def check(name: str, records: Records, numbers: NDArray[np.int64], model: Model)
 def read_labels(path: str | os.PathLike[str], count: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """The labels of a file of `count` records, int64 (count,), and what they stand for.
 
-    From a list as it lies beside the file (`set.csv`), where a label may be empty (`UNKNOWN`); or from a file of labels in IDX
-    format (`train-labels-idx1-ubyte.gz`), which stand for names in the official sets, and for numbers in others. Raises
-    `BadData`."""
+    From a list as it lies beside the file (`set.csv`), where a label may be empty (`UNKNOWN`); or from a file of labels
+    in IDX format (`train-labels-idx1-ubyte.gz`), which stand for names in the official sets, and for numbers in others.
+    Raises `BadData`."""
     if Path(path).suffix.lower() != ".csv":
         array, digest = datasets.read_idx(Path(path))
         numbers = array.astype(np.int64)
@@ -141,7 +144,10 @@ def read_labels(path: str | os.PathLike[str], count: int) -> tuple[NDArray[np.in
         index = {text: number for number, text in enumerate(classes)}
         numbers = np.array([UNKNOWN if text is None else index[text] for text in texts], np.int64)
     if numbers.shape != (count,):
-        raise BadData(f"{path}: holds {len(numbers)} labels, and the file of records {count} records; they must be of the same set")
+        raise BadData(
+            f"{path}: holds {len(numbers)} labels, and the file of records {count} records; they must be of the same "
+            "set"
+        )
     return numbers, classes
 
 
