@@ -6,7 +6,7 @@ DEV := .venv
 DEMO := .venv-demo
 JAVASCRIPT := examples/javascript
 
-SHIPPED := $(shell find -L atlcodec -type f ! -name '*.py[co]')
+SHIPPED := $(shell find atlcodec -type f ! -name '*.py[co]')
 BENCHMARKS := $(wildcard $(addprefix benchmarks/,throughput.py startup.py quality.py million.py dataset.py heads.py training_speed.py))
 PIP := -m pip --disable-pip-version-check --quiet --quiet
 

@@ -23,7 +23,6 @@ import pytest
 from atlcodec import metrics, picture
 
 ROOT = Path(__file__).parent.parent
-INSIDE = ("atlcodec", "cli", "models")  # the folders that make the package
 PARTS = ("compressor.onnx", "decompressor.onnx", "refiner.onnx")
 ELSEWHERE = ("torch", "onnx", "cli", "models", "examples", "tests", "benchmarks")  # what must not come along
 
@@ -62,7 +61,7 @@ def tree(listed: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in listed:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
-    bundled = next((folder / "models").glob("*/card.json")).parent
+    bundled = next((folder / "atlcodec/models").glob("*/card.json")).parent
     shutil.copytree(bundled, folder / "build/lib/atlcodec/models/deleted")
     for leftover in ("checkpoint.pt", "heads/checkpoint.pt", "compressor.onnx.part"):
         (bundled / leftover).write_bytes(b"leftover")
@@ -117,15 +116,13 @@ def desk(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def models() -> list[Path]:
-    return sorted(card.parent for card in (ROOT / "models").glob("*/card.json"))
+    return sorted(card.parent for card in (ROOT / "atlcodec/models").glob("*/card.json"))
 
 
 def test_the_wheel_holds_the_code_the_models_and_the_licences_and_nothing_else(wheel: Path, listed: list[str]) -> None:
     with ZipFile(wheel) as archive:
         held = archive.namelist()
-    inside = {
-        name if name.startswith("atlcodec/") else f"atlcodec/{name}" for name in listed if name.split("/")[0] in INSIDE
-    }
+    inside = {name for name in listed if name.startswith("atlcodec/")}
     expected = {name for name in inside if name.endswith((".py", "/py.typed"))} | {"atlcodec/models/default.json"}
     for model in models():
         expected |= {f"atlcodec/models/{model.name}/{file}" for file in ("card.json", *PARTS)}
@@ -141,6 +138,16 @@ def test_the_wheel_holds_the_code_the_models_and_the_licences_and_nothing_else(w
         "licenses/LICENSE",
         "licenses/LICENSE-WEIGHTS",
     }
+
+
+@pytest.mark.parametrize("name", ["cli", "models"])
+def test_a_link_at_the_top_leads_to_the_package_folder(name: str, listed: list[str]) -> None:
+    mode, blob = run("git", "ls-files", "--stage", name, cwd=ROOT).stdout.split()[:2]
+    assert mode == "120000"  # a symbolic link, to git
+    assert run("git", "cat-file", "blob", blob, cwd=ROOT).stdout == f"atlcodec/{name}"
+    assert (ROOT / "atlcodec" / name).is_dir()
+    assert not (ROOT / "atlcodec" / name).is_symlink()
+    assert f"atlcodec/{name}/__init__.py" in listed
 
 
 def test_the_source_distribution_builds_the_same_wheel(dist: Path, wheel: Path) -> None:
