@@ -22,11 +22,11 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from atlcodec import files, manifest, record
+from atlcodec import atomic, manifest, record
 from atlcodec.errors import AtlcError, BadData, NotARecord
 from atlcodec.files import BATCH, RecordFile, Span
 from atlcodec.manifest import Entry
-from atlcodec.record import RECORD, Records
+from atlcodec.record import RECORD_BYTES, Records
 
 IDS = b"atlc.ids"
 GROUP = 65_536  # rows of a row group that is written: 13 MB of records
@@ -40,7 +40,7 @@ def schema() -> Any:
     pa = _pyarrow()
     return pa.schema(
         [
-            pa.field("record", pa.binary(RECORD), nullable=False),
+            pa.field("record", pa.binary(RECORD_BYTES), nullable=False),
             pa.field("label", pa.string()),
             pa.field("source", pa.string()),
         ]
@@ -57,7 +57,7 @@ def batch(
     pa = _pyarrow()
     packed = record.as_records(records)
     column = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(RECORD), len(packed), [None, pa.py_buffer(packed.reshape(-1))]
+        pa.binary(RECORD_BYTES), len(packed), [None, pa.py_buffer(packed.reshape(-1))]
     )
     beside = [
         pa.nulls(len(packed), pa.string()) if texts is None else pa.array(texts, pa.string())
@@ -82,8 +82,8 @@ def records(source: Any) -> Records:
             if source.num_chunks == 1
             else pa.concat_arrays(source.chunks or [pa.array([], source.type)])
         )
-    if source.type != pa.binary(RECORD):
-        raise NotARecord(f"records are fixed_size_binary({RECORD}), not {source.type}")
+    if source.type != pa.binary(RECORD_BYTES):
+        raise NotARecord(f"records are fixed_size_binary({RECORD_BYTES}), not {source.type}")
     if source.null_count:
         raise NotARecord(f"{source.null_count} of {len(source)} records are null")
     return _view(source)
@@ -92,8 +92,10 @@ def records(source: Any) -> Records:
 def _view(column: Any) -> Records:
     data = column.buffers()[1]
     if data is None or not len(column):
-        return np.empty((0, RECORD), np.uint8)
-    return np.frombuffer(data, np.uint8, len(column) * RECORD, column.offset * RECORD).reshape(-1, RECORD)
+        return np.empty((0, RECORD_BYTES), np.uint8)
+    return np.frombuffer(data, np.uint8, len(column) * RECORD_BYTES, column.offset * RECORD_BYTES).reshape(
+        -1, RECORD_BYTES
+    )
 
 
 # -- Parquet files -----------------------------------------------------------------------------------------------------
@@ -114,7 +116,7 @@ def write(path: str | os.PathLike[str], batches: Iterable[Any]) -> None:
         "write_page_checksum": True,
         "store_schema": False,  # the copy of it would hide the ids, which are known only at the end
     }
-    with files.replacing(path) as file, pa.parquet.ParquetWriter(file, columns, **options) as writer:
+    with atomic.file(path) as file, pa.parquet.ParquetWriter(file, columns, **options) as writer:
         waiting = columns.empty_table()
         for part in batches:
             packed = records(part)
@@ -174,7 +176,9 @@ class RecordTable(RecordFile):
             for group in groups:
                 # Of the row group alone: pyarrow ends the process if it is asked for a column's metadata and that is
                 # broken.
-                if not (0 <= group.total_byte_size <= LARGEST_GROUP and 0 <= group.num_rows <= LARGEST_GROUP // RECORD):
+                if not (
+                    0 <= group.total_byte_size <= LARGEST_GROUP and 0 <= group.num_rows <= LARGEST_GROUP // RECORD_BYTES
+                ):
                     raise NotARecord(
                         f"{path}: a row group of more than {LARGEST_GROUP} bytes; write it again in smaller ones"
                     )
@@ -182,7 +186,7 @@ class RecordTable(RecordFile):
         self._batches: Iterator[Any] = iter(())
         self._first, self._rows = (
             0,
-            np.empty((0, RECORD), np.uint8),
+            np.empty((0, RECORD_BYTES), np.uint8),
         )  # the batch at hand, and the number of its first row
 
     def __len__(self) -> int:
@@ -211,8 +215,8 @@ class RecordTable(RecordFile):
 
     def bytes(self, start: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
         """Bytes of the records as they would lie in an .atlc file."""
-        first, last = start // RECORD, -(-(start + count) // RECORD)
-        return np.asarray(self._read(first, min(last, len(self))).reshape(-1)[start - first * RECORD :][:count])
+        first, last = start // RECORD_BYTES, -(-(start + count) // RECORD_BYTES)
+        return np.asarray(self._read(first, min(last, len(self))).reshape(-1)[start - first * RECORD_BYTES :][:count])
 
     def spans(self, known: Collection[int]) -> Iterator[Span]:
         """What the rows hold, in order: runs of records with one of the `known` ids, and what lies between. Rows do not
@@ -227,9 +231,9 @@ class RecordTable(RecordFile):
             fine = np.isin(record.ids(rows), good)
             edges = [0, *(np.nonzero(np.diff(fine))[0] + 1).tolist(), len(rows)]
             for first, last in pairwise(edges):
-                at, count = (start + first) * RECORD, last - first
+                at, count = (start + first) * RECORD_BYTES, last - first
                 why = f"{count} damaged or foreign record{'s' if count > 1 else ''}"
-                yield Span(at, count) if fine[first] else Span(at, 0, count * RECORD, why)
+                yield Span(at, count) if fine[first] else Span(at, 0, count * RECORD_BYTES, why)
             start += len(rows)
 
     def entries(self) -> Iterator[Entry]:
@@ -278,7 +282,7 @@ class RecordTable(RecordFile):
             part = self._rows[start - self._first : stop - self._first]
             parts.append(part)
             start += len(part)
-        return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, RECORD), np.uint8), *parts])
+        return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, RECORD_BYTES), np.uint8), *parts])
 
     def _go_to(self, row: int) -> None:
         with _reported(self.name):
@@ -306,8 +310,8 @@ def _check_columns(columns: Any, name: str) -> list[str]:
         if columns.names.count(wanted) > 1 or (wanted == "record" and wanted not in columns.names):
             raise NotARecord(f"{name}: must have one column named {wanted}; it has: {', '.join(columns.names)[:200]}")
     kind = columns.field("record").type
-    if kind != pa.binary(RECORD):
-        raise NotARecord(f"{name}: its column record is {str(kind)[:100]}, not fixed_size_binary({RECORD})")
+    if kind != pa.binary(RECORD_BYTES):
+        raise NotARecord(f"{name}: its column record is {str(kind)[:100]}, not fixed_size_binary({RECORD_BYTES})")
     beside = [wanted for wanted in ("label", "source") if wanted in columns.names]
     for wanted in beside:
         kind = columns.field(wanted).type

@@ -76,7 +76,7 @@ class Encode(_Function):
         if self.strict:
             _refuse(batch, problems, BadImage)
         good = problems == ""
-        records = np.zeros((len(images), record.RECORD), np.uint8)
+        records = np.zeros((len(images), record.RECORD_BYTES), np.uint8)
         records[good] = self._encode(images[good])
         return _write(batch, {"record": records}, problems, without="image", id=self._codec.id)
 
@@ -98,7 +98,7 @@ class Decode(_Function):
         self._codecs = _Codecs(self.model, None)
 
     def __call__(self, batch: Batch) -> Batch:
-        records, problems = _read(batch, "record", (record.RECORD,), NotARecord)
+        records, problems = _read(batch, "record", (record.RECORD_BYTES,), NotARecord)
         images = np.zeros((len(records), *PICTURE), np.uint8)
         for codec, rows in self._codecs.of(records, problems):
             images[rows] = codec.decode(records[rows], verify=False)  # sorting them out by their ids has verified them
@@ -128,7 +128,7 @@ class Classify(_Function):
             _ = codec.head
 
     def __call__(self, batch: Batch) -> Batch:
-        records, problems = _read(batch, "record", (record.RECORD,), NotARecord)
+        records, problems = _read(batch, "record", (record.RECORD_BYTES,), NotARecord)
         labels = np.full(len(records), "", object)
         probability = np.full(len(records), np.nan, np.float32)
         for codec, rows in self._codecs.of(records, problems):
@@ -309,7 +309,7 @@ def _to_arrow(values: NDArray[Any], null: NDArray[np.bool_]) -> pa.Array:
 
     if values.ndim == 1:
         return pa.array(values, pa.string() if values.dtype == object else None, mask=null)
-    if values.shape[1:] == (record.RECORD,):
+    if values.shape[1:] == (record.RECORD_BYTES,):
         column = arrow.batch(values).column("record")
         return pc.if_else(null, None, column) if null.any() else column
     cells = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), math.prod(PICTURE), mask=pa.array(null))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from atlcodec import engine, metrics, record, search, zoo
+from atlcodec import engine, metrics, record, refine, zoo
 from atlcodec.errors import BadImage, BadModel, DamagedRecord, NotARecord, UnknownModel
 from atlcodec.record import Records
 
@@ -66,9 +66,10 @@ class Codec:
         """Images, uint8 (N, 28, 28), to sealed records, uint8 (N, 200).
 
         `effort` is how long to search for better symbols: 0 (take what the compressor gives) to 9. The default is
-        `search.DEFAULT`, or 0 for a model without a refiner to search with. Raises `BadImage` for another shape or type
-        of images, `ValueError` for another effort, `BadModel` where one above 0 is asked of a model without refiner."""
-        evaluations = search.evaluations(effort)
+        `refine.DEFAULT_EFFORT`, or 0 for a model without a refiner to search with. Raises `BadImage` for another shape
+        or type of images, `ValueError` for another effort, `BadModel` where one above 0 is asked of a model without
+        refiner."""
+        evaluations = refine.evaluations(effort)
         if evaluations and not self.model.refines:
             if effort is not None:
                 raise BadModel(
@@ -81,9 +82,9 @@ class Codec:
             latents = compressor(chunk)
             if refiner is None:
                 return record.pack(record.seal(*record.quantise(latents), self.id))
-            return record.pack(search.symbols(chunk, latents, refiner.run, evaluations, self.id))
+            return record.pack(refine.symbols(chunk, latents, refiner.run, evaluations, self.id))
 
-        return _chunked(encode, _as_images(images), (record.RECORD,), most=CHUNK_OF_SEARCH if refiner else CHUNK)
+        return _chunked(encode, _as_images(images), (record.RECORD_BYTES,), most=CHUNK_OF_SEARCH if refiner else CHUNK)
 
     def decode(self, records: ArrayLike | bytes, *, verify: bool = True) -> Images:
         """Records, uint8 (N, 200) or bytes, to images, uint8 (N, 28, 28).

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import untrusted
+from atlcodec import graph
 from atlcodec.errors import BadModel
 
 MEMORY = 2 << 30  # bytes that all graphs together may ask for; ours take a hundredth of it
@@ -54,7 +54,7 @@ class Graph:
     def __init__(self, file: bytes, signature: Signature, name: str, *, trusted: bool = False) -> None:
         self._name, self._signature = name, signature
         if not trusted:
-            untrusted.check(file, name)
+            graph.check(file, name)
         self._session = self._load(file, optimise=trusted)
         self._check()
 

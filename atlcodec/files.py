@@ -4,21 +4,19 @@ whole."""
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import zlib
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, overload
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from atlcodec import record
+from atlcodec import atomic, record
 from atlcodec.errors import AtlcError, NotARecord
-from atlcodec.record import RECORD, Records
+from atlcodec.record import RECORD_BYTES, Records
 
 BATCH = 4096  # records at a time, where a file is worked through
 
@@ -44,8 +42,8 @@ class RecordFile:
         self.name = name
         self._bytes = data
         self.size = len(data)
-        self.torn = len(data) % RECORD
-        self.array: Records = data[: len(data) - self.torn].reshape(-1, RECORD)
+        self.torn = len(data) % RECORD_BYTES
+        self.array: Records = data[: len(data) - self.torn].reshape(-1, RECORD_BYTES)
 
     def __len__(self) -> int:
         return len(self.array)
@@ -77,17 +75,17 @@ class RecordFile:
             run, why = self._run(at, good)
             if run:
                 yield Span(at, run)
-                at += run * RECORD
+                at += run * RECORD_BYTES
                 continue
-            if size - at < RECORD:
+            if size - at < RECORD_BYTES:
                 yield Span(at, 0, size - at, f"a torn record of {size - at} bytes at the end")
                 return
             after = self._next(at, known)
             skipped = after - at
-            if not why and skipped % RECORD:
+            if not why and skipped % RECORD_BYTES:
                 why = f"{skipped} byte{'s' if skipped > 1 else ''} out of step (bytes lost or inserted)"
             elif not why:
-                why = f"{skipped // RECORD} damaged or foreign record{'s' if skipped > RECORD else ''}"
+                why = f"{skipped // RECORD_BYTES} damaged or foreign record{'s' if skipped > RECORD_BYTES else ''}"
             yield Span(at, 0, skipped, why)
             at = after
 
@@ -97,8 +95,8 @@ class RecordFile:
         count = 0
         while True:
             size = BATCH if count else 64
-            chunk = self._bytes[at + count * RECORD : at + (count + size) * RECORD]
-            ids = record.ids(chunk[: len(chunk) // RECORD * RECORD].tobytes())
+            chunk = self._bytes[at + count * RECORD_BYTES : at + (count + size) * RECORD_BYTES]
+            ids = record.ids(chunk[: len(chunk) // RECORD_BYTES * RECORD_BYTES].tobytes())
             fine = np.isin(ids, good)
             if not len(ids) or not fine.all():
                 first = int(np.argmin(fine)) if len(ids) else 0
@@ -113,13 +111,13 @@ class RecordFile:
         data, size = self._bytes.data, len(self._bytes)
         fine, crc32 = {*known, *record.RESERVED}, zlib.crc32
         for at in range(
-            bad + 1, size - RECORD + 1
+            bad + 1, size - RECORD_BYTES + 1
         ):  # a foreign file is gone through byte by byte: this loop is kept short
-            if crc32(data[at : at + RECORD]) in fine:
-                in_step, after = (at - bad) % RECORD == 0, data[at + RECORD : at + 2 * RECORD]
-                if in_step or not after or (len(after) == RECORD and crc32(after) in fine):
+            if crc32(data[at : at + RECORD_BYTES]) in fine:
+                in_step, after = (at - bad) % RECORD_BYTES == 0, data[at + RECORD_BYTES : at + 2 * RECORD_BYTES]
+                if in_step or not after or (len(after) == RECORD_BYTES and crc32(after) in fine):
                     return at
-        return size - (size - bad) % RECORD  # what is left of the last whole step is a torn record
+        return size - (size - bad) % RECORD_BYTES  # what is left of the last whole step is a torn record
 
 
 def open(path: str | os.PathLike[str]) -> RecordFile:
@@ -134,8 +132,8 @@ def open(path: str | os.PathLike[str]) -> RecordFile:
             data = np.frombuffer(Path(path).read_bytes(), np.uint8)
     except OSError as error:
         raise NotARecord(f"{path}: {error.strerror or error}") from error
-    if 0 < len(data) < RECORD:
-        raise NotARecord(f"{path}: {len(data)} bytes, but a record has {RECORD}: cut off, or not an .atlc file")
+    if 0 < len(data) < RECORD_BYTES:
+        raise NotARecord(f"{path}: {len(data)} bytes, but a record has {RECORD_BYTES}: cut off, or not an .atlc file")
     return RecordFile(data, os.fspath(path))
 
 
@@ -148,13 +146,13 @@ def write(
     `repair=True` cuts the torn bytes off first. Raises `NotARecord` for bytes that are not whole records."""
     packed = record.as_records(records)
     if not append:
-        with replacing(path) as file:
+        with atomic.file(path) as file:
             file.write(packed.reshape(-1).data)
         return
     try:
         with Path(path).open("ab", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
-            torn = end % RECORD
+            torn = end % RECORD_BYTES
             if torn and not repair:
                 raise NotARecord(
                     f"{path}: ends in a torn record of {torn} bytes; repair=True cuts them off before adding"
@@ -169,36 +167,3 @@ def write(
                 raise
     except OSError as error:
         raise AtlcError(f"{path}: cannot be written ({error.strerror or error})") from error
-
-
-@contextmanager
-def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when all is written, and vanishes when not: there is always the old
-    one, whole, or the new one. A device or a pipe is no file: it is written to. A link stays, and what it leads to is
-    replaced.
-
-    `sync=False` does not wait for the disk: for one of very many files, after a power cut it may be empty."""
-    target = Path(os.path.realpath(path))
-    part = target.with_name(f".atlc-{secrets.token_hex(8)}.part")
-    made = False
-    try:
-        mode = os.stat(path).st_mode if os.path.exists(path) else None
-        if mode is not None and not stat.S_ISREG(mode):
-            with Path(path).open("wb") as file:
-                yield file
-            return
-        with part.open("xb") as file:
-            made = True
-            if mode is not None:
-                part.chmod(stat.S_IMODE(mode))
-            yield file
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-        os.replace(part, target)
-    except BaseException as error:
-        if made:
-            part.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise AtlcError(f"{path}: cannot be written ({error.strerror or error})") from error
-        raise

@@ -23,7 +23,7 @@ from typing import TextIO
 
 import numpy as np
 
-from atlcodec import files
+from atlcodec import atomic
 from atlcodec.errors import BadData
 
 HEADER = "record,path,label"
@@ -55,7 +55,7 @@ def beside(path: str | os.PathLike[str]) -> Path:
 def write(path: str | os.PathLike[str], entries: Iterable[Entry]) -> None:
     """Write a list, whole or not at all. Raises `BadData` for what `read` would refuse."""
     check = Check(f"{path}")
-    with files.replacing(path) as raw:
+    with atomic.file(path) as raw:
         file = io.TextIOWrapper(raw, "utf-8", newline="")
         file.write(HEADER + "\n")
         append(file, map(check.passed, entries))

@@ -25,7 +25,7 @@ from PIL import Image, ImageFile, ImageSequence
 from atlcodec import codec, picture, record, zoo
 from atlcodec.codec import Codec, Images, by_id
 from atlcodec.errors import AtlcError, BadModel, NotARecord, UnknownModel
-from atlcodec.record import RECORD
+from atlcodec.record import RECORD_BYTES
 
 FORMAT = "ATLC"
 AHEAD = 64  # records decoded at once when frames are read in order: a quarter of the time for each
@@ -71,8 +71,8 @@ class AtlcImageFile(ImageFile.ImageFile):
         """Claim the file, or raise SyntaxError, which leaves it to the other formats, whatever the bytes are."""
         assert self.fp is not None
         try:
-            first = self.fp.read(RECORD)
-            if len(first) < RECORD or zlib.crc32(first) not in _known(int(time.monotonic())):
+            first = self.fp.read(RECORD_BYTES)
+            if len(first) < RECORD_BYTES or zlib.crc32(first) not in _known(int(time.monotonic())):
                 raise SyntaxError("not a record of an installed codec")
             self.fp.seek(0, os.SEEK_END)  # only now: in a compressed stream the way there is long
             size = self.fp.tell()
@@ -80,10 +80,10 @@ class AtlcImageFile(ImageFile.ImageFile):
             raise
         except Exception as error:  # a stream that cannot seek like this, for example
             raise SyntaxError("not an .atlc file") from error
-        if size % RECORD:
+        if size % RECORD_BYTES:
             raise SyntaxError("not a whole number of records")
         self._mode, self._size = "L", (picture.SIDE, picture.SIDE)
-        self.n_frames = size // RECORD
+        self.n_frames = size // RECORD_BYTES
         self.is_animated = self.n_frames > 1
         self._loaded = -1
         self._fp = self.fp
@@ -148,11 +148,11 @@ class AtlcImageFile(ImageFile.ImageFile):
 
     def _records(self, start: int, most: int) -> record.Records:
         """Records of the file, at least one."""
-        self._fp.seek(start * RECORD)
-        data = self._fp.read(min(most, self.n_frames - start) * RECORD)
-        if len(data) < RECORD:
+        self._fp.seek(start * RECORD_BYTES)
+        data = self._fp.read(min(most, self.n_frames - start) * RECORD_BYTES)
+        if len(data) < RECORD_BYTES:
             raise UnreadableFrame(f"{self._name()}record {start} is gone: the file was cut since it was opened")
-        return record.as_records(data[: len(data) // RECORD * RECORD])
+        return record.as_records(data[: len(data) // RECORD_BYTES * RECORD_BYTES])
 
     def _unreadable(self, frame: int, ids: Any) -> UnreadableFrame:
         return UnreadableFrame(f"{self._name()}record {frame}: {codec.explain(ids, zoo.models())}")
@@ -210,7 +210,7 @@ def _write(image: Image.Image, frames: list[Image.Image], file: IO[bytes]) -> No
     records = codec.choose(pixels, effort=effort)[1] if model is None else Codec.load(model).encode(pixels, effort)
     if options.get("append"):
         file.seek(0, os.SEEK_END)
-        if torn := file.tell() % RECORD:
+        if torn := file.tell() % RECORD_BYTES:
             raise NotARecord(
                 f"the file ends in a torn record of {torn} bytes; atlcodec.write with repair=True cuts it off"
             )

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from atlcodec.errors import NotARecord
 
-RECORD = 200  # bytes
+RECORD_BYTES = 200  # bytes
 SYMBOLS = 400
 LEVELS = 16
 BOTTLENECK = (16, 5, 5)
@@ -42,15 +42,16 @@ def as_records(records: ArrayLike | bytes | bytearray | memoryview) -> Records:
     Raises `NotARecord` for another length, shape or type."""
     if isinstance(records, bytes | bytearray | memoryview):
         array = np.frombuffer(records, np.uint8)
-        if array.size % RECORD:
+        if array.size % RECORD_BYTES:
             raise NotARecord(
-                f"{array.size} bytes are not a whole number of records of {RECORD} bytes: cut off, or not an .atlc file"
+                f"{array.size} bytes are not a whole number of records of {RECORD_BYTES} bytes: cut off, or not an "
+                ".atlc file"
             )
-        return array.reshape(-1, RECORD)
+        return array.reshape(-1, RECORD_BYTES)
     array = np.asarray(records)
-    if array.dtype != np.uint8 or array.ndim not in (1, 2) or array.shape[-1] != RECORD:
-        raise NotARecord(f"records are uint8 (N, {RECORD}), not {array.dtype} {array.shape}")
-    return np.ascontiguousarray(array).reshape(-1, RECORD)
+    if array.dtype != np.uint8 or array.ndim not in (1, 2) or array.shape[-1] != RECORD_BYTES:
+        raise NotARecord(f"records are uint8 (N, {RECORD_BYTES}), not {array.dtype} {array.shape}")
+    return np.ascontiguousarray(array).reshape(-1, RECORD_BYTES)
 
 
 def pack(symbols: ArrayLike) -> Records:
@@ -84,7 +85,7 @@ def ids(records: ArrayLike | bytes) -> NDArray[np.uint32]:
     it."""
     packed = as_records(records)
     # One bytes object a row, all made at once: slicing in a loop would take longer than the sums.
-    rows = packed.view(f"V{RECORD}").ravel().tolist()
+    rows = packed.view(f"V{RECORD_BYTES}").ravel().tolist()
     return np.fromiter(map(zlib.crc32, rows), np.uint32, len(packed))
 
 
@@ -108,11 +109,11 @@ def quantise(latents: NDArray[np.float32]) -> tuple[Symbols, Symbols, NDArray[np
 @functools.cache
 def syndromes() -> NDArray[np.uint32]:
     """What a change does to a record's CRC-32: uint32 (400, 16), by symbol and by the XOR of its old and new value."""
-    zero = zlib.crc32(bytes(RECORD))
+    zero = zlib.crc32(bytes(RECORD_BYTES))
     table = np.zeros((SYMBOLS, LEVELS), np.uint32)
     for symbol in range(SYMBOLS):
         for change in range(1, LEVELS):
-            record = bytearray(RECORD)
+            record = bytearray(RECORD_BYTES)
             record[symbol // 2] = change << 4 if symbol % 2 == 0 else change
             table[symbol, change] = zlib.crc32(record) ^ zero
     table.flags.writeable = False

@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from atlcodec import zoo
 from atlcodec.codec import Images, by_id, explain
 from atlcodec.errors import AtlcError, BadImage, DamagedRecord, NotARecord, UnknownModel
-from atlcodec.record import RECORD, Records, as_records, ids
+from atlcodec.record import RECORD_BYTES, Records, as_records, ids
 
 try:
     import numcodecs
@@ -91,7 +91,7 @@ class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayByte
             )
 
     def compute_encoded_size(self, input_byte_length: int, _: ArraySpec) -> int:
-        return input_byte_length // math.prod(IMAGE) * RECORD
+        return input_byte_length // math.prod(IMAGE) * RECORD_BYTES
 
     async def _encode_single(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         records = await asyncio.to_thread(_encode, self.model, self.effort, chunk_data.as_numpy_array())
@@ -108,7 +108,7 @@ class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayByte
         """A part of a chunk: only the bytes from its first record to its last are read, and only its records
         decoded."""
         numbers = _numbers(selection, chunk_spec.shape)
-        start, end = int(numbers[0]) * RECORD, int(numbers[-1] + 1) * RECORD
+        start, end = int(numbers[0]) * RECORD_BYTES, int(numbers[-1] + 1) * RECORD_BYTES
         in_shard = not hasattr(
             byte_getter, "path"
         )  # Zarr has read the whole chunk then, and before 3.1.6 gives no part of it
@@ -245,8 +245,8 @@ def _decode(id: str, data: bytes, numbers: NDArray[np.intp], name: str = "a chun
 
 
 def _all_records(data: bytes, count: int, name: str) -> Records:
-    if len(data) != count * RECORD:
+    if len(data) != count * RECORD_BYTES:
         raise NotARecord(
-            f"{name}: {len(data)} bytes where {count} records have {count * RECORD}: cut off, or no records"
+            f"{name}: {len(data)} bytes where {count} records have {count * RECORD_BYTES}: cut off, or no records"
         )
     return as_records(data)

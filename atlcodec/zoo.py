@@ -15,14 +15,13 @@ import json
 import math
 import os
 import re
-import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from atlcodec import record
+from atlcodec import atomic, record
 from atlcodec.errors import AtlcError, BadModel, UnknownModel
 
 BUNDLED = Path(__file__).parent / "models"
@@ -317,7 +316,7 @@ def write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any], hea
     parts = [name for name in ("compressor.onnx", "decompressor.onnx", "refiner.onnx") if name in files]
     codec = {name: hashlib.sha256(files[name]).hexdigest() for name in parts}
     sha256 = codec["decompressor.onnx"]
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in codec:
         (folder / name).write_bytes(files[name])
     _write_card(folder, {**card, "id": sha256[:8], "sha256": codec, "default_head": head["name"] if head else None})
@@ -327,7 +326,7 @@ def write(folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any], hea
 
 def write_head(folder: Path, file: bytes, card: Mapping[str, Any], codec: str) -> None:
     """A new folder of a classifier alone, for the codec whose decompressor has this SHA-256."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "classifier.onnx").write_bytes(file)
     _write_card(folder, {**card, "codec": codec, "sha256": hashlib.sha256(file).hexdigest()})
 
@@ -370,11 +369,8 @@ def add(source: Path) -> Path:
                 wanted += [Path("heads", name, "card.json"), Path("heads", name, "classifier.onnx")]
     if target.exists():
         raise AtlcError(f"{target}: is there already; remove it first")
-    part = target.with_name(f".{target.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    for relative in wanted:
-        content = _read_regular(source / relative, LARGEST_FILE)
-        (part / relative).parent.mkdir(parents=True, exist_ok=True)
-        (part / relative).write_bytes(content)
-    part.rename(target)
+    with atomic.folder(target) as part:
+        for relative in wanted:
+            (part / relative).parent.mkdir(parents=True, exist_ok=True)
+            (part / relative).write_bytes(_read_regular(source / relative, LARGEST_FILE))
     return target

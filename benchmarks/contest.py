@@ -24,13 +24,13 @@ from heads import codecs_of
 from numpy.typing import NDArray
 from rivals import JXL, RIVALS, WEBP, Course, Images, Rival
 
-from atlcodec import datasets, evaluation, files, metrics, record, search, zoo
+from atlcodec import atomic, datasets, evaluation, metrics, record, refine, zoo
 from atlcodec.codec import Codec
 from atlcodec.datasets import Split
 from atlcodec.engine import threads
 
-BYTES, BITS = record.RECORD, 8 * record.RECORD
-HARDEST = len(search.EVALUATIONS) - 1
+BYTES, BITS = record.RECORD_BYTES, 8 * record.RECORD_BYTES
+HARDEST = len(refine.EVALUATIONS) - 1
 FEW = 1000  # pictures for what takes long: the highest effort, all efforts, the curves
 PART = 100  # pictures for a process at a time
 WINDOW = 7  # of the SSIM
@@ -114,7 +114,7 @@ class Bench:
     def _keep(self, name: str, value: object) -> None:
         self._known[name] = value
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with files.replacing(self._file) as file:
+        with atomic.file(self._file) as file:
             file.write(json.dumps(self._known, indent=1).encode())
 
     def spread(
@@ -186,7 +186,7 @@ def reads(codec: Codec) -> bool:
 
 def usual(codec: Codec) -> list[int]:
     """The efforts to show; without a refiner there is but one."""
-    return [0, search.DEFAULT, HARDEST] if codec.model.refines else [0]
+    return [0, refine.DEFAULT_EFFORT, HARDEST] if codec.model.refines else [0]
 
 
 def every(codec: Codec) -> list[int]:
@@ -200,7 +200,7 @@ def with_effort(codec: Codec, effort: int) -> str:
 def identity(codec: Codec) -> str:
     """A name of all that a codec's figures depend on: its files, and how it searches and seals."""
     hashes = [*codec.model.card["sha256"].values(), codec.head.card["sha256"] if reads(codec) else ""]
-    programs = [Path(module.__file__ or "").read_bytes() for module in (record, search)]
+    programs = [Path(module.__file__ or "").read_bytes() for module in (record, refine)]
     return f"{codec.name} {codec.id:08x} {digest(' '.join(hashes).encode() + b''.join(programs))}"
 
 
@@ -238,7 +238,7 @@ def chosen(bench: Bench, test: Test) -> Figures:
             correct[rows] = right(codec, records, part) if reads(codec) else False
         return bench.figures(test.images, decoded, BYTES, 100 * float(correct.mean()))
 
-    return bench.known(["atlcodec, chosen", search.DEFAULT, *map(identity, codecs), test.key], find)
+    return bench.known(["atlcodec, chosen", refine.DEFAULT_EFFORT, *map(identity, codecs), test.key], find)
 
 
 def hard(bench: Bench, test: Test, effort: int) -> tuple[Test, str]:
@@ -326,7 +326,7 @@ def race(
     def add_codec(codec: Codec) -> None:
         listed = codec.id in {model.id for model in zoo.default()}
         for effort in every(codec) if listed else usual(codec):
-            images = quick if effort == 0 else slow if effort <= search.DEFAULT else slowest
+            images = quick if effort == 0 else slow if effort <= refine.DEFAULT_EFFORT else slowest
             contestants[f"encode {with_effort(codec, effort)}"] = len(images), partial(codec.encode, images, effort)
         contestants[f"decode {codec.name}"] = len(quick), partial(codec.decode, codec.encode(quick, 0))
 
@@ -404,7 +404,7 @@ def lessons(bench: Bench, one: Contest, budget: int, limit: int | None) -> dict[
         print(f"WebP of the training pictures of {test.name}", file=sys.stderr, flush=True)
         decoded = [bench.spread(rivals.squeezed, WEBP, images, BYTES, False)[0] for images in (train, test.images)]
         squeezed.parent.mkdir(parents=True, exist_ok=True)
-        with files.replacing(squeezed) as file:
+        with atomic.file(squeezed) as file:
             np.savez(file, train=decoded[0], test=decoded[1])
     best: dict[tuple[str, str], Figures] = {}
     for (network, pixels, kinds), found in zip(cases, bench.all_known(keys, rivals.learn, courses), strict=True):

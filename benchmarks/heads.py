@@ -22,10 +22,10 @@ import report
 from numpy.typing import NDArray
 
 import atlcodec
-from atlcodec import datasets, files, metrics, similar, zoo
+from atlcodec import datasets, files, metrics, neighbours, zoo
 from atlcodec.codec import Codec
 from atlcodec.datasets import Dataset
-from atlcodec.similar import Features
+from atlcodec.neighbours import Features
 
 SETS = ("MNIST", "FashionMNIST", "KMNIST-part")
 TOP = 10
@@ -147,8 +147,8 @@ def search(codec: Codec, data: Dataset, records: NDArray[np.uint8], count: int) 
     assert queries.labels is not None
     sealed = codec.encode(queries.images, effort=0)
     contestants: dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8], Callable[[NDArray[np.uint8]], Features]]] = {
-        "records, by their symbols": (records, sealed, similar.by_name(codec, "symbols")),
-        "records, by their classifier's scores": (records, sealed, similar.by_name(codec, "scores")),
+        "records, by their symbols": (records, sealed, neighbours.by_name(codec, "symbols")),
+        "records, by their classifier's scores": (records, sealed, neighbours.by_name(codec, "scores")),
         "pixels": (
             data.train.images,
             queries.images,
@@ -158,7 +158,7 @@ def search(codec: Codec, data: Dataset, records: NDArray[np.uint8], count: int) 
     rows: list[list[report.Cell]] = []
     for name, (held, asked, features) in contestants.items():
         start = time.perf_counter()
-        nearest = similar.Nearest(features(asked), TOP)
+        nearest = neighbours.Nearest(features(asked), TOP)
         for first in range(0, len(held), files.BATCH):
             batch = held[first : first + files.BATCH]
             nearest.add(first + np.arange(len(batch)), features(batch))

@@ -43,7 +43,7 @@ from experiments import (
     trainer,
 )
 
-from atlcodec import files, zoo
+from atlcodec import atomic, zoo
 from atlcodec.codec import Codec
 from atlcodec.datasets import Dataset
 from atlcodec.errors import BadData
@@ -228,7 +228,7 @@ def write(known: dict[str, Any], output: Path) -> None:
         ("paper_tables.json", json.dumps(content, indent=1).encode() + b"\n"),
         ("paper_tables.md", text),
     ):
-        with files.replacing(output / name) as file:
+        with atomic.file(output / name) as file:
             file.write(data)
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from atlcodec import files
+from atlcodec import atomic
 
 LINES = {"paper": ("ours, the paper's training", "C0"), "better": ("ours, better training", "C1")}  # by column
 GAP, SCALE, GREY = 2, 3, 96  # of a grid: pixels between images, size of a pixel, brightness of what is between
@@ -97,7 +97,7 @@ def confusions(matrices: Sequence[Confusion], path: Path) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """A PNG that holds nothing but the picture: the same for the same figures."""
-    with files.replacing(path) as file:
+    with atomic.file(path) as file:
         figure.savefig(file, format="png", dpi=80, metadata={"Software": None})
 
 
@@ -109,5 +109,5 @@ def grid(originals: NDArray[np.uint8], decoded: NDArray[np.uint8], path: Path) -
     sheet = np.pad(sheet.reshape(2 * (height + GAP), count * (width + GAP)), ((0, GAP), (0, GAP)), constant_values=GREY)
     picture = Image.fromarray(sheet)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with files.replacing(path) as file:
+    with atomic.file(path) as file:
         picture.resize((picture.width * SCALE, picture.height * SCALE), Image.Resampling.NEAREST).save(file, "PNG")

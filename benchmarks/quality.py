@@ -51,7 +51,7 @@ from contest import (
 )
 from rivals import JPEG, JXL, RIVALS, WEBP
 
-from atlcodec import files, search
+from atlcodec import atomic, refine
 from atlcodec.datasets import Split
 from atlcodec.engine import threads
 
@@ -140,7 +140,7 @@ def compare(bench: Bench, one: Contest) -> report.Table:
             pictures, which = hard(bench, test, effort)
             figures = ours(bench, codec, effort, pictures)
             add(f"atlcodec, {with_effort(codec, effort)}{which}", figures, with_effort(codec, effort), codec.name)
-    add(f"atlcodec, model chosen for each picture, effort {search.DEFAULT}", chosen(bench, test))
+    add(f"atlcodec, model chosen for each picture, effort {refine.DEFAULT_EFFORT}", chosen(bench, test))
     notes = [seals(bench, one.codecs, test)] if one.codecs else []
     for rival, quality in one.qualities.items():
         figures = best_that_fits(bench, rival, test)
@@ -209,7 +209,7 @@ def labels(bench: Bench, contests: list[Contest], limit: int | None) -> report.T
                 pictures, which = hard(bench, test, effort)
                 name = f"{test.name}: records of {with_effort(codec, effort)}{which}"
                 rows.append([name, BYTES, multiplications, ours(bench, codec, effort, pictures)["accuracy"]])
-        name = f"{test.name}: records, model chosen for each picture, effort {search.DEFAULT}"
+        name = f"{test.name}: records, model chosen for each picture, effort {refine.DEFAULT_EFFORT}"
         rows.append([name, BYTES, None, chosen(bench, test)["accuracy"]])
         for (network, pixels), lesson in (lessons(bench, one, budget, limit) if budget else {}).items():
             size = 784 if pixels == "raw" else f"at most {BYTES}"
@@ -264,13 +264,13 @@ def elsewhere(bench: Bench, contests: list[Contest], count: int) -> report.Table
     rows: list[list[report.Cell]] = []
     for test in tests:
         reached = {
-            codec.name: ours(bench, codec, search.DEFAULT if codec.model.refines else 0, test)["psnr"]
+            codec.name: ours(bench, codec, refine.DEFAULT_EFFORT if codec.model.refines else 0, test)["psnr"]
             for codec in codecs
         }
         rows.append([f"{test.name} ({len(test):,})", *reached.values(), max(reached[name] for name in names)])
     trained = [f"{codec.name} {' and '.join(part['name'] for part in codec.model.card['data'])}" for codec in codecs]
     notes = [
-        f"Effort {search.DEFAULT}. The best: of {', '.join(sorted(names))}, one for all pictures of a row.",
+        f"Effort {refine.DEFAULT_EFFORT}. The best: of {', '.join(sorted(names))}, one for all pictures of a row.",
         f"Trained on: {'; '.join(trained)}.",
         "Letters: of the fonts that come with Matplotlib and Pillow which have them, 16 to 22 pixels long, turned (8 "
         "degrees "
@@ -293,8 +293,8 @@ def efforts(bench: Bench, contests: list[Contest]) -> report.Table:
             for effort in every(codec):
                 figures, name = ours(bench, codec, effort, test), with_effort(codec, effort)
                 rate = one.rates[f"encode {name}"]
-                name += " (the default)" if effort == search.DEFAULT else ""
-                rows.append([name, search.EVALUATIONS[effort], figures["psnr"], figures["accuracy"], rate])
+                name += " (the default)" if effort == refine.DEFAULT_EFFORT else ""
+                rows.append([name, refine.EVALUATIONS[effort], figures["psnr"], figures["accuracy"], rate])
     notes = [
         f"The first {FEW:,} test pictures of each model's own data set; pictures per second with {threads()} threads."
     ]
@@ -343,7 +343,7 @@ def draw(bench: Bench, contests: list[Contest], path: Path) -> None:
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right", fontsize="small", frameon=False)
     panels[0].set_ylabel("PSNR pooled, dB")
-    with files.replacing(path) as file:
+    with atomic.file(path) as file:
         figure.savefig(file, format="png", dpi=100, metadata={"Software": None})
 
 

@@ -214,7 +214,7 @@ def beside_pillow(
     notes = [
         f"{count} pictures, one at a time in one thread, which is how Pillow works; atlcodec uses the threads named "
         "above.",
-        f"An .atlc record has {record.RECORD} bytes. The codecs do not lose the same: quality.py compares that.",
+        f"An .atlc record has {record.RECORD_BYTES} bytes. The codecs do not lose the same: quality.py compares that.",
     ]
     return report.Table("Pillow's codecs, pictures per second", columns, rows, notes)
 

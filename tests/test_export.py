@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import nn
 
-from atlcodec import engine, record, untrusted
+from atlcodec import engine, graph, record
 from atlcodec.errors import BadModel
 from atlcodec.training import export
 from atlcodec.training.layers import Scale
@@ -111,7 +111,7 @@ def test_the_same_weights_give_the_same_bytes_in_any_folder_and_process(nets: Ne
 
 def test_the_files_hold_no_more_than_they_must(nets: Networks) -> None:
     for name, file in export.files(nets, []).items():
-        untrusted.check(file, name)
+        graph.check(file, name)
         model = onnx.load_model_from_string(file)
         assert not model.metadata_props
         assert not model.doc_string

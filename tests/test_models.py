@@ -10,7 +10,7 @@ import freeze
 import numpy as np
 import pytest
 
-from atlcodec import datasets, evaluation, record, search, zoo
+from atlcodec import datasets, evaluation, record, refine, zoo
 from atlcodec.codec import Codec
 
 DATA = os.environ.get("ATLC_DATA")
@@ -80,9 +80,9 @@ def test_the_search_gains_what_the_card_says(model: zoo.Model) -> None:
     assert data.test is not None
     codec, some = Codec(model), data.test[:200]
     plain, searched = (
-        evaluation.measure(codec, some, data.classes, effort).summary() for effort in (0, search.DEFAULT)
+        evaluation.measure(codec, some, data.classes, effort).summary() for effort in (0, refine.DEFAULT_EFFORT)
     )
-    assert model.card["searched"]["effort"] == search.DEFAULT
+    assert model.card["searched"]["effort"] == refine.DEFAULT_EFFORT
     promised = model.card["searched"]["psnr"] - model.card["figures"]["psnr"]
     assert promised > 0.5
     assert float(str(searched["psnr"])) - float(str(plain["psnr"])) == pytest.approx(promised, rel=0.3)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 import atlcodec
-from atlcodec import picture, untrusted, zoo
+from atlcodec import graph, picture, zoo
 from atlcodec.codec import Codec
 from atlcodec.errors import BadModel, UnknownModel
 
@@ -632,7 +632,7 @@ def test_a_field_that_other_readers_would_see_is_not_passed_over() -> None:
     with pytest.raises(Exception, match="External data"):  # what ONNX Runtime sees there
         onnxruntime.InferenceSession(hidden, providers=["CPUExecutionProvider"], enable_fallback=0)
     with pytest.raises(BadModel, match="not an ONNX file"):
-        untrusted.check(hidden, "x")
+        graph.check(hidden, "x")
 
 
 def test_a_file_spoilt_anywhere_is_refused_or_harmless(own_model: Path) -> None:

@@ -13,7 +13,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import codec, files, record, zoo
+from atlcodec import atomic, codec, files, record, zoo
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, NotARecord
 from atlcodec.files import RecordFile, Span
@@ -144,7 +144,7 @@ def save(target: Path | str, data: bytes, force: bool, inputs: Iterable[str] = (
         output.flush()
     else:
         refuse_existing(Path(target), force, inputs)
-        with files.replacing(target, sync=sync) as file:
+        with atomic.file(target, sync=sync) as file:
             file.write(data)
 
 
@@ -159,8 +159,8 @@ def open_records(name: str) -> RecordFile:
     if name != STANDARD:
         return files.open(name)
     data = standard_input().read()
-    if 0 < len(data) < record.RECORD:
-        raise NotARecord(f"standard input: {len(data)} bytes, but a record has {record.RECORD}")
+    if 0 < len(data) < record.RECORD_BYTES:
+        raise NotARecord(f"standard input: {len(data)} bytes, but a record has {record.RECORD_BYTES}")
     return RecordFile(np.frombuffer(data, np.uint8), "standard input")
 
 
@@ -212,7 +212,7 @@ class Reader:
         before: list[Span] | None = []  # what was skipped before the first record; None after it
         self.in_step = True
         for span in file.spans(self._models.keys()):
-            self.in_step &= span.skipped % record.RECORD == 0
+            self.in_step &= span.skipped % record.RECORD_BYTES == 0
             if span.skipped and before is not None:
                 before.append(span)
                 continue
@@ -221,9 +221,9 @@ class Reader:
             before = None
             for start in range(0, span.count, files.BATCH):
                 count = min(files.BATCH, span.count - start)
-                at = span.start + start * record.RECORD
-                records = file.bytes(at, count * record.RECORD).reshape(-1, record.RECORD)
-                yield at // record.RECORD + np.arange(count), records, record.ids(records)
+                at = span.start + start * record.RECORD_BYTES
+                records = file.bytes(at, count * record.RECORD_BYTES).reshape(-1, record.RECORD_BYTES)
+                yield at // record.RECORD_BYTES + np.arange(count), records, record.ids(records)
         if before and file.torn:
             tally.fail(f"{file.name}: not one record of {codec.names(self._models)} in it; is it an .atlc file?")
         else:
@@ -232,9 +232,11 @@ class Reader:
 
     def why(self, file: RecordFile, span: Span) -> str:
         """What is said of bytes that were skipped."""
-        number, count = span.start // record.RECORD, span.skipped // record.RECORD
-        if span.skipped % record.RECORD:
+        number, count = span.start // record.RECORD_BYTES, span.skipped // record.RECORD_BYTES
+        if span.skipped % record.RECORD_BYTES:
             return f"byte {span.start}: {span.why}"
-        ids = record.ids(file.bytes(span.start, min(count, files.BATCH) * record.RECORD).reshape(-1, record.RECORD))
+        ids = record.ids(
+            file.bytes(span.start, min(count, files.BATCH) * record.RECORD_BYTES).reshape(-1, record.RECORD_BYTES)
+        )
         which = f"record {number}" if count == 1 else f"records {number} to {number + count - 1}"
         return f"{which}: {codec.explain(ids, self._models)}"

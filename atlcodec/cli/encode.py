@@ -26,7 +26,7 @@ from atlcodec.cli.common import (
 from atlcodec.cli.names import is_list
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import AtlcError
-from atlcodec.search import DEFAULT
+from atlcodec.refine import DEFAULT_EFFORT
 
 
 @click.command()
@@ -36,7 +36,9 @@ from atlcodec.search import DEFAULT
 )
 @click.option("-m", "--model", help="Name, id or path. [default: the bundled one that fits best]")
 @click.option(
-    "--effort", type=click.IntRange(0, 9), help=f"Search for better symbols: 0 none, 9 longest. [default: {DEFAULT}]"
+    "--effort",
+    type=click.IntRange(0, 9),
+    help=f"Search for better symbols: 0 none, 9 longest. [default: {DEFAULT_EFFORT}]",
 )
 @click.option("-f", "--force", is_flag=True, help="Overwrite what is there.")
 @click.option("--resize", is_flag=True, help="Scale into 28 x 28, black beside it if it is not square.")

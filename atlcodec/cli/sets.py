@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import click
 
-from atlcodec import __version__, codec, files, metrics, zoo
+from atlcodec import __version__, atomic, codec, metrics, zoo
 from atlcodec.cli import sources, targets
 from atlcodec.cli.common import SAMPLE, STANDARD, Tally, clean, is_folder, meter, refuse_existing, say, standard_output
 from atlcodec.cli.sources import Source
@@ -17,7 +17,7 @@ from atlcodec.cli.targets import Older
 from atlcodec.cli.work import Quality, Work
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import AtlcError
-from atlcodec.record import RECORD, Records
+from atlcodec.record import RECORD_BYTES, Records
 
 POOR = 0.05  # as many below what one in a thousand falls below: these are not the model's kind of pictures
 
@@ -93,7 +93,7 @@ def encode_set(folder: str, output: str, settings: Settings) -> None:
             work.finish()
             target.put(work, older)
             psnr = f"{metrics.psnr(work.quality.error / work.quality.measured):.1f} dB"
-            where, size = ", ".join(map(str, target.paths)), (older.records + work.count) * RECORD
+            where, size = ", ".join(map(str, target.paths)), (older.records + work.count) * RECORD_BYTES
             say(f"{work.count} pictures -> {where}  {size} bytes  {how}  {psnr}")
             _warn_if_poor(work.quality, chosen, output)
         work.remove()
@@ -116,7 +116,7 @@ def _stream(folder: str, output: str, settings: Settings) -> None:
     source = _source(folder, Older(), settings)
     chosen, _ = _choose(source, Older(), output, fixed)
     with contextlib.ExitStack() as stack:
-        file = standard_output() if output == STANDARD else stack.enter_context(files.replacing(output))
+        file = standard_output() if output == STANDARD else stack.enter_context(atomic.file(output))
         for _, loaded in source.load(source.batches(), settings.jobs):
             for complaint in loaded.complaints:
                 tally.fail(complaint)

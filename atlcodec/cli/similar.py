@@ -15,8 +15,8 @@ from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.files import RecordFile
 from atlcodec.manifest import Entry
+from atlcodec.neighbours import By, Nearest, by_name
 from atlcodec.record import Records
-from atlcodec.similar import By, Nearest, by_name
 
 Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
 
@@ -84,7 +84,7 @@ def by_codec(file: RecordFile, reader: Reader, tally: Tally) -> dict[int, Batche
 def nearest(
     codec: Codec, queries: Records, held: Batches, top: int, by: By
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """As `similar.nearest`, for records whose seals have been checked already."""
+    """As `neighbours.nearest`, for records whose seals have been checked already."""
     features = by_name(codec, by)
     search = Nearest(features(queries), top)
     for numbers, records in progress(held, "comparing", len(held)):

@@ -13,12 +13,12 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from atlcodec import arrow, files, manifest, record
+from atlcodec import arrow, atomic, files, manifest, record
 from atlcodec.cli.work import Work
 from atlcodec.errors import AtlcError
 from atlcodec.files import BATCH, RecordFile
 from atlcodec.manifest import Entry, Places
-from atlcodec.record import RECORD
+from atlcodec.record import RECORD_BYTES
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,11 @@ class AtlcTarget:
     def put(self, work: Work, older: Older) -> None:
         path, beside = self.paths
         with (
-            files.replacing(path) as packed,
-            files.replacing(beside) as raw,
+            atomic.file(path) as packed,
+            atomic.file(beside) as raw,
         ):  # on leaving, first the list takes its place
-            _copy(path, packed, older.records * RECORD)
-            _copy(work.records, packed, work.count * RECORD)
+            _copy(path, packed, older.records * RECORD_BYTES)
+            _copy(work.records, packed, work.count * RECORD_BYTES)
             packed.flush()
             os.fsync(packed.fileno())  # all that can go wrong has gone wrong before either takes its place
             if _copy(beside, raw, older.list) not in b"\r\n":

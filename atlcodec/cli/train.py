@@ -212,7 +212,7 @@ def _export(
     trainer: Trainer, sets: list[Dataset], output: Path, name: str, card: dict[str, Any], head: str | None
 ) -> None:
     """Write OUTPUT, whole or not at all: one model folder, or one for each domain."""
-    from atlcodec import evaluation, search, zoo
+    from atlcodec import evaluation, refine, zoo
     from atlcodec.codec import Codec
     from atlcodec.training import export
 
@@ -230,14 +230,14 @@ def _export(
         taken.add(codec.id)
         split = data.test or trainer.domains[number].held_out
         figures = evaluation.measure(codec, split, data.classes)
-        searched = evaluation.measure(codec, split, data.classes, search.DEFAULT).summary()
+        searched = evaluation.measure(codec, split, data.classes, refine.DEFAULT_EFFORT).summary()
         source = f"{data.name}, {'test' if data.test else 'validation'}"
         zoo.add_to_card(
             folder,
             {
                 "figures": {"measured on": source, **figures.summary()},
                 "searched": {
-                    "effort": search.DEFAULT,
+                    "effort": refine.DEFAULT_EFFORT,
                     **{key: searched[key] for key in evaluation.MAIN if key in searched},
                 },
             },

@@ -26,11 +26,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atlcodec import files, manifest, record
+from atlcodec import atomic, files, manifest, record
 from atlcodec.cli.sources import Batch, Loaded
 from atlcodec.errors import AtlcError
 from atlcodec.manifest import Entry
-from atlcodec.record import RECORD, Records
+from atlcodec.record import RECORD_BYTES, Records
 
 if sys.platform != "win32":
     import fcntl
@@ -126,14 +126,14 @@ class Work:
         self.quality = Quality(*kept[-1]["quality"]) if kept else Quality()
         self._keep = bool(kept)
         self._done.unlink(missing_ok=True)
-        for path, end in ((self.records, self.count * RECORD), (self.list, size)):
+        for path, end in ((self.records, self.count * RECORD_BYTES), (self.list, size)):
             with path.open("ab") as file:
                 file.truncate(end)
         if not kept:
             self.list.write_text(manifest.HEADER + "\n", "utf-8")
-        with files.replacing(self._log) as file:
+        with atomic.file(self._log) as file:
             file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
-        with files.replacing(self._job) as file:
+        with atomic.file(self._job) as file:
             file.write(json.dumps(job).encode())
         return rest, [complaint for line in kept for complaint in line["complaints"]]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from atlcodec import files
+from atlcodec import atomic
 from atlcodec.errors import AtlcError
 from atlcodec.training.loop import Step, Trainer
 
@@ -98,7 +98,7 @@ class Curves:
         while self._waiting:
             folder, trainer = self._waiting.popitem()
             try:
-                with files.replacing(folder / NAME) as file:
+                with atomic.file(folder / NAME) as file:
                     draw(trainer.steps, [domain.name for domain in trainer.domains], file)
             except Exception as error:  # whatever it is, hours of training are worth more than a picture of them
                 message = f"{folder / NAME}: not drawn ({error})"

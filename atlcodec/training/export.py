@@ -40,7 +40,7 @@ from atlcodec.training.networks import Networks
 OPSET = 18  # the first with BitwiseAnd on uint8
 IR_VERSION = 10
 Port = tuple[int, list[int | str]]  # element type and shape
-RECORDS: Port = (TensorProto.UINT8, ["N", record.RECORD])
+RECORDS: Port = (TensorProto.UINT8, ["N", record.RECORD_BYTES])
 IMAGES: Port = (TensorProto.UINT8, ["N", 28, 28])
 SYMBOLS: Port = (TensorProto.FLOAT, ["N", *record.BOTTLENECK])
 
@@ -300,7 +300,7 @@ def acceptable(id: int, taken: Collection[int]) -> bool:
     """Whether a codec may have this id: not another codec's, nor one flipped bit away from it (one flip would then turn
     a record into a valid one of the other codec), not reserved, and not the CRC-32 of 200 equal bytes (a zero-filled
     block of a disk is no record)."""
-    blank = record.ids(np.repeat(np.arange(256, dtype=np.uint8)[:, None], record.RECORD, axis=1))
+    blank = record.ids(np.repeat(np.arange(256, dtype=np.uint8)[:, None], record.RECORD_BYTES, axis=1))
     flips = record.syndromes()[:, [1, 2, 4, 8]].ravel()
     if id in record.RESERVED or id in set(blank.tolist()) or id in taken:
         return False

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from atlcodec import engine, files, metrics, zoo
+from atlcodec import atomic, engine, files, metrics, zoo
 from atlcodec.errors import AtlcError, BadData, NotARecord
 from atlcodec.record import Records
 from atlcodec.training import export
@@ -168,9 +168,9 @@ def _checkpoint(
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     state = {**identity, "network": network.state_dict(), "optimizer": optimizer.state_dict(), "epochs": done}
-    with files.replacing(folder / "checkpoint.pt") as file:
+    with atomic.file(folder / "checkpoint.pt") as file:
         torch.save(state, file)
-    with files.replacing(folder / "metrics.jsonl") as file:
+    with atomic.file(folder / "metrics.jsonl") as file:
         file.writelines(json.dumps(epoch).encode() + b"\n" for epoch in done)
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atlcodec import files, metrics, record
+from atlcodec import atomic, metrics, record
 from atlcodec.datasets import Dataset, Images, Split
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.training import augment
@@ -378,9 +378,9 @@ class Trainer:
             "optimizers": {key: optimizer.state_dict() for key, optimizer in self.optimizers.items()},
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        with files.replacing(self.folder / "checkpoint.pt") as file:
+        with atomic.file(self.folder / "checkpoint.pt") as file:
             torch.save(state, file)
-        with files.replacing(self.folder / "metrics.jsonl") as file:
+        with atomic.file(self.folder / "metrics.jsonl") as file:
             file.writelines(json.dumps(asdict(s)).encode() + b"\n" for s in self.steps)
 
     def _resume(self) -> None:

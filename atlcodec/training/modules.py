@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from atlcodec import untrusted, zoo
+from atlcodec import graph, zoo
 from atlcodec.errors import BadModel
 from atlcodec.training import export
 from atlcodec.training.networks import CLASSIFIERS, COMPRESSORS, DECOMPRESSORS, quantise
@@ -85,7 +85,7 @@ def _part(
         raise BadModel(
             f"{path}: is of the architecture {name!r}, which this version does not know; it knows {', '.join(known)}"
         )
-    untrusted.check(file, path)
+    graph.check(file, path)
     network = known[name]()
     try:
         network.load_state_dict(export.weights(file))

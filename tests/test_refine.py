@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from atlcodec import codec, engine, metrics, record, search, zoo
+from atlcodec import codec, engine, metrics, record, refine, zoo
 from atlcodec.codec import Codec
 from atlcodec.errors import BadModel
 from atlcodec.training import export
@@ -52,7 +52,7 @@ def test_more_effort_gives_better_pictures(images: codec.Images) -> None:
 def test_the_default_is_an_effort_and_each_is_deterministic(images: codec.Images) -> None:
     own = Codec.load("mnist-lenet")
     records = own.encode(images)
-    assert np.array_equal(records, own.encode(images, search.DEFAULT))
+    assert np.array_equal(records, own.encode(images, refine.DEFAULT_EFFORT))
     assert np.array_equal(records[7:20], own.encode(images[7:20]))
     assert (record.ids(records) == own.id).all()
     assert np.array_equal(
@@ -64,13 +64,13 @@ def test_a_long_search_keeps_the_best_of_several_sealed_points(images: codec.Ima
     own = Codec.load("mnist-lenet")
     latents, refiner, sealed = own.latents(images), own._refiner.run, []
 
-    def spy(symbols: search.Floats, pictures: codec.Images) -> Sequence[search.Floats]:
+    def spy(symbols: refine.Floats, pictures: codec.Images) -> Sequence[refine.Floats]:
         found = refiner(symbols, pictures)
         if (record.ids(record.pack(symbols.astype(np.uint8))) == own.id).all():
             sealed.append(found[0])
         return found
 
-    symbols = search.symbols(images, latents, spy, 24, own.id)
+    symbols = refine.symbols(images, latents, spy, 24, own.id)
     errors, _ = refiner(symbols.reshape(latents.shape).astype(np.float32), images)
     assert len(sealed) == 3
     assert np.array_equal(errors, np.min(sealed, axis=0))
@@ -94,7 +94,7 @@ def test_every_move_lowers_the_error_or_raises_it_least_to_first_order() -> None
     symbols = RNG.integers(0, 16, (50, 16, 5, 5)).astype(np.float32)
     gradient = RNG.normal(size=symbols.shape).astype(np.float32)
     gradient[0] = 0
-    before, after, costs = search.moves(symbols, gradient)
+    before, after, costs = refine.moves(symbols, gradient)
     step = after.astype(int) - before
     assert set(np.unique(step)) == {-1, 1}
     assert after.max() <= 15

@@ -20,13 +20,13 @@ Refiner = Callable[[Floats, NDArray[np.uint8]], Sequence[NDArray[np.float32]]]
 
 # By effort: how often the error and its gradient are evaluated. Each takes about as long as decoding three times.
 EVALUATIONS = (0, 1, 2, 3, 5, 8, 13, 24, 48, 100)
-DEFAULT = 5
+DEFAULT_EFFORT = 5
 
 
 def evaluations(effort: int | None) -> int:
     """How often the gradient is evaluated at an effort of 0..9. Raises `ValueError` for another."""
     if effort is None:
-        effort = DEFAULT
+        effort = DEFAULT_EFFORT
     if effort not in range(len(EVALUATIONS)):
         raise ValueError(f"effort is a whole number, 0..{len(EVALUATIONS) - 1}, not {effort!r}")
     return EVALUATIONS[effort]

@@ -12,7 +12,7 @@ from conftest import Cli
 from numpy.typing import NDArray
 
 import atlcodec
-from atlcodec import arrow, manifest, record, similar
+from atlcodec import arrow, manifest, neighbours, record
 from atlcodec.codec import Codec
 from atlcodec.errors import DamagedRecord
 
@@ -51,7 +51,7 @@ def test_distances_are_exact_and_equal_ones_stay_in_order() -> None:
     symbols = rng.choice(np.array([0, 1, 14, 15], np.uint8), (9000, 400))  # the largest sums there are
     symbols[8000] = symbols[50] = symbols[3]
     queries = symbols[[3, 77]]
-    search = similar.Nearest(queries.astype(np.float32), 9)
+    search = neighbours.Nearest(queries.astype(np.float32), 9)
     for start in range(0, 9000, 700):
         search.add(
             start + np.arange(len(symbols[start : start + 700])), symbols[start : start + 700].astype(np.float32)
@@ -66,15 +66,15 @@ def test_distances_are_exact_and_equal_ones_stay_in_order() -> None:
 
 
 def test_a_file_is_searched_as_an_array_is(codec: Codec, records: Pixels, folder: Path) -> None:
-    numbers, distances = similar.nearest(codec, records[[20]], atlcodec.open(folder / "set.atlc"), top=100)
+    numbers, distances = neighbours.nearest(codec, records[[20]], atlcodec.open(folder / "set.atlc"), top=100)
     assert numbers.shape == (1, len(records))  # all there are
     assert sorted(numbers[0].tolist()) == list(range(len(records)))
     assert (numbers[0, 0], distances[0, 0]) == (20, 0)
-    assert np.array_equal(similar.nearest(codec, records[20].tobytes(), records, top=100)[0], numbers)
+    assert np.array_equal(neighbours.nearest(codec, records[20].tobytes(), records, top=100)[0], numbers)
     far = record.unpack(records[[20, numbers[0, -1]]]).astype(float)
     assert distances[0, -1] == pytest.approx(np.linalg.norm(far[0] - far[1]))
 
-    by_scores, apart = similar.nearest(codec, records[[20]], records, 3, "scores")
+    by_scores, apart = neighbours.nearest(codec, records[[20]], records, 3, "scores")
     logs = np.log(codec.classify(records[[20, by_scores[0, 2]]]).astype(float))
     assert apart[0, 2] == pytest.approx(np.linalg.norm(logs[0] - logs[1]), abs=0.02)
 
@@ -82,11 +82,11 @@ def test_a_file_is_searched_as_an_array_is(codec: Codec, records: Pixels, folder
 def test_a_record_of_another_model_or_damaged_is_refused(codec: Codec, records: Pixels, folder: Path) -> None:
     other = atlcodec.open(folder / "other.atlc").array
     with pytest.raises(DamagedRecord, match="record 0 is not one of mnist-lenet: written by fashion-lenet"):
-        similar.nearest(codec, other, records)
+        neighbours.nearest(codec, other, records)
     damaged = records.copy()
     damaged[5, 0] ^= 1
     with pytest.raises(DamagedRecord, match="record 5 is not one of mnist-lenet: damaged"):
-        similar.nearest(codec, records[:1], damaged)
+        neighbours.nearest(codec, records[:1], damaged)
 
 
 def test_the_command_prints_numbers_distances_paths_and_labels(

@@ -1,6 +1,6 @@
 """Search by likeness: the records nearest to a record, without decoding any. NumPy alone, exact, in bounded memory.
 
-    numbers, distances = similar.nearest(codec, query, atlcodec.open("set.atlc"), top=10)
+    numbers, distances = neighbours.nearest(codec, query, atlcodec.open("set.atlc"), top=10)
 
 The compressor puts pictures that look alike near each other, so the distance between two records is that between their
 400 symbols. All distances from some queries to some records are one product of matrices, |q|^2 + |r|^2 - 2 q r. Symbols
