@@ -5,7 +5,8 @@ image = atlcodec.decode(record)              # uint8 (28, 28)
 answer = atlcodec.classify(record)           # Prediction(label="7", ...)
 """
 
-from atlcodec.codec import Codec, Prediction, classify, decode, encode
+from atlcodec.api import Prediction, classify, decode, encode
+from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, BadData, BadImage, BadModel, DamagedRecord, NotARecord, UnknownModel
 from atlcodec.files import RecordFile, open, write
 from atlcodec.record import pack, seal, unpack

@@ -31,9 +31,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import arrow, record, zoo
-from atlcodec.codec import Codec, Images, explain
+from atlcodec import arrow, record
+from atlcodec.card import SHAPE
+from atlcodec.codec import Codec, Images
 from atlcodec.errors import AtlcError, BadImage, NotARecord, UnknownModel
+from atlcodec.reader import Reader
 from atlcodec.record import Records
 
 if TYPE_CHECKING:
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
 
 Batch = TypeVar("Batch", bound="Mapping[str, NDArray[Any]] | pa.Table")
 Texts = NDArray[np.object_]  # of each row, as text; "" is none
-
-PICTURE = (28, 28)
 
 
 @dataclass(eq=False)
@@ -59,7 +59,7 @@ class _Function:
 class Encode(_Function):
     """`image` becomes `record`, of one codec: by name, by id, or by a path that every worker can read.
 
-    There is no choice among models here, which each batch would make anew: let `atlcodec.codec.choose` make it once,
+    There is no choice among models here, which each batch would make anew: let `atlcodec.api.choose` make it once,
     from a sample. `effort` is that of `Codec.encode`.
 
     Raises `UnknownModel` or `BadModel` when it is made, `BadImage` for a column that holds no pictures."""
@@ -69,10 +69,10 @@ class Encode(_Function):
 
     def __post_init__(self) -> None:
         self._codec = Codec.load(self.model)
-        self._encode(np.zeros((1, *PICTURE), np.uint8))  # what is wrong with its files comes out before the first batch
+        self._encode(np.zeros((1, *SHAPE), np.uint8))  # what is wrong with its files comes out before the first batch
 
     def __call__(self, batch: Batch) -> Batch:
-        images, problems = _read(batch, "image", PICTURE, BadImage)
+        images, problems = _read(batch, "image", SHAPE, BadImage)
         if self.strict:
             _refuse(batch, problems, BadImage)
         good = problems == ""
@@ -99,7 +99,7 @@ class Decode(_Function):
 
     def __call__(self, batch: Batch) -> Batch:
         records, problems = _read(batch, "record", (record.RECORD_BYTES,), NotARecord)
-        images = np.zeros((len(records), *PICTURE), np.uint8)
+        images = np.zeros((len(records), *SHAPE), np.uint8)
         for codec, rows in self._codecs.of(records, problems):
             images[rows] = codec.decode(records[rows], verify=False)  # sorting them out by their ids has verified them
         if self.strict:
@@ -146,25 +146,21 @@ class Classify(_Function):
 
 
 class _Codecs:
-    """The codecs of records: all that are installed, or one only."""
+    """The codecs of records: all that are installed, or only the one that you name."""
 
     def __init__(self, model: str | os.PathLike[str] | None, head: str | None) -> None:
-        self._head = head
-        self.named = [] if model is None else [Codec.load(model, head)]
-        self._loaded = {codec.id: codec for codec in self.named}
-        self._models = {codec.id: codec.model for codec in self.named} or zoo.models()
+        self._reader = Reader(model, head)
+        self.named = [] if model is None else [self._reader.codec(id) for id in self._reader.models]
 
     def of(self, records: Records, problems: Texts) -> Iterator[tuple[Codec, NDArray[np.intp]]]:
-        """Each codec with the rows of its records, among those without a problem. Those of none get theirs."""
-        ids, good = record.ids(records), problems == ""
-        for id in np.unique(ids[good]).tolist():
-            rows = np.nonzero(good & (ids == id))[0]
-            if id not in self._models:
-                problems[rows] = f"the record: {explain(np.array([id], np.uint32), self._models)}"
-                continue
-            if id not in self._loaded:
-                self._loaded[id] = Codec(self._models[id], self._head)
-            yield self._loaded[id], rows
+        """Each codec with the rows of its records, among the rows without a problem. A record without a codec gets a
+        problem."""
+        good = np.nonzero(problems == "")[0]
+        for rows, codec, problem in self._reader.group(records[good]):
+            if codec is None:
+                problems[good[rows]] = f"the record: {problem}"
+            else:
+                yield codec, good[rows]
 
 
 # -- columns -----------------------------------------------------------------------------------------------------------
@@ -312,5 +308,5 @@ def _to_arrow(values: NDArray[Any], null: NDArray[np.bool_]) -> pa.Array:
     if values.shape[1:] == (record.RECORD_BYTES,):
         column = arrow.batch(values).column("record")
         return pc.if_else(null, None, column) if null.any() else column
-    cells = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), math.prod(PICTURE), mask=pa.array(null))
-    return pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.uint8(), PICTURE), cells)
+    cells = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), math.prod(SHAPE), mask=pa.array(null))
+    return pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.uint8(), SHAPE), cells)

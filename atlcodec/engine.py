@@ -1,9 +1,11 @@
-"""Running the networks. The only file that knows ONNX Runtime."""
+"""Runs the graphs of a model, in threads. The only file that knows ONNX Runtime."""
 
 from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +15,9 @@ from numpy.typing import NDArray
 from atlcodec import graph
 from atlcodec.errors import BadModel
 
-MEMORY = 2 << 30  # bytes that all graphs together may ask for; ours take a hundredth of it
-SENSIBLE = 1e12  # latents, logits, squared errors and their gradients are far below
+MEMORY = 2 << 30  # bytes that all graphs together may ask for; the bundled ones take a hundredth of it
+SENSIBLE = 1e12  # latents, logits, squared errors and their gradients are far smaller
+CHUNK = 256  # rows: what is computed of them stays in the cache of the processor
 
 
 @dataclass(frozen=True)
@@ -73,16 +76,16 @@ class Graph:
         for port, result in zip(s.targets, results, strict=True):
             promised = (len(sources[0]), *port.shape)
             if result.shape != promised:
-                raise BadModel(f"{self._name}: gave {result.shape} where {promised} was promised")
-            if result.dtype.kind == "f" and not (np.abs(result) < SENSIBLE).all():  # no number is smaller either
-                raise BadModel(f"{self._name}: gave values that are infinite or no numbers")
+                raise BadModel(f"{self._name}: returned {result.shape}, not {promised}")
+            if result.dtype.kind == "f" and not (np.abs(result) < SENSIBLE).all():  # NaN compares false, too
+                raise BadModel(f"{self._name}: returned infinite values or NaN")
         return results
 
     def _load(self, file: bytes, *, optimise: bool) -> Any:
         ort = _runtime()
         options = ort.SessionOptions()
         options.log_severity_level = 4  # what goes wrong comes as an exception
-        options.intra_op_num_threads = 1  # see codec._chunked
+        options.intra_op_num_threads = 1  # see in_chunks
         options.add_session_config_entry("session.use_env_allocators", "1")
         if not optimise:
             # Optimising computes with the weights (folds constants, packs kernels) outside the limit on memory.
@@ -114,8 +117,50 @@ def _told(ports: tuple[Port, ...]) -> str:
     return " and ".join(f"{port.name} {port.shape}" for port in ports)
 
 
+def in_chunks(
+    function: Callable[[Any], NDArray[Any]],
+    rows: NDArray[np.uint8],
+    shape: tuple[int, ...],
+    dtype: type[np.generic] = np.uint8,
+    check: Callable[[Any, int], None] | None = None,
+    most: int = CHUNK,
+) -> NDArray[Any]:
+    """Apply `function` to chunks of at most `most` rows, in as many threads as `threads` says -> (N, *shape) of
+    `dtype`. `check(chunk, first)` sees each chunk before that.
+
+    Each graph runs on one thread. Two chunks side by side keep two cores busier than two threads inside one graph,
+    since some steps of a chunk cannot be divided."""
+    count, most_threads = len(rows), threads()
+    result = np.empty((count, *shape), dtype)
+    size = min(most, max(most // 4, -(-count // most_threads)))  # a smaller chunk is not worth a thread
+
+    def work(start: int) -> None:
+        chunk = rows[start : start + size]
+        if check is not None:
+            check(chunk, start)
+        if len(chunk) == 1:  # BLAS uses another kernel for one row and rounds differently: pad to two rows
+            chunk = np.repeat(chunk, 2, axis=0)
+        result[start : start + size] = function(chunk)[: count - start]
+
+    starts = range(0, count, size)
+    if len(starts) <= 1 or most_threads == 1:
+        for start in starts:
+            work(start)
+        return result
+    # One pool for each call: a pool that lives on would not survive a fork.
+    with ThreadPoolExecutor(most_threads) as pool:
+        try:
+            for done in [pool.submit(work, start) for start in starts]:
+                done.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # nobody needs the other chunks now
+            raise
+    return result
+
+
 def threads() -> int:
-    """How many threads a graph uses: as many as this process may have, or `$ATLC_THREADS` if that is fewer."""
+    """How many chunks are computed at a time: one for each core of this process, or `$ATLC_THREADS` if that is
+    fewer."""
     most = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = os.environ.get("ATLC_THREADS", "")[:9]
     return min(int(wanted), most) if wanted.isdecimal() and int(wanted) else most

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 
 class AtlcError(Exception):
     """Base of every error that atlcodec raises on purpose."""
+
+
+class MissingFile(AtlcError, FileNotFoundError):
+    """The file does not exist. It is a `FileNotFoundError`, with `filename` and `errno`."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
+
+    def __str__(self) -> str:
+        return f"{self.filename}: {self.strerror}"
 
 
 class NotARecord(AtlcError, ValueError):

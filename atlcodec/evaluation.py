@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec import metrics, record
-from atlcodec.codec import Codec
-from atlcodec.datasets import Split
+from atlcodec.codec import Codec, Images
 
 MAIN = ("psnr", "psnr_mean", "accuracy")  # of the figures
 
@@ -29,7 +29,7 @@ class Figures:
 
     def summary(self) -> dict[str, object]:
         """The figures by name: PSNR in dB, accuracy in percent."""
-        per_image = np.array([_psnr(error) for error in self.errors])
+        per_image = metrics.psnr_each(self.errors)
         figures: dict[str, object] = {
             "images": len(self.errors),
             "psnr": round(_psnr(self.errors.mean()), 3),
@@ -61,20 +61,21 @@ class Figures:
 
 
 def _psnr(mse: float) -> float:
-    """In dB; no error at all counts as 68 dB, a hundredth of a squared grey level."""
-    return metrics.psnr(max(float(mse), 0.01))
+    return metrics.psnr(max(float(mse), metrics.FLOOR))
 
 
-def measure(codec: Codec, split: Split, classes: tuple[str, ...], effort: int = 0) -> Figures:
-    """One model over a split whose labels are numbers of `classes`."""
-    sealed = codec.encode(split.images, effort)
+def measure(
+    codec: Codec, images: Images, labels: NDArray[np.integer] | None, classes: Sequence[str], effort: int = 0
+) -> Figures:
+    """One model on images, uint8 (N, *shape), with labels, integers (N,), that are numbers of `classes`."""
+    sealed = codec.encode(images, effort)
     # What seal and search do: the symbols nearest to the latents. They are no valid records.
-    bare = record.pack(record.quantise(codec.latents(split.images))[0])
-    errors = metrics.squared_error(split.images, codec.decode(sealed))
-    errors_unsealed = metrics.squared_error(split.images, codec.decode(bare, verify=False))
+    bare = record.pack(record.quantise(codec.latents(images))[0])
+    errors = metrics.squared_error(images, codec.decode(sealed))
+    errors_unsealed = metrics.squared_error(images, codec.decode(bare, verify=False))
     right = right_unsealed = None
-    if split.labels is not None and codec.model.card["default_head"] and set(classes) & set(codec.labels):
-        wanted = np.array(classes)[split.labels]
+    if labels is not None and codec.model.card.default_head and set(classes) & set(codec.labels):
+        wanted = np.array(classes)[labels]
         names = np.array(codec.labels)
         right = names[codec.classify(sealed).argmax(axis=1)] == wanted
         right_unsealed = names[codec.classify(bare, verify=False).argmax(axis=1)] == wanted
@@ -83,20 +84,22 @@ def measure(codec: Codec, split: Split, classes: tuple[str, ...], effort: int = 
 
 def chosen(codecs: list[Codec], images: NDArray[np.uint8]) -> NDArray[np.intp]:
     """Which of the codecs `encode` chooses for each of the images, as if by itself: indices (N,)."""
-    return np.asarray(np.argmax([codec.fit(images, codec.encode(images, 0)) for codec in codecs], axis=0))
+    return np.asarray(np.argmax([codec.suitability(images, codec.encode(images, 0)) for codec in codecs], axis=0))
 
 
-def automatic(codecs: list[Codec], split: Split, classes: tuple[str, ...], effort: int = 0) -> Figures:
-    """Every picture as if encoded by itself without naming a model: by the codec that `encode` chooses. A label counts
-    as right only if the chosen model gives it, so that each wrong choice shows."""
-    best = chosen(codecs, split.images)
-    each = [measure(codec, split, classes, effort if codec.model.refines else 0) for codec in codecs]
-    rows = np.arange(len(split))
+def automatic(
+    codecs: list[Codec], images: Images, labels: NDArray[np.integer] | None, classes: Sequence[str], effort: int = 0
+) -> Figures:
+    """Each image as if it were encoded alone and no model were named: by the codec that `encode` chooses. A label
+    counts as right only if the chosen model gives it, so that each wrong choice shows."""
+    best = chosen(codecs, images)
+    each = [measure(codec, images, labels, classes, effort if codec.model.refines else 0) for codec in codecs]
+    rows = np.arange(len(images))
 
     def pick(columns: list[NDArray[Any]]) -> NDArray[Any]:
         return np.asarray(np.stack(columns)[best, rows])
 
-    nothing = np.zeros(len(split), np.bool_)
+    nothing = np.zeros(len(images), np.bool_)
     labelled = any(figures.right is not None for figures in each)
     return Figures(
         pick([f.errors for f in each]),

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from atlcodec import atomic, record
-from atlcodec.errors import AtlcError, NotARecord
+from atlcodec.errors import AtlcError, MissingFile, NotARecord
 from atlcodec.record import RECORD_BYTES, Records
 
 BATCH = 4096  # records at a time, where a file is worked through
@@ -123,13 +123,15 @@ class RecordFile:
 def open(path: str | os.PathLike[str]) -> RecordFile:
     """The records of an `.atlc` file, memory-mapped. An empty file holds none.
 
-    Raises `NotARecord` if it cannot be read or is shorter than one record."""
+    Raises `FileNotFoundError`, or `NotARecord` if it cannot be read or is shorter than one record."""
     try:
         info = os.stat(path)
         if stat.S_ISREG(info.st_mode) and info.st_size:
             data: np.ndarray[tuple[int], np.dtype[np.uint8]] = np.memmap(path, np.uint8, "r")
         else:  # a pipe is read to its end; a directory or a file without permission says why it cannot be
             data = np.frombuffer(Path(path).read_bytes(), np.uint8)
+    except FileNotFoundError as error:
+        raise MissingFile(path) from error
     except OSError as error:
         raise NotARecord(f"{path}: {error.strerror or error}") from error
     if 0 < len(data) < RECORD_BYTES:

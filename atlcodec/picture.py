@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.Image import Resampling
 
-from atlcodec.errors import BadImage
+from atlcodec.errors import BadImage, MissingFile
 
 SIDE = 28
 LARGEST = 64_000_000  # pixels that `resize` will read; beyond that a small file may ask for all memory
@@ -61,6 +61,8 @@ def read(
         raise BadImage(f"{name}: not a picture in one of the formats {', '.join(FORMATS)}") from error
     except Image.DecompressionBombError as error:
         raise BadImage(f"{name}: too many pixels to read safely; make it smaller with another program") from error
+    except FileNotFoundError as error:
+        raise MissingFile(name) from error
     except OSError as error:
         raise BadImage(f"{name}: {error.strerror or f'cannot be read ({error})'}") from error
     except Exception as error:  # Pillow's decoders raise what they like on broken files

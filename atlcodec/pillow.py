@@ -11,10 +11,8 @@ file that Pillow opens. Files may come from anyone. Picture files are the matter
 
 from __future__ import annotations
 
-import functools
 import io
 import os
-import time
 import zlib
 from collections.abc import Iterator
 from typing import IO, Any
@@ -22,9 +20,10 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, ImageFile, ImageSequence
 
-from atlcodec import codec, picture, record, zoo
-from atlcodec.codec import Codec, Images, by_id
+from atlcodec import api, picture, record, zoo
+from atlcodec.codec import Codec, Images
 from atlcodec.errors import AtlcError, BadModel, NotARecord, UnknownModel
+from atlcodec.reader import codec_of
 from atlcodec.record import RECORD_BYTES
 
 FORMAT = "ATLC"
@@ -48,7 +47,6 @@ def register() -> None:
     Image.register_save_all(FORMAT, _save_all)
     Image.register_extension(FORMAT, ".atlc")
     Image.register_mime(FORMAT, "image/vnd.atlc")
-    _known.cache_clear()
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -72,7 +70,7 @@ class AtlcImageFile(ImageFile.ImageFile):
         assert self.fp is not None
         try:
             first = self.fp.read(RECORD_BYTES)
-            if len(first) < RECORD_BYTES or zlib.crc32(first) not in _known(int(time.monotonic())):
+            if len(first) < RECORD_BYTES or zlib.crc32(first) not in zoo.models():
                 raise SyntaxError("not a record of an installed codec")
             self.fp.seek(0, os.SEEK_END)  # only now: in a compressed stream the way there is long
             size = self.fp.tell()
@@ -140,7 +138,7 @@ class AtlcImageFile(ImageFile.ImageFile):
         ids = record.ids(packed)
         others = np.nonzero(ids != ids[0])[0]
         try:
-            return by_id(f"{ids[0]:08x}").decode(packed[: others[0] if len(others) else None])
+            return codec_of(packed).decode(packed[: others[0] if len(others) else None])
         except UnknownModel:
             raise self._unreadable(self._frame, ids[:1]) from None
         except BadModel as error:
@@ -155,17 +153,10 @@ class AtlcImageFile(ImageFile.ImageFile):
         return record.as_records(data[: len(data) // RECORD_BYTES * RECORD_BYTES])
 
     def _unreadable(self, frame: int, ids: Any) -> UnreadableFrame:
-        return UnreadableFrame(f"{self._name()}record {frame}: {codec.explain(ids, zoo.models())}")
+        return UnreadableFrame(f"{self._name()}record {frame}: {zoo.explain(ids, zoo.models())}")
 
     def _name(self) -> str:
         return f"{os.fsdecode(self.filename)}: " if self.filename else ""
-
-
-@functools.lru_cache(maxsize=1)
-def _known(second: int) -> frozenset[int]:
-    """The ids of the installed codecs, looked up once a second: to read all cards takes far longer than to open a
-    picture."""
-    return frozenset(zoo.models())
 
 
 def _same(one: str | bytes | os.PathLike[Any], other: str | bytes) -> bool:
@@ -207,7 +198,7 @@ def _write(image: Image.Image, frames: list[Image.Image], file: IO[bytes]) -> No
     names = [f"frame {number}" for number in range(len(frames))] if len(frames) > 1 else ["the image"]
     pixels = np.stack([picture.read(frame, **allowed, name=name) for frame, name in zip(frames, names, strict=True)])
     model, effort = options.get("model"), options.get("effort")
-    records = codec.choose(pixels, effort=effort)[1] if model is None else Codec.load(model).encode(pixels, effort)
+    records = api.choose(pixels, effort=effort)[1] if model is None else Codec.load(model).encode(pixels, effort)
     if options.get("append"):
         file.seek(0, os.SEEK_END)
         if torn := file.tell() % RECORD_BYTES:

@@ -27,9 +27,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from atlcodec import zoo
-from atlcodec.codec import Images, by_id, explain
-from atlcodec.errors import AtlcError, BadImage, DamagedRecord, NotARecord, UnknownModel
-from atlcodec.record import RECORD_BYTES, Records, as_records, ids
+from atlcodec.card import SHAPE
+from atlcodec.codec import Codec, Images
+from atlcodec.errors import AtlcError, BadImage, NotARecord, UnknownModel
+from atlcodec.reader import cached_codec
+from atlcodec.record import RECORD_BYTES, Records, as_records
 
 try:
     import numcodecs
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, NDBuffer
 
 NAME = "atlcodec.records"  # in the metadata of either format
-IMAGE = (28, 28)
 
 
 def register() -> None:
@@ -84,14 +85,14 @@ class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayByte
         """Raises `BadImage` for an array whose chunks would not be images."""
         chunks = getattr(chunk_grid, "chunk_shape", ())
         native = dtype.to_native_dtype()
-        if native != np.uint8 or shape[-2:] != IMAGE or chunks[-2:] != IMAGE:
+        if native != np.uint8 or shape[-2:] != SHAPE or chunks[-2:] != SHAPE:
             raise BadImage(
                 f"records hold uint8 (..., 28, 28) in chunks (n, 28, 28), not {native} {shape} in chunks {chunks}; "
                 "give chunks=(1024, 28, 28), for example"
             )
 
     def compute_encoded_size(self, input_byte_length: int, _: ArraySpec) -> int:
-        return input_byte_length // math.prod(IMAGE) * RECORD_BYTES
+        return input_byte_length // math.prod(SHAPE) * RECORD_BYTES
 
     async def _encode_single(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         records = await asyncio.to_thread(_encode, self.model, self.effort, chunk_data.as_numpy_array())
@@ -116,7 +117,7 @@ class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayByte
         if data is None:
             return None  # never written
         part = data.to_bytes()[start:end] if in_shard else data.to_bytes()
-        images: Any = np.zeros((math.prod(chunk_spec.shape[:-2]), *IMAGE), np.uint8)
+        images: Any = np.zeros((math.prod(chunk_spec.shape[:-2]), *SHAPE), np.uint8)
         images[numbers] = await asyncio.to_thread(_decode, self.model, part, numbers, _name(byte_getter))
         return chunk_spec.prototype.nd_buffer.from_ndarray_like(images.reshape(chunk_spec.shape))[selection]
 
@@ -126,7 +127,7 @@ class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayByte
         """Write to a part of a chunk, and leave its other records as they are."""
         numbers, values = _numbers(selection, chunk_spec.shape), chunk_array.as_numpy_array()
         count, whole = math.prod(chunk_spec.shape[:-2]), all(_is_whole(axis) for axis in selection[-2:])
-        images = np.full((count, *IMAGE), chunk_spec.fill_value, np.uint8)
+        images = np.full((count, *SHAPE), chunk_spec.fill_value, np.uint8)
         before = None if whole and len(numbers) == count else await byte_setter.get(chunk_spec.prototype)
         if before is not None:
             records = _all_records(before.to_bytes(), count, _name(byte_setter)).copy()
@@ -186,7 +187,7 @@ class LossyRecordsV2(numcodecs.abc.Codec):  # type: ignore[misc]
     def decode(self, buf: Any, out: Any = None) -> Any:
         """Bytes of records to images, uint8 (N, 28, 28). Raises `NotARecord`, `DamagedRecord`, `UnknownModel`."""
         records = as_records(numcodecs.compat.ensure_bytes(buf))
-        return numcodecs.compat.ndarray_copy(by_id(self.model).decode(records), out)
+        return numcodecs.compat.ndarray_copy(_codec(self.model).decode(records), out)
 
     def get_config(self) -> dict[str, Any]:
         return {"id": NAME, **_to_store(self.model, self.effort)}
@@ -225,23 +226,22 @@ def _stored(configuration: object) -> dict[str, Any]:
 
 
 def _encode(id: str, effort: int | None, images: NDArray[Any]) -> Records:
-    if images.dtype != np.uint8 or images.shape[-2:] != IMAGE:
+    if images.dtype != np.uint8 or images.shape[-2:] != SHAPE:
         raise BadImage(f"records hold images, uint8 (..., 28, 28), not {images.dtype} {images.shape}")
-    return by_id(id).encode(np.ascontiguousarray(images).reshape(-1, *IMAGE), effort)
+    return _codec(id).encode(np.ascontiguousarray(images).reshape(-1, *SHAPE), effort)
 
 
 def _decode(id: str, data: bytes, numbers: NDArray[np.intp], name: str = "a chunk") -> Images:
     """The images of some records of a chunk, by their numbers: the data begin with the first of them and end with the
     last."""
     first = numbers[0]
-    records, codec = _all_records(data, int(numbers[-1] - first) + 1, name)[numbers - first], by_id(id)
-    try:
-        return codec.decode(records)
-    except DamagedRecord:
-        crcs = ids(records)
-        bad = np.nonzero(crcs != codec.id)[0][:1]
-        why = explain(crcs[bad], {codec.id: codec.model})
-        raise DamagedRecord(f"{name}: record {numbers[bad][0]} is not one of {codec.name}: {why}") from None
+    records, codec = _all_records(data, int(numbers[-1] - first) + 1, name)[numbers - first], _codec(id)
+    codec.check_numbered(records, numbers, name)
+    return codec.decode(records, verify=False)
+
+
+def _codec(id: str) -> Codec:
+    return cached_codec(zoo.find(id))
 
 
 def _all_records(data: bytes, count: int, name: str) -> Records:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from rivals import JXL, RIVALS, WEBP, Course, Images, Rival
 
 from atlcodec import atomic, datasets, evaluation, metrics, record, refine, zoo
+from atlcodec.card import Model
 from atlcodec.codec import Codec
 from atlcodec.datasets import Split
 from atlcodec.engine import threads
@@ -171,7 +172,7 @@ def contest(bench: Bench, folder: Path, limit: int | None) -> Contest:
 
 
 def bundled() -> list[Codec]:
-    return [Codec(model) for model in zoo.installed() if isinstance(model, zoo.Model) and model.bundled]
+    return [Codec(model) for model in zoo.installed() if isinstance(model, Model) and model.bundled]
 
 
 def default() -> list[Codec]:
@@ -181,7 +182,7 @@ def default() -> list[Codec]:
 
 def reads(codec: Codec) -> bool:
     """Whether it has a classifier."""
-    return codec.model.card["default_head"] is not None
+    return codec.model.card.default_head is not None
 
 
 def usual(codec: Codec) -> list[int]:
@@ -199,7 +200,7 @@ def with_effort(codec: Codec, effort: int) -> str:
 
 def identity(codec: Codec) -> str:
     """A name of all that a codec's figures depend on: its files, and how it searches and seals."""
-    hashes = [*codec.model.card["sha256"].values(), codec.head.card["sha256"] if reads(codec) else ""]
+    hashes = [*codec.model.card.digests.values(), codec.head.card.digest if reads(codec) else ""]
     programs = [Path(module.__file__ or "").read_bytes() for module in (record, refine)]
     return f"{codec.name} {codec.id:08x} {digest(' '.join(hashes).encode() + b''.join(programs))}"
 
@@ -252,7 +253,7 @@ def seals(bench: Bench, codecs: list[Codec], test: Test) -> str:
     """What the same symbols would give without a seal, less what they give with it."""
     costs = []
     for codec in codecs:
-        find = partial(evaluation.measure, codec, test.split, test.classes)
+        find = partial(evaluation.measure, codec, test.split.images, test.split.labels, test.classes)
         f = bench.known(["seal", identity(codec), test.key], lambda find=find: find().summary())  # type: ignore[misc]
         costs.append(f"{codec.name} {f['psnr_unsealed'] - f['psnr']:.3f} dB")
         if "accuracy" in f:

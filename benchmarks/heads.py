@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 import atlcodec
 from atlcodec import datasets, files, metrics, neighbours, zoo
+from atlcodec.card import Model
 from atlcodec.codec import Codec
 from atlcodec.datasets import Dataset
 from atlcodec.neighbours import Features
@@ -86,8 +87,8 @@ def main() -> None:
 
 def codecs_of(name: str) -> list[Codec]:
     """The bundled codecs that were trained on a data set."""
-    bundled = [model for model in zoo.installed() if isinstance(model, zoo.Model) and model.bundled]
-    return [Codec(model) for model in bundled if model.card["data"][0]["name"] == name]
+    bundled = [model for model in zoo.installed() if isinstance(model, Model) and model.bundled]
+    return [Codec(model) for model in bundled if model.card.data[0]["name"] == name]
 
 
 def train(codec: Codec, data: Dataset, folder: Path, epochs: int | None) -> tuple[list[report.Cell], NDArray[np.uint8]]:

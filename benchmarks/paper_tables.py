@@ -169,7 +169,7 @@ def draw_confusion(folder: str, output: Path) -> None:
     """What the bundled models read off the sealed records of their test sets."""
     matrices = []
     for model in zoo.default():
-        codec, data = Codec(model), dataset(folder, model.card["data"][0]["name"])
+        codec, data = Codec(model), dataset(folder, model.card.data[0]["name"])
         assert data.test is not None
         assert data.test.labels is not None
         answers = codec.classify(codec.encode(data.test.images, effort=0)).argmax(axis=1)

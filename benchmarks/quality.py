@@ -268,7 +268,7 @@ def elsewhere(bench: Bench, contests: list[Contest], count: int) -> report.Table
             for codec in codecs
         }
         rows.append([f"{test.name} ({len(test):,})", *reached.values(), max(reached[name] for name in names)])
-    trained = [f"{codec.name} {' and '.join(part['name'] for part in codec.model.card['data'])}" for codec in codecs]
+    trained = [f"{codec.name} {' and '.join(part['name'] for part in codec.model.card.data)}" for codec in codecs]
     notes = [
         f"Effort {refine.DEFAULT_EFFORT}. The best: of {', '.join(sorted(names))}, one for all pictures of a row.",
         f"Trained on: {'; '.join(trained)}.",

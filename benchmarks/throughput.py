@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from atlcodec import record
-from atlcodec.codec import CHUNK, Codec
-from atlcodec.engine import threads
+from atlcodec.codec import Codec
+from atlcodec.engine import CHUNK, threads
 
 SEALING = 4096  # the batch at which sealing is compared with the compressor
 FROM_PIXELS = 4096  # pictures for the classifier of pixels

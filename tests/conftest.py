@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from atlcodec import cli as command_line
+from atlcodec.card import write_model
 
 ROOT = Path(__file__).parents[1]
 PEAK = """
@@ -148,7 +149,6 @@ def own_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     changed."""
     import torch
 
-    from atlcodec import zoo
     from atlcodec.training import export
     from atlcodec.training.networks import CLASSIFIERS, COMPRESSORS, DECOMPRESSORS
 
@@ -159,7 +159,7 @@ def own_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "classifier.onnx": export.classifier(CLASSIFIERS["lenet"](3).eval(), 3),
     }
     folder = tmp_path_factory.mktemp("models") / "mine"
-    zoo.write(folder, files, {"name": "mine", "licence": "none"}, {"name": "letters", "labels": ["a", "b", "c"]})
+    write_model(folder, files, {"name": "mine", "licence": "none"}, {"name": "letters", "labels": ["a", "b", "c"]})
     return folder
 
 

@@ -133,8 +133,8 @@ def test_a_bad_row_costs_itself_alone_and_says_why(images: Array, records: Array
         assert [problem is None for problem in why] == [True, False, False, False, False, True, True]
         assert [bool(label) for label in answer["label"].to_pylist()] == [problem is None for problem in why]
         assert why[1:3] == ["the record is null", "the record has 5 bytes, not 200"]
-        assert "bit 0 of byte 0 flipped" in str(why[3])
-        assert "no installed codec has its id" in str(why[4])
+        assert "bit 0 of byte 0 of a record of mnist-lenet is flipped" in str(why[3])
+        assert "no installed codec has the id" in str(why[4])
     assert answer["probability"].to_numpy()[[1, 2, 3, 4]].tolist() == pytest.approx([np.nan] * 4, nan_ok=True)
     # What could not be decoded is no picture, and still says why when it could not be encoded either.
     again = cluster.Encode(MNIST)(cluster.Decode()(table))

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 import atlcodec
-from atlcodec import codec, metrics, picture, record, zoo
-from atlcodec.codec import CHUNK, Codec
+from atlcodec import api, codec, metrics, picture, record, zoo
+from atlcodec.codec import Codec
+from atlcodec.engine import CHUNK
 from atlcodec.errors import AtlcError, BadImage, DamagedRecord, NotARecord, UnknownModel
 
 SEVEN = freeze.drawn()
@@ -97,20 +98,20 @@ def test_without_a_model_the_nearest_is_chosen_once_for_all() -> None:
     coats = np.zeros((4, 28, 28), np.uint8)
     coats[:, 2:27, 6:22] = np.random.default_rng(0).integers(120, 180, (4, 25, 16))
     for pixels in (SEVEN[None], coats):
-        chosen, records, errors = codec.choose(pixels)
+        chosen, records, errors = api.choose(pixels)
         fit = {}
         for model in zoo.default():
             own = Codec(model)
             plain = own.encode(pixels, 0)
             error = ((pixels.astype(float) - own.decode(plain)) ** 2).mean(axis=(1, 2))
             fit[own.name] = np.mean(
-                -10 * np.log10(error / 255**2) + codec.DOUBT * np.log(own.classify(plain).max(axis=1))
+                -10 * np.log10(error / 255**2) + codec.UNSURE * np.log(own.classify(plain).max(axis=1))
             )
         assert chosen.name == max(fit, key=lambda name: fit[name])
         assert np.array_equal(records, chosen.encode(pixels))
         assert np.array_equal(errors, metrics.squared_error(pixels, chosen.decode(records)))
-    assert codec.choose(SEVEN[None])[0].name == "mnist"
-    assert codec.choose(coats)[0].name == "fashion"
+    assert api.choose(SEVEN[None])[0].name == "mnist"
+    assert api.choose(coats)[0].name == "fashion"
 
 
 @pytest.mark.parametrize("bad", [np.zeros((28, 28)), np.zeros((27, 28), np.uint8), np.zeros((1, 28, 28), np.uint8), 7])
@@ -131,7 +132,7 @@ def test_records_that_are_none() -> None:
             atlcodec.decode(bad)
         with pytest.raises(NotARecord):
             atlcodec.classify(bad)
-    with pytest.raises(UnknownModel, match="no installed codec has its id"):
+    with pytest.raises(UnknownModel, match="no installed codec has the id"):
         atlcodec.decode(bytes(200))
     rng = np.random.default_rng(0)
     for _ in range(50):
@@ -142,7 +143,7 @@ def test_records_that_are_none() -> None:
 def test_a_flipped_bit_is_noticed_and_named() -> None:
     sealed = bytearray(atlcodec.encode(SEVEN))
     sealed[17] ^= 0b00100000
-    with pytest.raises(UnknownModel, match=r"a record of mnist with bit 5 of byte 17 flipped"):
+    with pytest.raises(UnknownModel, match=r"bit 5 of byte 17 of a record of mnist is flipped"):
         atlcodec.decode(bytes(sealed))
     with pytest.raises(DamagedRecord, match=r"record 0 .* bit 5 of byte 17"):
         atlcodec.decode(bytes(sealed), model="mnist")

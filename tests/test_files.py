@@ -74,12 +74,14 @@ def test_an_empty_file_is_a_valid_file_of_no_records(tmp_path: Path) -> None:
 def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
     (tmp_path / "short.atlc").write_bytes(bytes(199))
     for path, message in (
-        (tmp_path / "missing", "No such file"),
         (tmp_path, "directory"),
         (tmp_path / "short.atlc", "199 bytes"),
     ):
         with pytest.raises(NotARecord, match=message):
             atlcodec.open(path)
+    with pytest.raises(FileNotFoundError, match="missing: No such file") as caught:
+        atlcodec.open(tmp_path / "missing")
+    assert caught.value.filename == str(tmp_path / "missing")
 
 
 def test_appending_adds_whole_records_and_repairs_only_when_asked(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import atlcodec
 from atlcodec import datasets, manifest, metrics, zoo
+from atlcodec.card import read_head
 from atlcodec.codec import Codec
 from atlcodec.training import heads
 
@@ -96,8 +97,8 @@ def test_records_without_a_label_are_left_out_and_numbers_come_from_idx(cli: Cli
     idx = folder / "numbers-idx1-ubyte"
     done = cli(*TRAIN, folder / "bare.atlc", "--labels", idx, "-o", tmp_path / "x", "--name", "thirds", "--epochs", "1")
     assert done.code == 0, done.err
-    assert zoo.read_head(tmp_path / "x").labels == ("0", "1", "2")
-    assert zoo.read_head(tmp_path / "x").name == "thirds"
+    assert read_head(tmp_path / "x").labels == ("0", "1", "2")
+    assert read_head(tmp_path / "x").name == "thirds"
 
 
 def test_a_sorted_file_gives_both_parts_all_labels(codec: Codec, folder: Path) -> None:
@@ -143,7 +144,7 @@ def test_a_run_that_was_stopped_ends_as_an_unbroken_one(cli: Cli, codec: Codec, 
         ("same.atlc", [], "all records have the same label"),
         ("few.atlc", [], "12 labelled records are too few"),
         ("bare.atlc", [], "bare.csv: is not there"),
-        ("bars.csv", ["--labels", "bars.csv"], "record 0: no installed codec has its id"),
+        ("bars.csv", ["--labels", "bars.csv"], "record 0: no installed codec has the id"),
         ("bars.atlc", ["-o", "data", "-f"], "is not the folder of a classifier"),
         ("bars.atlc", ["--rate", "1e30"], "diverged"),
         ("bars.atlc", ["--device", "abacus"], "'abacus' is not to be had"),

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import atlcodec
-from atlcodec import record, zoo
+from atlcodec import record
+from atlcodec.card import BUNDLED
 from atlcodec.codec import Codec
 
 EXAMPLE = Path(__file__).parent.parent / "examples/javascript"
@@ -45,7 +46,7 @@ def records(draw: Callable[..., NDArray[np.uint8]]) -> record.Records:
 
 def test_the_same_labels_and_pixels(records: record.Records, tmp_path: Path) -> None:
     atlcodec.write(tmp_path / "x.atlc", records)
-    done = read(tmp_path / "x.atlc", zoo.BUNDLED, "x.pgm")
+    done = read(tmp_path / "x.atlc", BUNDLED, "x.pgm")
     assert (done.returncode, done.stderr) == (0, "")
     expected = [atlcodec.classify(row) for row in records]
     seen = [re.fullmatch(r"(\d+): (.+) \((.+)%\)", line) for line in done.stdout.splitlines()]

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
 import atlcodec
-from atlcodec import codec, picture, record, zoo
+from atlcodec import api, picture, record, zoo
+from atlcodec.card import read_model, write_model
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, BadImage, NotARecord
 from atlcodec.pillow import UnreadableFrame
@@ -134,7 +135,7 @@ def test_a_damaged_record_costs_its_own_frame_alone(frame: int, path: Path, deco
     with Image.open(path) as image:
         for number, shown in enumerate(ImageSequence.Iterator(image)):
             if number == frame:
-                with pytest.raises(OSError, match=rf"x\.atlc: record {frame}: damaged: .* bit 2 of byte 77") as caught:
+                with pytest.raises(OSError, match=rf"x\.atlc: record {frame}: damaged: bit 2 of byte 77") as caught:
                     shown.load()
                 assert isinstance(caught.value, AtlcError)
                 with pytest.raises(UnreadableFrame):
@@ -157,9 +158,9 @@ def test_a_file_that_is_cut_while_open(path: Path, decoded: Pixels) -> None:
 
 def test_a_codec_of_ones_own_that_does_not_work_is_an_os_error(tmp_path: Path, sevens: Pixels) -> None:
     parts = {"compressor.onnx": b"no network", "decompressor.onnx": b"none either"}
-    zoo.write(tmp_path / "mine", parts, {"name": "mine"}, None)
+    write_model(tmp_path / "mine", parts, {"name": "mine"}, None)
     latents = Codec.load("mnist-lenet").latents(sevens[:1])
-    sealed = record.pack(record.seal(*record.quantise(latents), zoo.read(tmp_path / "mine").id)).tobytes()
+    sealed = record.pack(record.seal(*record.quantise(latents), read_model(tmp_path / "mine").id)).tobytes()
     with pytest.raises(UnidentifiedImageError):
         Image.open(io.BytesIO(sealed))
     zoo.add(tmp_path / "mine")
@@ -268,7 +269,7 @@ def test_saving_writes_what_the_library_writes(tmp_path: Path, sevens: Pixels) -
     assert target.read_bytes() == Codec.load("mnist-lenet").encode(sevens[:3]).tobytes()
     buffer = io.BytesIO()
     images[0].save(buffer, "ATLC", save_all=True, append_images=images[1:])
-    assert buffer.getvalue() == codec.choose(sevens[:3])[1].tobytes()
+    assert buffer.getvalue() == api.choose(sevens[:3])[1].tobytes()
     images[1].save(target, model="mnist-lenet", append=True)
     assert len(atlcodec.open(target)) == 4
     os.truncate(target, 799)

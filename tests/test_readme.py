@@ -51,7 +51,7 @@ def test_the_demo_prints_what_is_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [model.name for model in zoo.default()])
 def test_the_figures_are_those_of_the_cards(name: str) -> None:
-    figures = zoo.find(name).card["figures"]
+    figures = zoo.find(name).card.figures
     (row,) = [line for line in README.splitlines() if line.startswith("|") and f"`{name}`" in line]
     assert f"{figures['psnr']:.1f}" in row
     assert f"{figures['accuracy']:.1f}" in row

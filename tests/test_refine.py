@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from atlcodec import codec, engine, metrics, record, refine, zoo
+from atlcodec import codec, engine, metrics, record, refine
+from atlcodec.card import BUNDLED
 from atlcodec.codec import Codec
 from atlcodec.errors import BadModel
 from atlcodec.training import export
@@ -112,7 +113,7 @@ def images() -> codec.Images:
 
 def test_a_refiner_is_checked_like_the_rest_of_a_model(images: codec.Images, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
-    shutil.copytree(zoo.BUNDLED / "mnist-lenet", folder)
+    shutil.copytree(BUNDLED / "mnist-lenet", folder)
     own = Codec.load(folder)
     assert np.array_equal(own.encode(images, 2), Codec.load("mnist-lenet").encode(images, 2))
     refiner = folder / "refiner.onnx"

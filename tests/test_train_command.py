@@ -79,7 +79,7 @@ def test_a_folder_of_pictures_becomes_a_model_that_is_used_at_once(here: Path, c
     [
         (["--data", "nowhere", "-o", "x"], "no such folder"),
         (["--data", "data", "-o", "data", "-f"], "is no model folder"),
-        (["--data", "data", "-o", "x", "--name", "../x"], "is no name"),
+        (["--data", "data", "-o", "x", "--name", "../x"], "cannot name a model"),
         (["--data", "data", "-o", "x", "--device", "abacus"], "'abacus' is not to be had"),
         (["--data", "data", "-o", "x", "--rate", "1e30", *QUICK], "diverged"),
     ],
@@ -115,12 +115,12 @@ def test_every_recipe_gives_models_that_are_used_at_once(
         codec = Codec.load(path)
         records = codec.encode(np.zeros((1, 28, 28), np.uint8))
         assert codec.decode(records).shape == (1, 28, 28)
-        assert codec.model.card["recipe"]["recipe"] == recipe
-        assert [one["name"] for one in codec.model.card["recipe"].get("others", [])] == (
+        assert codec.model.card.recipe["recipe"] == recipe
+        assert [one["name"] for one in codec.model.card.recipe.get("others", [])] == (
             ["more"] if recipe == "joint" else []
         )
         if recipe == "baseline":  # its classifier reads the records of another compressor
-            assert codec.model.heads() == {}
+            assert zoo.heads(codec.model) == {}
             with pytest.raises(UnknownModel, match="has no classifier"):
                 codec.classify(records)
         else:

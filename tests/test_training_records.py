@@ -16,6 +16,7 @@ from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 import atlcodec
 from atlcodec import manifest, record, training, zoo
+from atlcodec.card import Model, update_card
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData, BadModel, DamagedRecord, NotARecord, UnknownModel
 from atlcodec.training.networks import LEVELS
@@ -43,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, sevens: Pixels) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", [model.name for model in zoo.installed() if isinstance(model, zoo.Model) and model.bundled]
+    "name", [model.name for model in zoo.installed() if isinstance(model, Model) and model.bundled]
 )
 def test_the_modules_agree_with_the_onnx_files(name: str, sevens: Pixels) -> None:
     codec, modules = Codec.load(name), training.load(name)
@@ -72,10 +73,10 @@ def test_gradients_reach_the_compressor_through_the_rounding(sevens: Pixels) -> 
 
 def test_a_model_of_ones_own_is_loaded_by_path_and_lies_are_refused(own_model: Path, mine: Path) -> None:
     assert training.load(own_model, "letters").labels == ("a", "b", "c")
-    zoo.add_to_card(mine, {"recipe": {"architecture": "cathedral"}})
+    update_card(mine, {"recipe": {"architecture": "cathedral"}})
     with pytest.raises(BadModel, match="of the architecture 'cathedral', which this version does not know"):
         training.load(mine)
-    zoo.add_to_card(mine, {"recipe": {"architecture": "mixer"}})
+    update_card(mine, {"recipe": {"architecture": "mixer"}})
     with pytest.raises(BadModel, match="its weights are not those of the architecture 'mixer'"):
         training.load(mine)
     with pytest.raises(UnknownModel):

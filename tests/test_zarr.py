@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import atlcodec
 import atlcodec.zarr
-from atlcodec import zoo
+from atlcodec.card import BUNDLED
 from atlcodec.codec import Codec
 from atlcodec.errors import BadImage, DamagedRecord, NotARecord, UnknownModel
 from atlcodec.zarr import LossyRecords, LossyRecordsV2
@@ -175,7 +175,7 @@ def test_what_is_no_image_is_refused(sevens: Pixels) -> None:
 def test_metadata_name_a_codec_by_its_id_alone(array: Any, tmp_path: Path) -> None:
     stored = tmp_path / "x.zarr/zarr.json"
     metadata = json.loads(stored.read_text())
-    for model in (str(zoo.BUNDLED / "mnist-lenet"), "mnist-lenet", "", None, 7, ["c2c2d761"]):
+    for model in (str(BUNDLED / "mnist-lenet"), "mnist-lenet", "", None, 7, ["c2c2d761"]):
         metadata["codecs"][0]["configuration"]["model"] = model
         stored.write_text(json.dumps(metadata))
         with pytest.raises(UnknownModel, match="by its id of eight hex digits"):

@@ -7,10 +7,11 @@ import json
 import click
 import numpy as np
 
-from atlcodec.cli.common import Reader, Tally, clean, open_records, refuse_twice, say
+from atlcodec.cli.common import Tally, clean, open_records, refuse_twice, results, say
 from atlcodec.cli.names import Names, find_names
 from atlcodec.errors import AtlcError
 from atlcodec.files import RecordFile
+from atlcodec.reader import Reader
 
 
 @click.command()
@@ -34,7 +35,7 @@ def classify(names: tuple[str, ...], model: str | None, head: str | None, top: i
             if not len(file) and not file.torn:
                 say(f"{file.name}: empty, a file of no records")
             known = _known(name, file, tally) if as_json else None
-            for batch in reader.results(file, tally, lambda codec, records: codec.classify(records)):
+            for batch, in_step in results(reader, file, tally, lambda codec, records: codec.classify(records)):
                 lines = []
                 for number, codec, scores in batch:
                     best = np.argsort(-scores, kind="stable")[:top]
@@ -49,7 +50,7 @@ def classify(names: tuple[str, ...], model: str | None, head: str | None, top: i
                             "index": int(best[0]),
                             "probability": round(answers[0][1], 6),
                         }
-                        if known is not None and reader.in_step:
+                        if known is not None and in_step:
                             answer |= {"path": known[number].path, "true_label": known[number].label}
                         if top > 1:
                             answer["top"] = [{"label": label, "probability": round(p, 6)} for label, p in answers]

@@ -13,10 +13,11 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import atomic, codec, files, record, zoo
+from atlcodec import atomic, files, record
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, NotARecord
-from atlcodec.files import RecordFile, Span
+from atlcodec.files import RecordFile
+from atlcodec.reader import Reader
 from atlcodec.record import Records
 
 T = TypeVar("T")
@@ -164,79 +165,23 @@ def open_records(name: str) -> RecordFile:
     return RecordFile(np.frombuffer(data, np.uint8), "standard input")
 
 
-class Reader:
-    """Records of files, each with the codec that wrote it; or with one codec only, if it was named."""
-
-    def __init__(self, model: str | None, head: str | None = None) -> None:
-        self._head = head
-        self._codecs: dict[int, Codec] = {}
-        self.in_step = (
-            True  # false once bytes were lost or inserted before what was read last: numbers are a guess then
-        )
-        if model is not None:
-            only = Codec.load(model, head)
-            self._codecs[only.id] = only
-            self._models = {only.id: only.model}
-        else:
-            self._models = zoo.models()
-
-    def codec(self, id: int) -> Codec:
-        if id not in self._codecs:
-            self._codecs[id] = Codec(self._models[id], self._head)
-        return self._codecs[id]
-
-    def results(
-        self, file: RecordFile, tally: Tally, function: Callable[[Codec, Records], NDArray[Any]]
-    ) -> Iterator[list[tuple[int, Codec, NDArray[Any]]]]:
-        """`function` over the records of each codec: batches of record numbers, codecs and results, in the order of the
-        records. Where a codec cannot be used, that is reported to the tally and the others go on."""
-        for numbers, records, ids in self.read(file, tally):
-            batch: list[tuple[int, Codec, NDArray[Any]]] = []
-            for id in np.unique(ids).tolist():
-                rows = np.nonzero(ids == id)[0]
-                codec = self.codec(id)
-                try:
-                    batch += [
-                        (n, codec, r)
-                        for n, r in zip(numbers[rows].tolist(), function(codec, records[rows]), strict=True)
-                    ]
-                except AtlcError as error:
-                    tally.fail(
-                        f"{file.name}: {len(rows)} record{'s' if len(rows) > 1 else ''} of {codec.name}: {error}"
-                    )
-            yield sorted(batch, key=lambda entry: entry[0])
-
-    def read(self, file: RecordFile, tally: Tally) -> Iterator[tuple[NDArray[np.int64], Records, NDArray[np.uint32]]]:
-        """Batches of a file: record numbers, records, and their ids, all known. What is none is reported to the
-        tally."""
-        before: list[Span] | None = []  # what was skipped before the first record; None after it
-        self.in_step = True
-        for span in file.spans(self._models.keys()):
-            self.in_step &= span.skipped % record.RECORD_BYTES == 0
-            if span.skipped and before is not None:
-                before.append(span)
-                continue
-            for skipped in [*(before or []), *([span] if span.skipped else [])]:
-                tally.fail(f"{file.name}: {self.why(file, skipped)}")
-            before = None
-            for start in range(0, span.count, files.BATCH):
-                count = min(files.BATCH, span.count - start)
-                at = span.start + start * record.RECORD_BYTES
-                records = file.bytes(at, count * record.RECORD_BYTES).reshape(-1, record.RECORD_BYTES)
-                yield at // record.RECORD_BYTES + np.arange(count), records, record.ids(records)
-        if before and file.torn:
-            tally.fail(f"{file.name}: not one record of {codec.names(self._models)} in it; is it an .atlc file?")
-        else:
-            for skipped in before or []:
-                tally.fail(f"{file.name}: {self.why(file, skipped)}")
-
-    def why(self, file: RecordFile, span: Span) -> str:
-        """What is said of bytes that were skipped."""
-        number, count = span.start // record.RECORD_BYTES, span.skipped // record.RECORD_BYTES
-        if span.skipped % record.RECORD_BYTES:
-            return f"byte {span.start}: {span.why}"
-        ids = record.ids(
-            file.bytes(span.start, min(count, files.BATCH) * record.RECORD_BYTES).reshape(-1, record.RECORD_BYTES)
-        )
-        which = f"record {number}" if count == 1 else f"records {number} to {number + count - 1}"
-        return f"{which}: {codec.explain(ids, self._models)}"
+def results(
+    reader: Reader, file: RecordFile, tally: Tally, function: Callable[[Codec, Records], NDArray[Any]]
+) -> Iterator[tuple[list[tuple[int, Codec, NDArray[Any]]], bool]]:
+    """`function` over the records of each codec: batches of record numbers, codecs and results, in the order of the
+    records, and whether the numbers are certain. What cannot be read is reported, and the others go on."""
+    batch: list[tuple[int, Codec, NDArray[Any]]] = []
+    for part in reader.parts(file):
+        if part.codec is None:
+            tally.fail(f"{file.name}: {part.problem}")
+            continue
+        codec = part.codec
+        try:
+            made = function(codec, part.records)
+            batch += [(n, codec, r) for n, r in zip(part.numbers.tolist(), made, strict=True)]
+        except AtlcError as error:
+            count = len(part.records)
+            tally.fail(f"{file.name}: {count} record{'s' if count > 1 else ''} of {codec.name}: {error}")
+        if not part.more:
+            yield sorted(batch, key=lambda entry: entry[0]), part.in_step
+            batch = []

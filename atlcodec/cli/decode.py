@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from pathlib import Path
 
 import click
@@ -11,7 +10,6 @@ import numpy as np
 from atlcodec import picture
 from atlcodec.cli.common import (
     STANDARD,
-    Reader,
     Tally,
     is_folder,
     make_folder,
@@ -19,11 +17,13 @@ from atlcodec.cli.common import (
     progress,
     refuse_collisions,
     refuse_twice,
+    results,
     save,
     say,
 )
 from atlcodec.cli.names import find_names, place
 from atlcodec.errors import AtlcError, NotARecord
+from atlcodec.reader import Reader
 
 
 @click.command()
@@ -82,11 +82,12 @@ def _decode(
     if not len(file) and not file.torn:
         say(f"{file.name}: empty, a file of no records")
     source, done = "stdin" if name == STANDARD else Path(name).name, 0
-    decoded = chain.from_iterable(reader.results(file, tally, lambda codec, records: codec.decode(records)))
-    for number, codec, image in progress(decoded, "decoding", len(file)):
+    batches = results(reader, file, tally, lambda codec, records: codec.decode(records))
+    decoded = ((entry, in_step) for batch, in_step in batches for entry in batch)
+    for (number, codec, image), in_step in progress(decoded, "decoding", len(file)):
         try:
             where = target
-            if folder is not None and names is not None and reader.in_step:
+            if folder is not None and names is not None and in_step:
                 where = str(place(folder, names[number].path))
             elif folder is not None and many:
                 where = str(Path(folder) / f"{source}.{number:06d}.png")

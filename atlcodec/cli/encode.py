@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from atlcodec import codec, engine, manifest, metrics, picture
+from atlcodec import api, engine, manifest, metrics, picture
 from atlcodec.cli.common import (
     SAMPLE,
     STANDARD,
@@ -107,7 +107,7 @@ def encode(
         if output and not together:
             make_folder(output)
         pixels = np.stack(pictures)
-        chosen = fixed or codec.choose(pixels[:: -(-len(pixels) // SAMPLE)], effort=0)[0]
+        chosen = fixed or api.choose(pixels[:: -(-len(pixels) // SAMPLE)], effort=0)[0]
         records = chosen.encode(pixels, effort)
         errors = metrics.squared_error(pixels, chosen.decode(records))
         how = chosen.name if fixed else f"{chosen.name} (chosen)"

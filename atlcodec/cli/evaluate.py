@@ -39,8 +39,10 @@ def evaluate(
     if images is None or not len(images):
         raise BadData(f"{data}: has no {split} images")
     images = images[:limit]
-    named = evaluation.measure(codec, images, loaded.classes, effort)
-    chosen = evaluation.automatic([Codec(m) for m in zoo.default()], images, loaded.classes, effort)
+    named = evaluation.measure(codec, images.images, images.labels, loaded.classes, effort)
+    chosen = evaluation.automatic(
+        [Codec(m) for m in zoo.default()], images.images, images.labels, loaded.classes, effort
+    )
     if as_json:
         results = {
             "model": codec.name,

@@ -9,11 +9,12 @@ import click
 import numpy as np
 
 from atlcodec import record
-from atlcodec.cli.common import Reader, Tally, clean, open_records, refuse_twice
+from atlcodec.cli.common import Tally, clean, open_records, refuse_twice
 from atlcodec.cli.names import find_names
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.files import RecordFile
+from atlcodec.reader import Reader
 from atlcodec.record import Symbols
 
 MOST = 100  # labels that are listed in words
@@ -36,11 +37,14 @@ def info(names: tuple[str, ...], summary: bool, as_json: bool) -> None:
         try:
             file = open_records(name)
             models: Counter[str] = Counter()
-            for numbers, records, ids in reader.read(file, tally):
-                models.update(reader.codec(id).name for id in ids.tolist())
+            for part in reader.parts(file):
+                if part.codec is None:
+                    tally.fail(f"{file.name}: {part.problem}")
+                    continue
+                models[part.codec.name] += len(part.records)
                 if not summary:
-                    for number, symbols, id in zip(numbers.tolist(), record.unpack(records), ids.tolist(), strict=True):
-                        _show(file.name, number, symbols, reader.codec(id), as_json)
+                    for number, symbols in zip(part.numbers.tolist(), record.unpack(part.records), strict=True):
+                        _show(file.name, number, symbols, part.codec, as_json)
             labels = _labels(name, file, tally)
             if not as_json:
                 total = models.total()

@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from atlcodec import engine, zoo
+from atlcodec.card import is_head, read_head
 from atlcodec.cli.common import clean, say
 from atlcodec.codec import Codec
 from atlcodec.errors import BadModel
@@ -37,7 +38,7 @@ def show(as_json: bool) -> None:
             say(f"atlc: {model}")
             continue
         heads = []
-        for name, head in model.each_head():
+        for name, head in zoo.each_head(model):
             if isinstance(head, BadModel):
                 say(f"atlc: {head}")
             elif name not in heads:
@@ -49,14 +50,10 @@ def show(as_json: bool) -> None:
                 "folder": str(model.folder),
                 "default": model.id in default,
             }
-            plain = {
-                key: value
-                for key, value in model.card.get("figures", {}).items()
-                if isinstance(value, int | float | str)
-            }
+            plain = {key: value for key, value in model.card.figures.items() if isinstance(value, int | float | str)}
             click.echo(json.dumps({**line, "heads": heads, "figures": plain}))
             continue
-        figures = model.card.get("figures", {})
+        figures = model.card.figures
         quality = f"{figures['psnr']:5.2f} dB" if "psnr" in figures else ""
         quality += f"  {figures['accuracy']:5.2f} %" if "accuracy" in figures else ""
         where = "bundled" if model.bundled else str(model.folder)
@@ -68,14 +65,14 @@ def show(as_json: bool) -> None:
 def add(folder: Path) -> None:
     """Install a model folder, or the folder of a classifier, for this user. It is checked and tried out first."""
     blank = np.zeros((1, 28, 28), np.uint8)
-    if zoo.is_head(folder):
-        head = zoo.read_head(folder)
+    if is_head(folder):
+        head = read_head(folder)
         codec = Codec(zoo.codec_of(head))
         graph = engine.Graph(head.file(), engine.classifier(len(head.labels)), str(folder / "classifier.onnx"))
         graph(codec.encode(blank))
     else:
         codec = Codec.load(folder)
-        heads = dict(codec.model.each_head())
+        heads = dict(zoo.each_head(codec.model))
         for found in (codec.head, *heads.values()):
             if isinstance(found, BadModel):
                 raise found

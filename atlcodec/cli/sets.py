@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import click
 
-from atlcodec import __version__, atomic, codec, metrics, zoo
+from atlcodec import __version__, api, atomic, metrics, zoo
 from atlcodec.cli import sources, targets
 from atlcodec.cli.common import SAMPLE, STANDARD, Tally, clean, is_folder, meter, refuse_existing, say, standard_output
 from atlcodec.cli.sources import Source
@@ -60,7 +60,7 @@ def encode_set(folder: str, output: str, settings: Settings) -> None:
         chosen, how = _choose(source, older, output, fixed)
         job = {
             "version": __version__,
-            "model": dict(chosen.model.card["sha256"]),
+            "model": dict(chosen.model.card.digests),
             "settings": {key: getattr(settings, key) for key in ("effort", "append", "resize", "gray")},
             "older": {"records": older.records, "list": older.list},
         }
@@ -152,7 +152,7 @@ def _choose(source: Source, older: Older, output: str, fixed: Codec | None) -> t
         return chosen, f"{chosen.name} (as before)"
     sample = source.sample(SAMPLE)
     chosen = (
-        codec.choose(sample, effort=0)[0] if len(sample) else Codec(zoo.default()[0])
+        api.choose(sample, effort=0)[0] if len(sample) else Codec(zoo.default()[0])
     )  # where none can be read, none is encoded
     return chosen, f"{chosen.name} (chosen)"
 

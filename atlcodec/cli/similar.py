@@ -9,13 +9,14 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.cli.common import STANDARD, Reader, Tally, clean, open_records, progress, refuse_twice, say
+from atlcodec.cli.common import STANDARD, Tally, clean, open_records, progress, refuse_twice, say
 from atlcodec.cli.names import find_names
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.files import RecordFile
 from atlcodec.manifest import Entry
 from atlcodec.neighbours import By, Nearest, by_name
+from atlcodec.reader import Reader
 from atlcodec.record import Records
 
 Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
@@ -46,38 +47,37 @@ def similar(query: str, name: str, top: int, by: str, model: str | None, head: s
         if not len(each) and not each.torn:
             say(f"{each.name}: empty, a file of no records")
     held = by_codec(file, reader, tally) if len(asked) and len(file) else {}
-    for numbers, records, ids in reader.read(asked, tally) if held else ():
-        for id in np.unique(ids).tolist():
-            codec, rows = reader.codec(id), ids == id
-            if id not in held:
-                others = " and ".join(reader.codec(other).name for other in held)
-                why = (
-                    f"{file.name} holds those of {others}, and there is no distance between records of different models"
-                )
-                tally.fail(
-                    f"{asked.name}: record {numbers[rows][0]} is one of {codec.name}; {why}; encode both with the "
-                    "same one"
-                )
-                continue
-            try:
-                found = nearest(codec, records[rows], held[id], top, cast(By, by))
-                known = {} if name == STANDARD else listed(file, found[0], tally)
-            except AtlcError as error:
-                tally.fail(f"{asked.name}: {error}")
-                continue
-            for number, *pairs in zip(numbers[rows].tolist(), *(array.tolist() for array in found), strict=True):
-                show(asked, number, codec, by, file, list(zip(*pairs, strict=True)), known, as_json)
+    for part in reader.parts(asked) if held else ():
+        if part.codec is None:
+            tally.fail(f"{asked.name}: {part.problem}")
+            continue
+        codec, id = part.codec, part.codec.id
+        if id not in held:
+            others = " and ".join(reader.codec(other).name for other in held)
+            why = f"{file.name} holds those of {others}, and there is no distance between records of different models"
+            tally.fail(
+                f"{asked.name}: record {part.numbers[0]} is one of {codec.name}; {why}; encode both with the same one"
+            )
+            continue
+        try:
+            found = nearest(codec, part.records, held[id], top, cast(By, by))
+            known = {} if name == STANDARD else listed(file, found[0], tally)
+        except AtlcError as error:
+            tally.fail(f"{asked.name}: {error}")
+            continue
+        for number, *pairs in zip(part.numbers.tolist(), *(array.tolist() for array in found), strict=True):
+            show(asked, number, codec, by, file, list(zip(*pairs, strict=True)), known, as_json)
     tally.exit()
 
 
 def by_codec(file: RecordFile, reader: Reader, tally: Tally) -> dict[int, Batches]:
     """The records of a file, views into it, for each codec; what is damaged is reported."""
     held: dict[int, Batches] = {}
-    for numbers, records, ids in reader.read(file, tally):
-        present = np.unique(ids).tolist()
-        for id in present:
-            rows = slice(None) if len(present) == 1 else np.nonzero(ids == id)[0]
-            held.setdefault(id, []).append((numbers[rows], records[rows]))
+    for part in reader.parts(file):
+        if part.codec is None:
+            tally.fail(f"{file.name}: {part.problem}")
+        else:
+            held.setdefault(part.codec.id, []).append((part.numbers, part.records))
     return held
 
 

@@ -124,6 +124,7 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     if not options["data"]:
         raise click.UsageError("Missing option '--data'.")
     from atlcodec import datasets, zoo
+    from atlcodec.card import valid_name
     from atlcodec.training import export
     from atlcodec.training.curves import Curves
     from atlcodec.training.loop import Settings, Trainer, split_validation
@@ -139,8 +140,8 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
         raise AtlcError(f"{output}: is there already; -f replaces it")
     if output.exists() and not (output / "card.json").is_file() and not any(output.glob("*/card.json")):
         raise AtlcError(f"{output}: is no model folder, and is not replaced by one")
-    name = zoo.valid_name(options["name"] or output.resolve().name)
-    zoo.valid_name(options["head"])
+    name = valid_name(options["name"] or output.resolve().name)
+    valid_name(options["head"])
     run = run or output.with_name(output.name + ".run")
 
     sets = [datasets.load(where, say=say) for where in options["data"]]
@@ -213,6 +214,7 @@ def _export(
 ) -> None:
     """Write OUTPUT, whole or not at all: one model folder, or one for each domain."""
     from atlcodec import evaluation, refine, zoo
+    from atlcodec.card import update_card, write_model
     from atlcodec.codec import Codec
     from atlcodec.training import export
 
@@ -225,14 +227,16 @@ def _export(
         own = name if len(sets) == 1 else f"{name}-{data.name}"
         folder = part if len(sets) == 1 else part / own
         files = export.files(trainer.nets, taken, number)
-        zoo.write(folder, files, {"name": own, **card}, {"name": head, "labels": list(data.classes)} if head else None)
+        write_model(
+            folder, files, {"name": own, **card}, {"name": head, "labels": list(data.classes)} if head else None
+        )
         codec = Codec.load(folder)
         taken.add(codec.id)
         split = data.test or trainer.domains[number].held_out
-        figures = evaluation.measure(codec, split, data.classes)
-        searched = evaluation.measure(codec, split, data.classes, refine.DEFAULT_EFFORT).summary()
+        figures = evaluation.measure(codec, split.images, split.labels, data.classes)
+        searched = evaluation.measure(codec, split.images, split.labels, data.classes, refine.DEFAULT_EFFORT).summary()
         source = f"{data.name}, {'test' if data.test else 'validation'}"
-        zoo.add_to_card(
+        update_card(
             folder,
             {
                 "figures": {"measured on": source, **figures.summary()},

@@ -20,11 +20,12 @@ def train_head(
     ctx: click.Context, command: str, output: Path, run: Path | None, force: bool, options: dict[str, Any]
 ) -> None:
     """Write OUTPUT, the folder of a head; `command` is for its card."""
-    from atlcodec import files, manifest, zoo
+    from atlcodec import files, manifest
+    from atlcodec.card import is_head, valid_name
+    from atlcodec.reader import codec_of
     from atlcodec.training import heads
     from atlcodec.training.modules import architecture
     from atlcodec.training.networks import CLASSIFIERS
-    from atlcodec.training.records import writer
 
     asked = {
         key: value for key, value in ctx.params.items() if ctx.get_parameter_source(key) is not ParameterSource.DEFAULT
@@ -35,18 +36,18 @@ def train_head(
         raise click.UsageError("the recipe classifier needs --records FILE")
     if output.exists() and not force:
         raise AtlcError(f"{output}: is there already; -f replaces it")
-    if output.exists() and not ((output / "card.json").is_file() and zoo.is_head(output)):
+    if output.exists() and not ((output / "card.json").is_file() and is_head(output)):
         raise AtlcError(f"{output}: is not the folder of a classifier, and is not replaced by one")
-    name = zoo.valid_name(options["name"] or output.resolve().name)
+    name = valid_name(options["name"] or output.resolve().name)
     run = run or output.with_name(output.name + ".run")
 
     records: Path = options["records"]
     labels: Path = options["labels"] or manifest.beside(records)
     if not labels.is_file():
         raise BadData(f"{labels}: is not there; name the labels of {records} with --labels")
-    model = writer(str(records), files.open(records).array, options["model"])
+    model = codec_of(files.open(records).array, str(records), options["model"]).model
     given = {key: value for key, value in asked.items() if key in heads.Settings.__dataclass_fields__}
-    if (own := architecture(model.card)) in CLASSIFIERS:  # that of the codec, if it is known
+    if (own := architecture(model.card.recipe)) in CLASSIFIERS:  # that of the codec, if it is known
         given = {"architecture": own, **given}
     settings = heads.Settings(**given)
     examples = heads.load(records, labels, model)

@@ -21,14 +21,15 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from atlcodec import atomic, engine, files, metrics, zoo
+from atlcodec import atomic, engine, files, metrics
+from atlcodec.card import LONGEST_LABEL, MOST_LABELS, Model, write_head
+from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, BadData, NotARecord
 from atlcodec.record import Records
 from atlcodec.training import export
 from atlcodec.training.loop import cosine, unpack
 from atlcodec.training.networks import CLASSIFIERS
-from atlcodec.training.records import UNKNOWN, check, read_labels
-from atlcodec.zoo import LONGEST_LABEL, MOST_LABELS, Model
+from atlcodec.training.records import UNKNOWN, read_labels
 
 FEWEST = 20  # labelled records
 
@@ -67,9 +68,9 @@ def load(path: Path, labels: Path, model: Model) -> Examples:
     file = files.open(path)
     if file.torn:
         raise NotARecord(f"{path}: ends in a torn record of {file.torn} bytes; get another copy")
-    digest = hashlib.sha256()
+    digest, codec = hashlib.sha256(), Codec(model)
     for number, batch in enumerate(file.batches()):
-        check(file.name, batch, number * files.BATCH + np.arange(len(batch)), model)
+        codec.check_numbered(batch, number * files.BATCH + np.arange(len(batch)), file.name)
         digest.update(batch.tobytes())
     numbers, classes = read_labels(labels, len(file))
     known = numbers != UNKNOWN
@@ -210,7 +211,7 @@ def write(
     }
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    zoo.write_head(part, file, {**card, "labels": list(examples.classes), "figures": figures}, model.sha256)
+    write_head(part, file, {**card, "labels": list(examples.classes), "figures": figures}, model.sha256)
     if folder.exists():
         shutil.rmtree(folder)
     part.rename(folder)

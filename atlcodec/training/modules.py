@@ -40,17 +40,26 @@ class Modules(nn.Module):
     def load(cls, which: str | os.PathLike[str], head: str | None = None) -> Modules:
         """See `atlcodec.training.load`."""
         model = zoo.find(which)
+        recipe = model.card.recipe
         compressor = _part(
-            COMPRESSORS, model.card, model.card, model.file("compressor"), f"{model.folder}/compressor.onnx"
+            COMPRESSORS,
+            model.card.recipe,
+            model.card.recipe,
+            model.file("compressor"),
+            f"{model.folder}/compressor.onnx",
         )
         decompressor = _part(
-            DECOMPRESSORS, model.card, model.card, model.file("decompressor"), f"{model.folder}/decompressor.onnx"
+            DECOMPRESSORS,
+            model.card.recipe,
+            model.card.recipe,
+            model.file("decompressor"),
+            f"{model.folder}/decompressor.onnx",
         )
-        if head is None and model.card["default_head"] is None:
+        if head is None and model.card.default_head is None:
             return cls(compressor, decompressor, None, ())
-        found = model.head(head)
+        found = zoo.head(model, head)
         build = {name: functools.partial(make, len(found.labels)) for name, make in CLASSIFIERS.items()}
-        classifier = _part(build, found.card, model.card, found.file(), f"{found.folder}/classifier.onnx")
+        classifier = _part(build, found.card.recipe, recipe, found.file(), f"{found.folder}/classifier.onnx")
         return cls(compressor, decompressor, classifier, found.labels)
 
     def encode(self, images: Tensor) -> Tensor:
@@ -64,23 +73,22 @@ class Modules(nn.Module):
         return images
 
 
-def architecture(card: Mapping[str, Any]) -> str | None:
-    """The architecture that a card's recipe names, if it names one."""
-    recipe = card.get("recipe")
-    name = recipe.get("architecture") if isinstance(recipe, dict) else None
+def architecture(recipe: Mapping[str, Any]) -> str | None:
+    """The architecture that a card's recipe names, or None."""
+    name = recipe.get("architecture")
     return name if isinstance(name, str) else None
 
 
 def _part(
     known: Mapping[str, Callable[[], nn.Sequential]],
-    card: Mapping[str, Any],
+    recipe: Mapping[str, Any],
     codec: Mapping[str, Any],
     file: bytes,
     path: str,
 ) -> nn.Sequential:
     """The network of an ONNX file: of the architecture that its card names, or else its codec's, or else the first
     one."""
-    name = architecture(card) or architecture(codec) or "lenet"
+    name = architecture(recipe) or architecture(codec) or "lenet"
     if name not in known:
         raise BadModel(
             f"{path}: is of the architecture {name!r}, which this version does not know; it knows {', '.join(known)}"

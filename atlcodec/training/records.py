@@ -17,11 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from atlcodec import codec, datasets, files, manifest, record, zoo
+from atlcodec import datasets, files, manifest, record
 from atlcodec.codec import Codec
-from atlcodec.errors import BadData, DamagedRecord, NotARecord, UnknownModel
+from atlcodec.errors import BadData, NotARecord
+from atlcodec.reader import codec_of
 from atlcodec.record import Records
-from atlcodec.zoo import Model
 
 Yields = Literal["records", "symbols", "images"]
 UNKNOWN = -100  # the label of a record that has none: `cross_entropy` leaves it out by default
@@ -54,7 +54,7 @@ class RecordDataset(Dataset[Any]):
         if file.torn:
             raise NotARecord(f"{path}: ends in a torn record of {file.torn} bytes; get another copy")
         self.path, self.yields = os.path.abspath(path), yields  # a worker may stand in another folder
-        self.model = writer(file.name, file.array, model)
+        self.model = codec_of(file.array, file.name, model).model
         self.classes: tuple[str, ...] = ()
         self.labels: NDArray[np.int64] | None = None
         if isinstance(labels, str | os.PathLike):
@@ -95,36 +95,12 @@ class RecordDataset(Dataset[Any]):
             self._opened = os.getpid(), files.open(self.path).array, Codec(self.model)
         _, array, decoder = self._opened
         records = array[rows]
-        check(self.path, records, rows, self.model)
+        decoder.check_numbered(records, rows, self.path)
         if self.yields == "records":
             return torch.from_numpy(records)
         if self.yields == "symbols":
             return torch.from_numpy(record.unpack(records)).float()
         return torch.from_numpy(decoder.decode(records, verify=False))
-
-
-def writer(name: str, records: Records, model: str | os.PathLike[str] | None) -> Model:
-    """The codec that is named, or that wrote the first of these records; an empty file has none. Raises
-    `UnknownModel`."""
-    if model is not None:
-        return zoo.find(model)
-    if not len(records):
-        raise NotARecord(f"{name}: is empty, a file of no records")
-    ids, models = record.ids(records[:1]), zoo.models()
-    if int(ids[0]) not in models:
-        raise UnknownModel(f"{name}: record 0: {codec.explain(ids, models)}")
-    return models[int(ids[0])]
-
-
-def check(name: str, records: Records, numbers: NDArray[np.int64], model: Model) -> None:
-    """Raise `DamagedRecord` unless all of these records, of a file, are the codec's."""
-    ids = record.ids(records)
-    bad = np.nonzero(ids != model.id)[0]
-    if len(bad):
-        wrong = ids if len(bad) == len(ids) else ids[bad[:1]]
-        raise DamagedRecord(
-            f"{name}: record {numbers[bad[0]]} is not one of {model.name}: {codec.explain(wrong, {model.id: model})}"
-        )
 
 
 def read_labels(path: str | os.PathLike[str], count: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:

@@ -1,0 +1,112 @@
+"""One image, one record: `encode`, `decode`, `classify`; and `choose`, which finds the codec that suits images best."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from atlcodec import metrics, record, zoo
+from atlcodec.card import SHAPE
+from atlcodec.codec import Codec, Images
+from atlcodec.errors import BadImage, NotARecord, UnknownModel
+from atlcodec.reader import cached_codec, codec_of
+from atlcodec.record import Records
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier reads from a record."""
+
+    label: str
+    index: int  # of the label among the codec's `labels`
+    probability: float
+    model: str
+    head: str
+
+
+def encode(
+    image: str | os.PathLike[str] | Image | ArrayLike,
+    model: str | os.PathLike[str] | None = None,
+    effort: int | None = None,
+) -> bytes:
+    """One image (a path, a Pillow image, or uint8 (28, 28)) to one sealed record of 200 bytes.
+
+    Without `model`, `choose` tries every bundled model of the default list: it encodes, decodes and classifies with
+    each. `effort` is that of `Codec.encode`. Raises `BadImage`, `UnknownModel`, `FileNotFoundError`."""
+    if isinstance(image, str | os.PathLike) or hasattr(image, "getbands"):
+        from atlcodec import picture
+
+        pixels = picture.read(cast("str | os.PathLike[str] | Image", image))
+    else:
+        pixels = np.asarray(image)
+        if pixels.shape != SHAPE:
+            raise BadImage(
+                f"one image must be uint8 {SHAPE}, not {pixels.dtype} {pixels.shape}; use Codec.encode for many at once"
+            )
+    images = pixels[None]
+    records = choose(images, effort=effort)[1] if model is None else codec_named(model).encode(images, effort)
+    return records.tobytes()
+
+
+def decode(record: ArrayLike | bytes, model: str | os.PathLike[str] | None = None) -> Images:
+    """One record of 200 bytes to its image, uint8 (28, 28). The record names its codec; `model` insists on one.
+
+    Raises `NotARecord`, `UnknownModel` (no installed codec has the record's id: it is damaged, or of another codec), or
+    `DamagedRecord` (it is not a record of `model`)."""
+    packed = _one(record)
+    return np.asarray(codec_of(packed, model=model).decode(packed)[0])
+
+
+def classify(
+    record: ArrayLike | bytes, model: str | os.PathLike[str] | None = None, head: str | None = None
+) -> Prediction:
+    """The label of one record of 200 bytes, read without decoding it. Raises what `decode` raises."""
+    packed = _one(record)
+    codec = codec_of(packed, model=model)
+    if head is not None:
+        codec = cached_codec(codec.model, head)
+    scores = codec.classify(packed)[0]
+    index = int(scores.argmax())
+    return Prediction(codec.labels[index], index, float(scores[index]), codec.name, codec.head.name)
+
+
+def choose(
+    images: Images, among: Sequence[Codec] | None = None, effort: int | None = None
+) -> tuple[Codec, Records, NDArray[np.float64]]:
+    """The codec that suits images, uint8 (N, 28, 28), best, by the mean of `Codec.suitability`: one for all of them.
+
+    It chooses at effort 0, among the default list of bundled models or the codecs that you give. Returns the codec, its
+    records with this `effort`, uint8 (N, 200), and the mean squared error of each decoded image, float64 (N,). Raises
+    `UnknownModel` if there is no codec to choose from."""
+    best: tuple[float, Codec, Records] | None = None
+    for codec in among or [cached_codec(model) for model in zoo.default()]:
+        records = codec.encode(images, effort=0)
+        suitability = float(codec.suitability(images, records).mean())
+        if best is None or suitability > best[0]:
+            best = suitability, codec, records
+    if best is None:
+        raise UnknownModel("no models are installed to choose from")
+    _, codec, records = best
+    if effort != 0 and codec.model.refines:
+        records = codec.encode(images, effort)
+    return codec, records, metrics.squared_error(images, codec.decode(records))
+
+
+def codec_named(which: str | os.PathLike[str]) -> Codec:
+    """The codec of this name, id or path; it stays loaded. Raises `UnknownModel`, `BadModel`."""
+    return cached_codec(zoo.find(which))
+
+
+def _one(data: ArrayLike | bytes) -> Records:
+    packed = record.as_records(data)
+    if len(packed) != 1:
+        raise NotARecord(f"{len(packed)} records, not one; use Codec.decode or Codec.classify for many at once")
+    return packed
