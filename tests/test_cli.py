@@ -598,7 +598,7 @@ def test_a_classifier_is_added_once_and_then_used(cli: Cli, here: Path, mine: Pa
     assert "xyz"["abc".index(first["label"])] == second["label"]
     assert json_lines(cli("models", "--json"))[-1]["heads"] == ["letters", "signs"]
     assert "it has: letters, signs" in cli("classify", "--head", "other", "seven.atlc").complaint
-    assert "no name for" in cli("classify", "--head", "../letters", "seven.atlc").complaint
+    assert "cannot name a model" in cli("classify", "--head", "../letters", "seven.atlc").complaint
 
 
 # -- evaluate ----------------------------------------------------------------------------------------------------------
