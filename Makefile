@@ -26,9 +26,10 @@ test-all: test test-more ## the same, and what takes long: a cluster of Ray, the
 test-more: $(DEV)/.ray javascript
 	ATLC_TEST_ALL=1 $(DEV)/bin/pytest tests/test_cluster.py tests/test_javascript.py tests/test_recipes_page.py
 
-lint: $(DEV)/.ready ## ruff: rules and format
+lint: $(DEV)/.ready ## ruff: rules and format; import-linter: the layers
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/lint-imports --no-cache --no-logo
 
 types: $(DEV)/.ready ## mypy, strict
 	$(DEV)/bin/mypy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import shlex
 import shutil
 from dataclasses import asdict
@@ -111,10 +112,8 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
 
     The recipe classifier is of another kind: from --records with --labels, without their pictures, it trains a new
     classifier of a model's records, and OUTPUT is the folder of that alone, for atlc models add."""
-    try:
-        import torch  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise AtlcError("training needs PyTorch: pip install 'atlcodec[train]'") from error
+    if importlib.util.find_spec("torch") is None:
+        raise AtlcError("training needs PyTorch: pip install 'atlcodec[train]'")
     if options["recipe"] == "classifier":
         train_head(ctx, _command(ctx), output, run, force, options)
         return
