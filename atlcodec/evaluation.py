@@ -1,4 +1,4 @@
-"""How good a model is on a data set, measured on sealed records: the figures of the cards and of `atlc evaluate`."""
+"""PSNR and accuracy of a model on a data set, from sealed records: the figures of the cards and of `atlc evaluate`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from atlcodec import metrics, record
 from atlcodec.codec import Codec, Images
 
-MAIN = ("psnr", "psnr_mean", "accuracy")  # of the figures
+MAIN_FIGURES = ("psnr", "psnr_mean", "accuracy")
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Per picture: squared error of the decoded record and whether its label was read right (None: the labels are not
-    the model's), and the same without seal and search; and which model was used."""
+    """For each image: the squared error of the decoded record, and whether its label was read right (None if the
+    labels are not the model's); both again without seal and refinement; and the model."""
 
     errors: NDArray[np.float64]
     right: NDArray[np.bool_] | None
@@ -28,7 +28,7 @@ class Figures:
     models: tuple[str, ...]
 
     def summary(self) -> dict[str, object]:
-        """The figures by name: PSNR in dB, accuracy in percent."""
+        """The figures by name: PSNR in dB, accuracy in percent. `psnr_low` is reached by 999 of 1,000 images."""
         per_image = metrics.psnr_each(self.errors)
         figures: dict[str, object] = {
             "images": len(self.errors),
@@ -40,8 +40,7 @@ class Figures:
         if self.right is not None and self.right_unsealed is not None:
             figures["accuracy"] = round(100 * float(self.right.mean()), 3)
             figures["accuracy_unsealed"] = round(100 * float(self.right_unsealed.mean()), 3)
-            # How far the difference of the two may be chance: its standard error, from the pictures on which they
-            # disagree.
+            # The standard error of the difference of the two accuracies, from the images on which they disagree.
             disagreed = int((self.right != self.right_unsealed).sum())
             figures["accuracy_seal_error"] = round(100 * disagreed**0.5 / len(self.right), 3)
         if len(set(self.models)) > 1:
@@ -49,6 +48,7 @@ class Figures:
         return figures
 
     def line(self) -> str:
+        """The summary in one line."""
         f = self.summary()
         text = f"PSNR {f['psnr']:.2f} dB pooled, {f['psnr_mean']:.2f} dB mean per image"
         text += f", accuracy {f['accuracy']:.2f} %" if "accuracy" in f else ""
@@ -69,7 +69,7 @@ def measure(
 ) -> Figures:
     """One model on images, uint8 (N, *shape), with labels, integers (N,), that are numbers of `classes`."""
     sealed = codec.encode(images, effort)
-    # What seal and search do: the symbols nearest to the latents. They are no valid records.
+    # Without seal and refinement: the symbols nearest to the latents. Their seals are not valid.
     bare = record.pack(record.quantise(codec.latents(images))[0])
     errors = metrics.squared_error(images, codec.decode(sealed))
     errors_unsealed = metrics.squared_error(images, codec.decode(bare, verify=False))
@@ -83,7 +83,7 @@ def measure(
 
 
 def chosen(codecs: list[Codec], images: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Which of the codecs `encode` chooses for each of the images, as if by itself: indices (N,)."""
+    """Which of the codecs `encode` chooses for each image alone: indices (N,)."""
     return np.asarray(np.argmax([codec.suitability(images, codec.encode(images, 0)) for codec in codecs], axis=0))
 
 

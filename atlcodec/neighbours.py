@@ -1,11 +1,11 @@
-"""Search by likeness: the records nearest to a record, without decoding any. NumPy alone, exact, in bounded memory.
+"""Similarity search: the nearest neighbours of a record, without decoding. Exact, in bounded memory, with NumPy alone.
 
     numbers, distances = neighbours.nearest(codec, query, atlcodec.open("set.atlc"), top=10)
 
-The compressor puts pictures that look alike near each other, so the distance between two records is that between their
-400 symbols. All distances from some queries to some records are one product of matrices, |q|^2 + |r|^2 - 2 q r. Symbols
-are 0..15, so every number in it is a whole one below 2^24, and float32 is exact. The nearest by a classifier's scores
-are those of which it thinks the same."""
+The compressor puts similar images near each other, so the distance of two records is the Euclidean distance of their
+400 symbols. All distances from some queries to some records are one matrix product, |q|^2 + |r|^2 - 2 q r. Symbols are
+0..15, so every number in it is an integer below 2^24, and float32 is exact. `by="scores"` compares the log
+probabilities of the classes instead."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from atlcodec.record import Records
 By = Literal["symbols", "scores"]
 Features = NDArray[np.float32]
 
-_QUERIES, _ROWS = 256, 4096  # of the distances that are computed at a time: 4 MB
+_QUERIES, _ROWS = 256, 4096  # distances computed at a time: 4 MB
 
 
 def nearest(
@@ -31,9 +31,9 @@ def nearest(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The nearest of the `records`, uint8 (N, 200), to each of the `queries`, uint8 (Q, 200), all of one codec.
 
-    Returns their numbers, int64 (Q, K), and distances, float32 (Q, K), nearest first and of equal ones the first in the
-    file; K is `top`, or N where that is fewer. Raises `NotARecord`, or `DamagedRecord` for a record that is not the
-    codec's."""
+    Returns their numbers, int64 (Q, K), and distances, float32 (Q, K), nearest first; of equal distances, the lower
+    number comes first. K is `top`, or N if that is less. Raises `NotARecord`, or `DamagedRecord` for a record of
+    another codec."""
     wanted = record.as_records(queries)
     codec.check(wanted, 0)
     features = by_name(codec, by)
@@ -47,8 +47,8 @@ def nearest(
 
 
 def by_name(codec: Codec, by: By) -> Callable[[Records], Features]:
-    """What stands for a record in a search: its symbols, float32 (N, 400), or the logarithms of the probabilities that
-    the codec's classifier gives, float32 (N, classes). The records' seals are the caller's to check."""
+    """The function from records, uint8 (N, 200), to features: their symbols, float32 (N, 400), or the logarithms of the
+    classifier's probabilities, float32 (N, classes). The caller checks the seals."""
     if by == "symbols":
         return lambda records: record.unpack(records).reshape(-1, record.SYMBOLS).astype(np.float32)
     least = np.finfo(np.float32).tiny
@@ -56,13 +56,13 @@ def by_name(codec: Codec, by: By) -> Callable[[Records], Features]:
 
 
 class Nearest:
-    """The nearest of many rows to a few queries, float32 (Q, D). The rows come in batches, and are forgotten: `add`
-    them all, then take the `result`."""
+    """The nearest of many rows to a few queries, float32 (Q, D). `add` the rows batch by batch, then take the
+    `result`; no batch is kept."""
 
     def __init__(self, queries: Features, top: int) -> None:
         self._queries, self._top = queries, top
         self._lengths = _lengths(queries)
-        self._best = np.empty((len(queries), 0), np.int64)  # distance and number in one integer, that sorts by both
+        self._best = np.empty((len(queries), 0), np.int64)  # distance and number in one integer: it sorts by both
 
     def add(self, numbers: NDArray[np.int64], rows: Features) -> None:
         """Rows float32 (N, D), and the number of each, below 2^32."""
@@ -77,10 +77,8 @@ class Nearest:
                 squares *= -2
                 squares += lengths
                 squares += self._lengths[some, None]
-                np.maximum(
-                    squares, 0, out=squares
-                )  # where numbers are not whole, two equal rows may come out a hair below
-                keys = squares.view(np.int32).astype(np.int64)  # floats that are not negative sort as their bits do
+                np.maximum(squares, 0, out=squares)  # rounding can make the distance of equal rows negative
+                keys = squares.view(np.int32).astype(np.int64)  # non-negative floats sort like their bits
                 keys <<= 32
                 keys |= numbers[chunk]
                 found = np.concatenate([self._best[some], keys], axis=1)
@@ -88,8 +86,8 @@ class Nearest:
             self._best = best
 
     def result(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The numbers int64 (Q, K) and distances float32 (Q, K) of the nearest rows, in order; K is `top`, or all there
-        were."""
+        """Numbers, int64 (Q, K), and distances, float32 (Q, K), of the nearest rows, nearest first. K is `top`, or the
+        number of rows if that is less."""
         best = np.sort(self._best, axis=1)
         squares = (best >> 32).astype(np.int32).view(np.float32)
         return best & 0xFFFFFFFF, np.sqrt(squares)

@@ -1,8 +1,8 @@
-"""Picture files <-> uint8 (28, 28). Two rooms know Pillow: pictures come in here, and `pillow` shows records as
-pictures.
+"""Image files <-> uint8 arrays. Image files come in here; the bridge `pillow` shows records as images. Only these two
+files know Pillow.
 
-Nothing is thrown away unasked: what is not 28 x 28 grey is refused, and the message names the option that would convert
-it. A colour picture whose three channels agree is grey, and so is one whose transparency is nowhere used."""
+Nothing is thrown away unasked: an image of another size or in colour is refused, and the message names the option that
+converts it. A colour image with three equal channels counts as grey; so does one without transparent pixels."""
 
 from __future__ import annotations
 
@@ -19,28 +19,25 @@ from PIL.Image import Resampling
 
 from atlcodec.errors import BadImage, MissingFile
 
-SIDE = 28
-LARGEST = 64_000_000  # pixels that `resize` will read; beyond that a small file may ask for all memory
-LARGEST_FILE = 256 << 20  # bytes of a picture that comes through a pipe
-FORMATS = (
-    "PNG",
-    "JPEG",
-    "GIF",
-    "WEBP",
-    "TIFF",
-    "BMP",
-    "PPM",
-)  # Pillow reads more, but for some of them it runs other programs
+SHAPE = (28, 28)  # rows, columns: what every bundled codec takes
+LARGEST = 64_000_000  # pixels that `resize` reads; a small file with more could take all memory
+LARGEST_FILE = 256 << 20  # bytes read from a pipe
+FORMATS = tuple("PNG JPEG GIF WEBP TIFF BMP PPM".split())  # for some others, Pillow runs other programs
 
 
 def read(
-    source: str | os.PathLike[str] | BinaryIO | Image.Image, *, resize: bool = False, gray: bool = False, name: str = ""
+    source: str | os.PathLike[str] | BinaryIO | Image.Image,
+    *,
+    resize: bool = False,
+    gray: bool = False,
+    name: str = "",
+    shape: tuple[int, int] = SHAPE,
 ) -> NDArray[np.uint8]:
-    """A picture file, an open binary file or a Pillow image -> uint8 (28, 28).
+    """An image file, an open binary file or a Pillow image -> uint8 of `shape` (rows, columns).
 
-    `gray` takes the luminance of colours, puts transparent parts on black, and rounds 16 bits to 8. `resize` scales
-    into 28 x 28 with the aspect ratio kept and black beside it. The orientation in EXIF is obeyed. Raises `BadImage`
-    with one line."""
+    `gray` takes the luminance of colours, puts transparent parts on black, and rounds 16 bits to 8. `resize` scales the
+    image into `shape`, keeps its aspect ratio, and fills the rest with black. The orientation in EXIF is applied.
+    `name` is used in messages. Raises `BadImage`, `FileNotFoundError`."""
     if not name:
         if isinstance(source, Image.Image):
             name = "the image"
@@ -48,29 +45,27 @@ def read(
             name = os.fspath(source) if isinstance(source, str | os.PathLike) else "the input"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # Pillow warns of large pictures and odd metadata; the size is checked below
+            warnings.simplefilter("ignore")  # of large images and odd metadata; the size is checked below
             if isinstance(source, Image.Image):
-                return _to_array(source, name, resize=resize, gray=gray)
+                return _to_array(source, name, shape, resize=resize, gray=gray)
             with Image.open(_seekable(source, name), formats=FORMATS) as image:
-                return _to_array(image, name, resize=resize, gray=gray)
+                return _to_array(image, name, shape, resize=resize, gray=gray)
     except BadImage:
         raise
     except UnidentifiedImageError as error:
-        raise BadImage(f"{name}: not a picture in one of the formats {', '.join(FORMATS)}") from error
+        raise BadImage(f"{name}: not an image in one of the formats {', '.join(FORMATS)}") from error
     except Image.DecompressionBombError as error:
         raise BadImage(f"{name}: too many pixels to read safely; make it smaller with another program") from error
     except FileNotFoundError as error:
         raise MissingFile(name) from error
     except OSError as error:
         raise BadImage(f"{name}: {error.strerror or f'cannot be read ({error})'}") from error
-    except Exception as error:  # Pillow's decoders raise what they like on broken files
+    except Exception as error:  # Pillow's decoders raise any exception on broken files
         raise BadImage(f"{name}: cannot be read ({type(error).__name__}: {error})") from error
 
 
 def _seekable(source: str | os.PathLike[str] | BinaryIO, name: str) -> str | os.PathLike[str] | BinaryIO:
-    """The source itself, or what comes out of it if it is a pipe."""
+    """The source itself, or the content of a pipe."""
     if isinstance(source, str | os.PathLike):
         if stat.S_ISREG(os.stat(source).st_mode):
             return source
@@ -81,36 +76,36 @@ def _seekable(source: str | os.PathLike[str] | BinaryIO, name: str) -> str | os.
     else:
         data = source.read(LARGEST_FILE + 1)
     if len(data) > LARGEST_FILE:
-        raise BadImage(f"{name}: more than {LARGEST_FILE} bytes")
+        raise BadImage(f"{name}: is larger than {LARGEST_FILE} bytes")
     return io.BytesIO(data)
 
 
-def _to_array(image: Image.Image, name: str, *, resize: bool, gray: bool) -> NDArray[np.uint8]:
+def _to_array(image: Image.Image, name: str, shape: tuple[int, int], *, resize: bool, gray: bool) -> NDArray[np.uint8]:
     frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":  # photographs that hold a preview of themselves
-        raise BadImage(f"{name}: has {frames} frames; save the one you mean as a picture of its own")
+    if frames > 1 and image.format != "MPO":  # an MPO is a photo that holds its own preview
+        raise BadImage(f"{name}: has {frames} frames; save one of them as an image file")
     width, height = image.size
-    if (width, height) != (SIDE, SIDE) and not resize:
-        raise BadImage(f"{name}: {width} x {height} pixels, not {SIDE} x {SIDE}; --resize (resize=True) scales it")
+    size = f"{width} x {height} pixels"
+    if (height, width) != shape and not resize:
+        raise BadImage(f"{name}: {size}, not {shape[1]} x {shape[0]}; --resize (resize=True) scales it")
     if not width * height:
-        raise BadImage(f"{name}: {width} x {height} pixels, which is none")
+        raise BadImage(f"{name}: the image is empty ({size})")
     if width * height > LARGEST:
-        raise BadImage(
-            f"{name}: {width} x {height} pixels are too many to read safely; make it smaller with another program"
-        )
+        raise BadImage(f"{name}: {size} are too many to read safely; make it smaller with another program")
     if image.mode in ("LA", "RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")) and not gray:
-        raise BadImage(f"{name}: 16 bits a channel; --gray (gray=True) takes 8 of them")
+        raise BadImage(f"{name}: has 16 bits a channel; --gray (gray=True) takes 8 of them")
     image.load()
     grey = _grey(ImageOps.exif_transpose(image), name, gray=gray)
-    return np.array(grey if grey.size == (SIDE, SIDE) else _fit(grey), np.uint8)
+    return np.array(grey if grey.size == shape[::-1] else _fit(grey, shape), np.uint8)
 
 
-def _fit(image: Image.Image) -> Image.Image:
-    """Scaled into 28 x 28, the aspect ratio kept, black beside it."""
-    scale = SIDE / max(image.size)
-    width, height = (max(1, round(scale * length)) for length in image.size)
-    fitted = Image.new("L", (SIDE, SIDE))
-    fitted.paste(image.resize((width, height), Resampling.BICUBIC), ((SIDE - width) // 2, (SIDE - height) // 2))
+def _fit(image: Image.Image, shape: tuple[int, int]) -> Image.Image:
+    """The image scaled into `shape`, with its aspect ratio kept and black beside it."""
+    rows, columns = shape
+    scale = min(columns / image.width, rows / image.height)
+    width, height = max(1, round(scale * image.width)), max(1, round(scale * image.height))
+    fitted = Image.new("L", (columns, rows))
+    fitted.paste(image.resize((width, height), Resampling.BICUBIC), ((columns - width) // 2, (rows - height) // 2))
     return fitted
 
 
@@ -120,21 +115,21 @@ def _grey(image: Image.Image, name: str, *, gray: bool) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode == "I":
         deep = np.array(image).astype(np.int32)
         if deep.size and (deep.min() < 0 or deep.max() > 0xFFFF):
-            raise BadImage(f"{name}: 32-bit values; save it as 8-bit grey")
+            raise BadImage(f"{name}: has 32-bit values; save it as 8-bit grey")
         clear = deep == image.info.get("transparency", -1)
         if clear.any() and not gray:
-            raise BadImage(f"{name}: partly transparent; --gray (gray=True) puts it on black")
+            raise BadImage(f"{name}: is partly transparent; --gray (gray=True) puts it on black")
         deep[clear] = 0
         if not gray and np.any(deep % 257):
-            raise BadImage(f"{name}: 16 bits a pixel; --gray (gray=True) rounds them to 8")
+            raise BadImage(f"{name}: has 16 bits a pixel; --gray (gray=True) rounds them to 8")
         return Image.fromarray(((deep + 128) // 257).astype(np.uint8))
     if image.mode == "F":
-        raise BadImage(f"{name}: floating-point pixels; save it as 8-bit grey")
+        raise BadImage(f"{name}: has floating-point pixels; save it as 8-bit grey")
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         layers = image.convert("RGBA")
         if layers.getchannel("A").getextrema() != (255, 255):
             if not gray:
-                raise BadImage(f"{name}: partly transparent; --gray (gray=True) puts it on black")
+                raise BadImage(f"{name}: is partly transparent; --gray (gray=True) puts it on black")
             layers = Image.alpha_composite(Image.new("RGBA", layers.size, (0, 0, 0, 255)), layers)
         image = layers
     colours = image.convert("RGB")
@@ -142,12 +137,12 @@ def _grey(image: Image.Image, name: str, *, gray: bool) -> Image.Image:
     if np.array_equal(red, green) and np.array_equal(green, blue):
         return colours.getchannel("R")
     if not gray:
-        raise BadImage(f"{name}: in colour; --gray (gray=True) takes its luminance")
+        raise BadImage(f"{name}: is in colour; --gray (gray=True) takes its luminance")
     return colours.convert("L")
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
-    """uint8 (28, 28) -> the bytes of a PNG file."""
+    """An image, uint8 (rows, columns) -> the bytes of a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
     return buffer.getvalue()

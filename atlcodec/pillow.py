@@ -1,13 +1,13 @@
-"""Records as pictures: Pillow opens and saves `.atlc` files, once `atlcodec.register_pillow()` was called.
+"""A bridge to Pillow: it opens and saves `.atlc` files after `atlcodec.register_pillow()`.
 
     image = Image.open("set.atlc")              # mode "L", 28 x 28; every record is a frame: n_frames, seek, tell
     image.save("one.atlc", model="mnist-lenet")
     first.save("set.atlc", save_all=True, append_images=[second, third])
 
-The format has no magic number: what tells a file of records is its length, a multiple of 200, and that the CRC-32 of
-its first record is the id of an installed codec. So this reader must be the first to be asked, for others claim files
-by a few bytes (some records look like a TGA); and it must be sure and quick to say no, since it is asked about every
-file that Pillow opens. Files may come from anyone. Picture files are the matter of `picture`."""
+The format has no magic number. A file of records has a length that is a multiple of 200, and the CRC-32 of its first
+record is the id of an installed codec. Pillow must ask this reader first, since other readers claim a file by a few
+bytes (some records look like a TGA). And this reader must refuse quickly and surely, since Pillow asks it about every
+file that it opens. Files may come from anyone."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ import numpy as np
 from PIL import Image, ImageFile, ImageSequence
 
 from atlcodec import api, picture, record, zoo
+from atlcodec.card import SHAPE
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import AtlcError, BadModel, NotARecord, UnknownModel
 from atlcodec.reader import codec_of
 from atlcodec.record import RECORD_BYTES
 
 FORMAT = "ATLC"
-AHEAD = 64  # records decoded at once when frames are read in order: a quarter of the time for each
+AHEAD = 64  # records decoded at once when frames are read in order: a frame takes a quarter of the time
 BATCH = 4096  # records checked at once by `verify`
 
 
 class UnreadableFrame(AtlcError, OSError):
-    """A record in the middle of a file that is damaged, or of a codec that is not installed. The other frames can be
-    read.
+    """A record of a file that is damaged, or whose codec is not installed. The other frames can be read.
 
-    An OSError, too, since that is what Pillow's users expect of a damaged file."""
+    It is an OSError, too: Pillow's users expect that for a damaged file."""
 
 
 def register() -> None:
-    """Register the format with Pillow, before all others. Harmless when done twice."""
+    """Register the format with Pillow, before all others. You may call it twice."""
     Image.register_open(FORMAT, AtlcImageFile)
     Image.ID.remove(FORMAT)
-    Image.ID.insert(0, FORMAT)  # Pillow's own formats come behind, however late they are loaded
+    Image.ID.insert(0, FORMAT)  # before Pillow's own formats, even if they are loaded later
     Image.register_save(FORMAT, _save)
     Image.register_save_all(FORMAT, _save_all)
     Image.register_extension(FORMAT, ".atlc")
@@ -53,41 +53,38 @@ def register() -> None:
 
 
 class AtlcImageFile(ImageFile.ImageFile):
-    """A file of records. Nothing but its first 200 bytes is read before a frame is asked for."""
+    """A file of records. Only its first 200 bytes are read before you ask for a frame."""
 
     format = FORMAT
     format_description = "atlcodec records"
     n_frames = 1
     is_animated = False
-    _frame = _loaded = 0  # the frame that is meant, and the one whose pixels are here
-    _block: tuple[int, Images] = (
-        -1,
-        np.empty((0, 28, 28), np.uint8),
-    )  # frames decoded last, and the number of their first
+    _frame = _loaded = 0  # the current frame, and the one whose pixels are loaded
+    _block: tuple[int, Images] = -1, np.empty((0, *SHAPE), np.uint8)  # the first frame decoded last, and its images
 
     def _open(self) -> None:
-        """Claim the file, or raise SyntaxError, which leaves it to the other formats, whatever the bytes are."""
+        """Claim the file, or raise SyntaxError: Pillow then asks the other formats."""
         assert self.fp is not None
         try:
             first = self.fp.read(RECORD_BYTES)
             if len(first) < RECORD_BYTES or zlib.crc32(first) not in zoo.models():
                 raise SyntaxError("not a record of an installed codec")
-            self.fp.seek(0, os.SEEK_END)  # only now: in a compressed stream the way there is long
+            self.fp.seek(0, os.SEEK_END)  # only now: seeking to the end of a compressed stream is slow
             size = self.fp.tell()
         except SyntaxError:
             raise
-        except Exception as error:  # a stream that cannot seek like this, for example
+        except Exception as error:  # from a stream that cannot seek, for example
             raise SyntaxError("not an .atlc file") from error
         if size % RECORD_BYTES:
             raise SyntaxError("not a whole number of records")
-        self._mode, self._size = "L", (picture.SIDE, picture.SIDE)
+        self._mode, self._size = "L", SHAPE[::-1]
         self.n_frames = size // RECORD_BYTES
         self.is_animated = self.n_frames > 1
         self._loaded = -1
         self._fp = self.fp
 
     def seek(self, frame: int) -> None:
-        """Go to a record. Raises EOFError if there is none of this number; what is wrong with it, `load` says."""
+        """Go to a record. Raises EOFError if the file has fewer; `load` says whether the record is damaged."""
         if self._seek_check(frame):
             self._frame = frame
 
@@ -101,12 +98,11 @@ class AtlcImageFile(ImageFile.ImageFile):
             self.readonly = 0
             self._loaded = self._frame
             if self.n_frames == 1 and self._exclusive_fp and self.fp:
-                self.fp.close()  # as for other files that Pillow opened, when there is no more to read
+                self.fp.close()  # as Pillow does for other files after the last frame
         return Image.Image.load(self)
 
     def verify(self) -> None:
-        """Check the seals of all records. Raises `UnreadableFrame` for the first that is not in order; closes the
-        file."""
+        """Check the seals of all records, and close the file. Raises `UnreadableFrame` for the first invalid one."""
         known = np.array(list(zoo.models()), np.uint32)
         for start in range(0, self.n_frames, BATCH):
             ids = record.ids(self._records(start, BATCH))
@@ -116,7 +112,7 @@ class AtlcImageFile(ImageFile.ImageFile):
         super().verify()
 
     def save(self, fp: Any, format: str | None = None, **params: Any) -> None:
-        """As any image; also over the file that it comes from, which Pillow empties before it asks for the frames."""
+        """Save like any image, also over its own file: Pillow truncates that before it asks for the frames."""
         if self.n_frames > 1 and isinstance(fp, str | bytes | os.PathLike) and _same(fp, self.filename):
             self._fp.seek(0)
             whole = io.BytesIO(self._fp.read())
@@ -133,7 +129,7 @@ class AtlcImageFile(ImageFile.ImageFile):
         return bytes(block[self._frame - start])
 
     def _decode(self, most: int) -> Images:
-        """The pictures of the records from the present frame on, as far as they are of the same codec."""
+        """The images of the records from the current frame on, up to a record of another codec."""
         packed = self._records(self._frame, most)
         ids = record.ids(packed)
         others = np.nonzero(ids != ids[0])[0]
@@ -149,7 +145,7 @@ class AtlcImageFile(ImageFile.ImageFile):
         self._fp.seek(start * RECORD_BYTES)
         data = self._fp.read(min(most, self.n_frames - start) * RECORD_BYTES)
         if len(data) < RECORD_BYTES:
-            raise UnreadableFrame(f"{self._name()}record {start} is gone: the file was cut since it was opened")
+            raise UnreadableFrame(f"{self._name()}record {start} is missing: the file became shorter meanwhile")
         return record.as_records(data[: len(data) // RECORD_BYTES * RECORD_BYTES])
 
     def _unreadable(self, frame: int, ids: Any) -> UnreadableFrame:
@@ -162,7 +158,7 @@ class AtlcImageFile(ImageFile.ImageFile):
 def _same(one: str | bytes | os.PathLike[Any], other: str | bytes) -> bool:
     try:
         return os.path.samefile(one, other)
-    except OSError:  # one of them is not there
+    except OSError:  # one of them does not exist
         return False
 
 
@@ -172,9 +168,9 @@ def _same(one: str | bytes | os.PathLike[Any], other: str | bytes) -> bool:
 def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     """`image.save("x.atlc", model=..., effort=...)`: the bytes that `atlcodec.encode` gives.
 
-    `resize=True` and `gray=True` allow what they allow there; `append=True` adds to the records of a file. Raises
-    `BadImage`."""
-    _write(image, [image.copy()], file)  # a copy has no other frames
+    `resize=True` and `gray=True` mean what they mean in `atlc encode`; `append=True` adds to the records of a file.
+    Raises `BadImage`."""
+    _write(image, [image.copy()], file)  # a copy has one frame
 
 
 def _save_all(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
@@ -194,9 +190,10 @@ def _frames(image: Image.Image) -> Iterator[Image.Image]:
 
 def _write(image: Image.Image, frames: list[Image.Image], file: IO[bytes]) -> None:
     options = image.encoderinfo
-    allowed = {name: bool(options.get(name)) for name in ("resize", "gray")}
+    resize, gray = bool(options.get("resize")), bool(options.get("gray"))
     names = [f"frame {number}" for number in range(len(frames))] if len(frames) > 1 else ["the image"]
-    pixels = np.stack([picture.read(frame, **allowed, name=name) for frame, name in zip(frames, names, strict=True)])
+    named = zip(frames, names, strict=True)
+    pixels = np.stack([picture.read(frame, resize=resize, gray=gray, name=name) for frame, name in named])
     model, effort = options.get("model"), options.get("effort")
     records = api.choose(pixels, effort=effort)[1] if model is None else Codec.load(model).encode(pixels, effort)
     if options.get("append"):

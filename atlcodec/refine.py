@@ -1,10 +1,9 @@
-"""The search for better symbols, since the decompressor is the format and an encoder may take what symbols it likes.
+"""Latent refinement: the encoder's search for better symbols (Campos et al. 2019; Yang, Bamler and Mandt 2020).
 
-The compressor's guess is refined by gradient descent on the squared error of the decoded picture, through rounding: the
-gradient is that at the rounded point, applied to the latents before rounding (Adam; Kingma and Ba 2015). The seal then
-takes the moves that the gradient there says lower the error most, or raise it least. It may cost more at the best point
-than at one that is nearly as good, so a long search seals several of the best points and keeps what is decoded best.
-"""
+The decompressor is the format, so an encoder may write any symbols. The compressor's latents are refined by gradient
+descent on the squared error of the decoded image. The gradient is taken at the rounded symbols and applied to the
+latents (Adam; Kingma and Ba 2015). The seal then moves the symbols that raise the error least, or lower it, by that
+gradient. The best point may be costly to seal, so a long search seals several good points and keeps the best record."""
 
 from __future__ import annotations
 
@@ -18,33 +17,31 @@ from atlcodec import record
 Floats = NDArray[np.float32]
 Refiner = Callable[[Floats, NDArray[np.uint8]], Sequence[NDArray[np.float32]]]
 
-# By effort: how often the error and its gradient are evaluated. Each takes about as long as decoding three times.
+# By effort: how often the error and its gradient are evaluated. One evaluation takes as long as decoding three times.
 EVALUATIONS = (0, 1, 2, 3, 5, 8, 13, 24, 48, 100)
 DEFAULT_EFFORT = 5
 
 
 def evaluations(effort: int | None) -> int:
-    """How often the gradient is evaluated at an effort of 0..9. Raises `ValueError` for another."""
+    """How often an effort of 0 to 9 evaluates the gradient; None is the default effort. Raises `ValueError`."""
     if effort is None:
         effort = DEFAULT_EFFORT
     if effort not in range(len(EVALUATIONS)):
-        raise ValueError(f"effort is a whole number, 0..{len(EVALUATIONS) - 1}, not {effort!r}")
+        raise ValueError(f"effort must be a whole number from 0 to {len(EVALUATIONS) - 1}, not {effort!r}")
     return EVALUATIONS[effort]
 
 
 def symbols(images: NDArray[np.uint8], latents: Floats, refiner: Refiner, evaluations: int, id: int) -> record.Symbols:
-    """Sealed symbols, uint8 (N, 400), for images uint8 (N, 28, 28) with latents float32 (N, 16, 5, 5).
+    """Sealed symbols, uint8 (N, 400), for images, uint8 (N, *shape), with latents, float32 (N, 16, 5, 5).
 
-    `refiner` gives, for symbols float32 (N, 16, 5, 5) and images, the squared errors, float32 (N,), and their
-    gradient."""
-    count = (
-        evaluations // 8
-    )  # of points that are sealed, if there are several to choose from; to look at each takes an evaluation
-    if count < 2:
+    `refiner` maps symbols, float32 (N, 16, 5, 5), and images to the squared errors, float32 (N,), and their gradient,
+    float32 (N, 16, 5, 5)."""
+    points = evaluations // 8  # how many points are sealed and compared; each of them costs one evaluation
+    if points < 2:
         ((best, slope),) = descend(images, latents, refiner, evaluations, 1)
         return record.seal(*moves(best, slope), id)
     chosen, lowest = np.empty((len(images), record.SYMBOLS), np.uint8), np.full(len(images), np.inf, np.float32)
-    for point, slope in descend(images, latents, refiner, evaluations - count, count):
+    for point, slope in descend(images, latents, refiner, evaluations - points, points):
         sealed = record.seal(*moves(point, slope), id)
         errors, _ = refiner(sealed.reshape(latents.shape).astype(np.float32), images)
         better = errors < lowest
@@ -55,11 +52,11 @@ def symbols(images: NDArray[np.uint8], latents: Floats, refiner: Refiner, evalua
 def descend(
     images: NDArray[np.uint8], latents: Floats, refiner: Refiner, evaluations: int, count: int
 ) -> Iterator[tuple[Floats, Floats]]:
-    """The `count` best points that each image has met after so many evaluations, in no order: symbols float32 (N, 16,
-    5, 5), and the gradient there."""
+    """The `count` best points that the descent of each image meets, in any order: symbols, float32 (N, 16, 5, 5), and
+    the gradient there, float32 of the same shape."""
     z, rows = latents.copy(), np.arange(len(latents))
     first, second = np.zeros_like(z), np.zeros_like(z)
-    short = evaluations <= 5  # with few steps there is no time to gather momentum
+    short = evaluations <= 5  # too few steps to build up momentum
     keep, keep_square, rate = (0.5, 0.9, 0.2) if short else (0.8, 0.95, 0.3)
     best, slope = np.empty((2, count, *z.shape), np.float32)
     lowest = np.full((count, len(z)), np.inf, np.float32)
@@ -81,11 +78,11 @@ def descend(
 
 
 def moves(symbols: Floats, gradient: Floats) -> tuple[record.Symbols, record.Symbols, Floats]:
-    """What `record.seal` needs, each (N, 400): the symbols, each one step down its gradient, and what that does to the
-    error.
+    """The arguments of `record.seal`, each (N, 400): the symbols, each symbol one step down its gradient, and the
+    change of the error by that step.
 
-    At the ends of the levels a symbol can but step inwards. That the error curves is left out: it does so alike for all
-    symbols."""
+    At the lowest and highest level, the step goes inwards. The curvature of the error is left out: it is similar for
+    all symbols."""
     flat, slope = symbols.reshape(-1, record.SYMBOLS), gradient.reshape(-1, record.SYMBOLS)
     step = np.where(slope > 0, np.float32(-1), np.float32(1))
     step = np.where(flat + step < 0, 1, np.where(flat + step >= record.LEVELS, -1, step)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Zarr arrays of images whose chunks are records. LOSSY: what is read is near what was written, hardly ever the same.
+"""A bridge to Zarr: arrays of images whose chunks are records. LOSSY: you read other pixels than you wrote.
 
     import atlcodec.zarr                                             # needs pip install 'atlcodec[zarr]'
 
@@ -6,13 +6,13 @@
                       serializer=atlcodec.zarr.LossyRecords("mnist-lenet"))
     zarr.open_array("set.zarr")[70_000]                              # reads 200 bytes, decodes one record
 
-The array is uint8 (..., 28, 28), its chunks (n, 28, 28), or with more dimensions before the last two. A chunk of n
-images is stored as 200 n bytes, the very ones of an `.atlc` file of these images. The array's metadata hold the codec's
-id, so that whoever has this codec installed can read it; Zarr finds this module by its entry point, or `register()`
-announces it.
+The array is uint8 (..., 28, 28), and its chunks are (n, 28, 28) or have more dimensions before the last two. A chunk of
+n images is stored as the 200 n bytes that an `.atlc` file of these images holds. The array's metadata hold the codec's
+id: you can read the array if this codec is installed. Zarr finds this module by its entry point; `register()` announces
+it where there are no entry points.
 
-`LossyRecords` is for Zarr's format 3. `LossyRecordsV2` is the same for format 2, as a compressor, and for whatever else
-takes codecs of numcodecs. Metadata may come from anyone: they name a codec by its id alone, never by a path."""
+`LossyRecords` is for Zarr's format 3. `LossyRecordsV2` is a compressor for format 2 and for other users of numcodecs.
+Metadata may come from anyone: they name a codec by its id alone, never by a path."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ NAME = "atlcodec.records"  # in the metadata of either format
 
 
 def register() -> None:
-    """Announce both codecs to Zarr and numcodecs, where no entry point does. Harmless when done twice."""
+    """Announce both codecs to Zarr and numcodecs, where no entry point does. You may call it twice."""
     register_codec(NAME, LossyRecords)
     numcodecs.register_codec(LossyRecordsV2)
 
@@ -60,11 +60,11 @@ def register() -> None:
 
 @dataclass(frozen=True)
 class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayBytesCodecPartialEncodeMixin):
-    """For `serializer=` of an array. LOSSY. `model`: name or id of an installed codec; `effort`: that of
+    """For `serializer=` of an array. LOSSY. `model` is the name or id of an installed codec; `effort` is that of
     `Codec.encode`.
 
-    Give `compressors=None` with it: bare records can be read and written one by one. Writing then leaves the records of
-    a chunk that are not written to as they are; decoded and encoded again, they would lose a little each time."""
+    Give `compressors=None` too: then records can be read and written one by one. A write to a part of a chunk leaves
+    its other records as they are: decoding and encoding them again would lose a little each time."""
 
     model: str  # the codec's id, eight hex digits
     effort: int | None = None
@@ -82,12 +82,12 @@ class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayByte
         return {"name": NAME, "configuration": _to_store(self.model, self.effort)}
 
     def validate(self, *, shape: tuple[int, ...], dtype: Any, chunk_grid: Any) -> None:
-        """Raises `BadImage` for an array whose chunks would not be images."""
+        """Raises `BadImage` for an array whose chunks are not images."""
         chunks = getattr(chunk_grid, "chunk_shape", ())
         native = dtype.to_native_dtype()
         if native != np.uint8 or shape[-2:] != SHAPE or chunks[-2:] != SHAPE:
             raise BadImage(
-                f"records hold uint8 (..., 28, 28) in chunks (n, 28, 28), not {native} {shape} in chunks {chunks}; "
+                f"an array of images is uint8 (..., 28, 28) in chunks (n, 28, 28), not {native} {shape} in {chunks}; "
                 "give chunks=(1024, 28, 28), for example"
             )
 
@@ -124,7 +124,7 @@ class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayByte
     async def _encode_partial_single(
         self, byte_setter: ByteSetter, chunk_array: NDBuffer, selection: Any, chunk_spec: ArraySpec
     ) -> None:
-        """Write to a part of a chunk, and leave its other records as they are."""
+        """Write to a part of a chunk and leave its other records as they are."""
         numbers, values = _numbers(selection, chunk_spec.shape), chunk_array.as_numpy_array()
         count, whole = math.prod(chunk_spec.shape[:-2]), all(_is_whole(axis) for axis in selection[-2:])
         images = np.full((count, *SHAPE), chunk_spec.fill_value, np.uint8)
@@ -146,18 +146,18 @@ class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayByte
 
 
 def _numbers(selection: tuple[Any, ...], shape: tuple[int, ...]) -> NDArray[np.intp]:
-    """Which records of a chunk of this shape a selection of its pixels touches: their numbers, rising."""
+    """The records of a chunk of this shape that a selection of its pixels touches: their numbers, ascending."""
     numbers = np.arange(math.prod(shape[:-2])).reshape(shape[:-2])
     return np.unique(numbers[selection[: numbers.ndim]])
 
 
 def _is_whole(axis: Any) -> bool:
-    """Whether a selection along rows or columns takes all of them, in order."""
+    """Whether a selection of rows or columns takes all of them, first to last."""
     return isinstance(axis, slice) and axis.indices(28) == (0, 28, 1)
 
 
 def _name(place: ByteGetter) -> str:
-    """The chunk for a message: its key. One inside a shard has none."""
+    """The key of a chunk, for a message. A chunk inside a shard has no key."""
     return str(getattr(place, "path", "a chunk"))
 
 
@@ -165,7 +165,7 @@ def _name(place: ByteGetter) -> str:
 
 
 class LossyRecordsV2(numcodecs.abc.Codec):  # type: ignore[misc]
-    """For `compressors=` of an array in Zarr's format 2, and for others that use numcodecs. LOSSY.
+    """For `compressors=` of an array in Zarr's format 2, and for other users of numcodecs. LOSSY.
 
     >>> codec = LossyRecordsV2("mnist-lenet")
     >>> codec.decode(codec.encode(np.zeros((3, 28, 28), np.uint8))).shape
@@ -180,8 +180,8 @@ class LossyRecordsV2(numcodecs.abc.Codec):  # type: ignore[misc]
     def encode(self, buf: ArrayLike) -> bytes:
         """Images, uint8 (..., 28, 28), to the bytes of their records. Raises `BadImage`."""
         images = np.asarray(buf)
-        if not images.flags.c_contiguous:  # whoever decodes it would take the bytes in another order
-            raise BadImage("records hold images row by row; give order='C' and whole chunks")
+        if not images.flags.c_contiguous:  # a reader would take the bytes in another order
+            raise BadImage("the images must lie row by row in memory; give order='C' and whole chunks")
         return _encode(self.model, self.effort, images).tobytes()
 
     def decode(self, buf: Any, out: Any = None) -> Any:
@@ -201,7 +201,7 @@ class LossyRecordsV2(numcodecs.abc.Codec):  # type: ignore[misc]
 
 
 def _id(model: str) -> str:
-    """The id of a codec by its name. An id is taken as it is: what an array is like can be told without its codec."""
+    """The id of a codec by its name. An id is not looked up: an array can be described without its codec."""
     return model.lower() if _is_id(model) else f"{zoo.find(model).id:08x}"
 
 
@@ -210,12 +210,12 @@ def _is_id(model: object) -> bool:
 
 
 def _to_store(model: str, effort: int | None) -> dict[str, Any]:
-    """What the metadata of an array say of it."""
+    """What an array's metadata say of the codec."""
     return {"model": model, "lossy": True, **({} if effort is None else {"effort": effort})}
 
 
 def _stored(configuration: object) -> dict[str, Any]:
-    """The same read back, from metadata that anyone may have written."""
+    """The same, read from metadata that anyone may have written."""
     given = configuration if isinstance(configuration, Mapping) else {}
     model, effort = given.get("model"), given.get("effort")
     if not _is_id(model) or not (effort is None or isinstance(effort, int)):
@@ -227,13 +227,13 @@ def _stored(configuration: object) -> dict[str, Any]:
 
 def _encode(id: str, effort: int | None, images: NDArray[Any]) -> Records:
     if images.dtype != np.uint8 or images.shape[-2:] != SHAPE:
-        raise BadImage(f"records hold images, uint8 (..., 28, 28), not {images.dtype} {images.shape}")
+        raise BadImage(f"the images must be uint8 (..., 28, 28), not {images.dtype} {images.shape}")
     return _codec(id).encode(np.ascontiguousarray(images).reshape(-1, *SHAPE), effort)
 
 
 def _decode(id: str, data: bytes, numbers: NDArray[np.intp], name: str = "a chunk") -> Images:
-    """The images of some records of a chunk, by their numbers: the data begin with the first of them and end with the
-    last."""
+    """The images of some records of a chunk, by their numbers. The data begin with the first of these records and end
+    with the last."""
     first = numbers[0]
     records, codec = _all_records(data, int(numbers[-1] - first) + 1, name)[numbers - first], _codec(id)
     codec.check_numbered(records, numbers, name)
@@ -247,6 +247,6 @@ def _codec(id: str) -> Codec:
 def _all_records(data: bytes, count: int, name: str) -> Records:
     if len(data) != count * RECORD_BYTES:
         raise NotARecord(
-            f"{name}: {len(data)} bytes where {count} records have {count * RECORD_BYTES}: cut off, or no records"
+            f"{name}: holds {len(data)} bytes, but {count} records have {count * RECORD_BYTES}; cut off or damaged"
         )
     return as_records(data)

@@ -40,7 +40,7 @@ def run(*arguments: str) -> str:
 
 def side_by_side(panels: list[tuple[Image.Image, str]], scale: int = 8, gap: int = 24) -> Image.Image:
     """Pictures enlarged, pixel by pixel, with a caption below each."""
-    side = picture.SIDE * scale
+    side = picture.SHAPE[0] * scale
     sheet = Image.new("L", (gap + len(panels) * (side + gap), side + 3 * gap), 255)
     draw = ImageDraw.Draw(sheet)
     for number, (image, caption) in enumerate(panels):

@@ -253,12 +253,12 @@ def test_names_as_long_as_the_system_allows(cli: Cli, here: Path) -> None:
 
 
 def test_a_bad_input_is_reported_and_the_others_go_on(cli: Cli, here: Path) -> None:
-    (here / "text.png").write_text("not a picture")
+    (here / "text.png").write_text("not an image")
     (here / "other.png").write_bytes((here / "seven.png").read_bytes())
     ran = cli("encode", "missing.png", "seven.png", "text.png", "other.png")
     assert ran.code == 1
     assert "missing.png: No such file" in ran.err
-    assert "text.png: not a picture" in ran.err
+    assert "text.png: not an image" in ran.err
     assert (here / "seven.atlc").exists()
     assert (here / "other.atlc").exists()
     ran = cli("encode", "missing.png", "seven.png", "text.png", "other.png", "-o", "set.atlc")
@@ -268,7 +268,7 @@ def test_a_bad_input_is_reported_and_the_others_go_on(cli: Cli, here: Path) -> N
         ran = cli(command, "missing.atlc", "seven.atlc", "text.png", "other.atlc")
         assert ran.code == 1
         assert "missing.atlc: No such file" in ran.err
-        assert "text.png: 13 bytes" in ran.err
+        assert "text.png: 12 bytes" in ran.err
         assert ran.err.count("\natlc: ") == 1  # the second; the first is at the start
     assert (here / "other.atlc.png").exists()
 

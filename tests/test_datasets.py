@@ -128,7 +128,7 @@ def test_folders_of_pictures_with_a_test_half(tmp_path: Path) -> None:
 def test_a_picture_that_does_not_fit_is_named(tmp_path: Path) -> None:
     write_pictures(tmp_path, {"cat": 2, "dog": 2})
     (tmp_path / "dog/note.txt").write_text("hello")
-    with pytest.raises(BadData, match=r"note\.txt: not a picture"):
+    with pytest.raises(BadData, match=r"note\.txt: not an image"):
         datasets.load(tmp_path)
 
 

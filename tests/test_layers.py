@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LINT = Path(sys.executable).parent / "lint-imports"
+LINT = str(Path(sys.executable).parent / "lint-imports")
 
 
 @pytest.fixture

@@ -378,9 +378,9 @@ def test_images_of_every_mode_and_size(mode: str, size: tuple[int, int]) -> None
 def test_places_that_hold_no_picture(cli: Cli, tmp_path: Path) -> None:
     assert "No such file" in cli("encode", tmp_path / "missing.png").complaint
     assert "is a folder; name the file for its records: -o set.atlc" in cli("encode", tmp_path).misuse
-    assert "not a picture" in cli("encode", "/dev/null", "-o", tmp_path / "x.atlc").complaint
+    assert "not an image" in cli("encode", "/dev/null", "-o", tmp_path / "x.atlc").complaint
     assert "bytes" in cli("encode", "/dev/zero", "-o", tmp_path / "x.atlc").complaint
-    assert "not a picture" in cli("encode", "-", stdin=b"").complaint
+    assert "not an image" in cli("encode", "-", stdin=b"").complaint
 
 
 def test_a_named_pipe_is_read_to_its_end(cli: Cli, digit: Pixels, tmp_path: Path) -> None:
@@ -397,7 +397,7 @@ def test_no_other_program_is_run_to_read_a_picture(cli: Cli, tmp_path: Path, mon
     (tmp_path / "gs").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     (tmp_path / "x.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n%%EndComments\n%%EOF\n")
-    assert "not a picture" in cli("encode", tmp_path / "x.eps").complaint
+    assert "not an image" in cli("encode", tmp_path / "x.eps").complaint
     assert not (tmp_path / "ran").exists()
 
 

@@ -215,7 +215,7 @@ def test_read_by_several_processes_it_is_the_same(cli: Cli, folder: Path, monkey
     (folder / "1/bad.png").write_text("no picture")
     ran = [cli("encode", folder, "-o", f"{jobs}.atlc", "-m", MNIST, "-j", jobs) for jobs in "12"]
     assert [each.code for each in ran] == [1, 1]
-    assert "1/bad.png: not a picture" in ran[1].err
+    assert "1/bad.png: not an image" in ran[1].err
     assert ran[0].err == ran[1].err.replace(" 2.", " 1.")
     assert Path("1.atlc").read_bytes() == Path("2.atlc").read_bytes()
     assert Path("1.csv").read_bytes() == Path("2.csv").read_bytes()
@@ -241,7 +241,7 @@ def test_bad_pictures_and_names_are_reported_and_the_others_go_on(cli: Cli, fold
     ran = cli("encode", folder, "-o", "set.atlc", "-m", MNIST)
     assert ran.code == 1
     for complaint in (
-        "in/1/bad.png: not a picture",
+        "in/1/bad.png: not an image",
         "in/broken.png: No such file",
         "in/loop.png: Too many levels of symbolic links",
         "slash.png: its path holds a backslash",
@@ -257,7 +257,7 @@ def test_nothing_to_encode(cli: Cli) -> None:
     Path("in").mkdir()
     assert "no pictures in it" in cli("encode", "in", "-o", "set.atlc").complaint
     Path("in/bad.png").write_text("no picture")
-    assert "in/bad.png: not a picture" in cli("encode", "in", "-o", "set.atlc").complaint
+    assert "in/bad.png: not an image" in cli("encode", "in", "-o", "set.atlc").complaint
     assert os.listdir() == ["in"]
 
 
@@ -426,7 +426,7 @@ def test_killed_and_taken_up_again_it_is_the_same(
     ) or (moment == "work.Work.remove = die")
     ran = cli("encode", folder, "-o", "set.atlc", "-m", MNIST)
     assert ran.code == whole.code == 1
-    assert "1/bad.png: not a picture" in ran.err
+    assert "1/bad.png: not an image" in ran.err
     assert (f"{MOMENTS[moment]} pictures are encoded already" in ran.err) == (MOMENTS[moment] > 0)
     assert Path("set.atlc").read_bytes() == Path("whole.atlc").read_bytes()
     assert Path("set.csv").read_bytes() == Path("whole.csv").read_bytes()

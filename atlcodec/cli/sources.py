@@ -225,7 +225,7 @@ def _read(root: str, paths: list[str], *, resize: bool, gray: bool) -> tuple[Ima
             images.append(picture.read(os.path.join(root, path), resize=resize, gray=gray))
         except AtlcError as error:
             complaints[number] = str(error)
-    return np.stack(images) if images else np.empty((0, picture.SIDE, picture.SIDE), np.uint8), complaints
+    return np.stack(images) if images else np.empty((0, *picture.SHAPE), np.uint8), complaints
 
 
 def _loaded(batch: Batch, images: Images, complaints: dict[int, str]) -> Loaded:

@@ -241,7 +241,7 @@ def _export(
                 "figures": {"measured on": source, **figures.summary()},
                 "searched": {
                     "effort": refine.DEFAULT_EFFORT,
-                    **{key: searched[key] for key in evaluation.MAIN if key in searched},
+                    **{key: searched[key] for key in evaluation.MAIN_FIGURES if key in searched},
                 },
             },
         )
