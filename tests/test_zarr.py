@@ -164,7 +164,7 @@ def test_what_is_no_image_is_refused(sevens: Pixels) -> None:
     for data, chunks, said in (
         (sevens.astype(np.float32), (16, 28, 28), "float32"),
         (sevens[:, :20], (16, 20, 28), r"\(50, 20, 28\)"),
-        (sevens, (16, 14, 28), r"chunks \(16, 14, 28\); give chunks=\(1024, 28, 28\)"),
+        (sevens, (16, 14, 28), r"in \(16, 14, 28\); give chunks=\(1024, 28, 28\)"),
     ):
         with pytest.raises(BadImage, match=f"an array of images is uint8 .*{said}"):
             zarr.create_array({}, data=data, chunks=chunks, compressors=None, serializer=LossyRecords("mnist-lenet"))
