@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from atlcodec import zoo
+from atlcodec import picture, zoo
 from atlcodec.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
@@ -41,12 +43,33 @@ def test_the_demo_prints_what_is_shown(tmp_path: Path) -> None:
         check=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     ).stdout
-    shown = block("printed by `make demo`")
+    shown = block("`make demo` prints this")
     assert shown[0] == "$ atlc encode digit.png"
     assert [
         line for line in map(without_decibels, shown) if line not in map(without_decibels, printed.splitlines())
     ] == []
     assert (tmp_path / "x.png").stat().st_size > 0
+
+
+def test_the_quick_start_runs(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("node_modules"))
+    check = "assert (len(record), image.shape, records.shape, scores.shape) == (200, (28, 28), (1, 200), (1, 10))"
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    printed = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{check}"], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+    ).stdout
+    assert printed == "7\n"
+
+
+def test_the_sample_image_is_the_one_that_the_example_draws(tmp_path: Path) -> None:
+    drawing = str(ROOT / "examples/draw.py")
+    subprocess.run([sys.executable, drawing, str(tmp_path / "digit.png")], check=True)
+    assert np.array_equal(picture.read(tmp_path / "digit.png"), picture.read(ROOT / "examples/digit.png"))
+
+
+def test_the_page_is_short() -> None:
+    assert len(README.splitlines()) <= 150
 
 
 @pytest.mark.parametrize("name", [model.name for model in zoo.default()])

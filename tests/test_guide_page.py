@@ -1,4 +1,4 @@
-"""docs/recipes.md: every block does what the page shows."""
+"""docs/guide.md: every block does what the page shows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from atlcodec.codec import Codec
 from atlcodec.manifest import Entry
 
 Pixels = NDArray[np.uint8]
-PAGE = (ROOT / "docs" / "recipes.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "guide.md").read_text("utf-8")
 SECTIONS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
 (MODEL,) = {*re.findall(r" -m (\S+)", PAGE)}  # the page uses one
 BLOCK = re.compile(r"^( *)```(console|python)\n(.*?)^ *```$", re.M | re.S)
@@ -98,7 +98,7 @@ def follow(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cl
 
 def run_python(code: str, names: dict[str, Any]) -> None:
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        exec(compile(code, "docs/recipes.md", "exec"), names)
+        exec(compile(code, "docs/guide.md", "exec"), names)
     shown = re.findall(r"print\(.*\)  # (.*)", code)
     assert " ".join(out.getvalue().split()) == " ".join(" ".join(shown).split())
 
