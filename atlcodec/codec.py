@@ -37,6 +37,9 @@ class Codec:
         self.shape = model.card.shape
         self._head_name = head
 
+    def __reduce__(self) -> tuple[type[Codec], tuple[Model, str | None]]:
+        return Codec, (self.model, self._head_name)  # a loaded network cannot be pickled; the copy loads it again
+
     @classmethod
     def load(cls, which: str | os.PathLike[str], head: str | None = None) -> Codec:
         """A codec by name, by id (eight hex digits) or by path, with its default classifier or the one you name.
