@@ -1,4 +1,4 @@
-"""The format: 400 symbols of four bits, sealed. NumPy and zlib, nothing of models or files.
+"""The format: 400 symbols of four bits, sealed. Needs NumPy and zlib; knows no models and no files.
 
     byte      0         1                   199
            +----+----+----+----+-  ...  -+----+----+
@@ -9,9 +9,10 @@
     seal      the CRC-32 (zlib, ISO-HDLC) of the 200 bytes equals the id of the codec that wrote them
     id        the first four bytes, big-endian, of the SHA-256 of the codec's decompressor file
 
-There is no room for a header and no need of one: an encoder may move a symbol one step where that costs little, and
-CRC-32 is affine over GF(2), so that a few moves give any CRC that is wanted. `docs/format.md` is the same for readers
-in other languages."""
+A record needs no header. An encoder may move a symbol one step where that costs little, and CRC-32 is affine over
+GF(2), so a few moves give any CRC: a form of syndrome coding (wet paper codes; Fridrich et al. 2005). `docs/format.md`
+describes the same for readers in other languages, and `docs/reference.py` is the same in readable form, one record at a
+time: the tests compare this file with it."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ _CHUNK = 512  # records sealed at a time: their candidates stay in the processor
 
 
 def as_records(records: ArrayLike | bytes | bytearray | memoryview) -> Records:
-    """Bytes of whole records, or uint8 (N, 200) or (200,) -> uint8 (N, 200), without a copy where possible.
+    """Whole records as bytes, or as uint8 (N, 200) or (200,) -> uint8 (N, 200), without a copy where possible.
 
     Raises `NotARecord` for another length, shape or type."""
     if isinstance(records, bytes | bytearray | memoryview):
@@ -55,8 +56,8 @@ def as_records(records: ArrayLike | bytes | bytearray | memoryview) -> Records:
 
 
 def pack(symbols: ArrayLike) -> Records:
-    """Symbols, integers 0..15 of shape (N, 16, 5, 5) or (N, 400), to records uint8 (N, 200). Seals nothing; inverse of
-    `unpack`.
+    """Symbols, integers 0..15 of shape (N, 16, 5, 5) or (N, 400), to records uint8 (N, 200). Does not seal them; the
+    inverse of `unpack`.
 
     Raises `ValueError` for another shape, or a symbol out of range."""
     array = np.asarray(symbols)
@@ -72,7 +73,7 @@ def _pack(flat: Symbols) -> Records:
 
 
 def unpack(records: ArrayLike | bytes) -> Symbols:
-    """Records, uint8 (N, 200), to symbols uint8 (N, 16, 5, 5) in 0..15. Checks no seal; inverse of `pack`."""
+    """Records, uint8 (N, 200), to symbols uint8 (N, 16, 5, 5) in 0..15. Does not check seals; the inverse of `pack`."""
     packed = as_records(records)
     flat = np.empty((len(packed), SYMBOLS), np.uint8)
     flat[:, 0::2] = packed >> 4
@@ -81,8 +82,7 @@ def unpack(records: ArrayLike | bytes) -> Symbols:
 
 
 def ids(records: ArrayLike | bytes) -> NDArray[np.uint32]:
-    """The CRC-32 of each record, uint8 (N, 200) -> uint32 (N,): for a sealed record, the id of the codec that wrote
-    it."""
+    """The CRC-32 of each record, uint8 (N, 200) -> uint32 (N,). For a sealed record it is the id of its codec."""
     packed = as_records(records)
     # One bytes object a row, all made at once: slicing in a loop would take longer than the sums.
     rows = packed.view(f"V{RECORD_BYTES}").ravel().tolist()
@@ -90,10 +90,10 @@ def ids(records: ArrayLike | bytes) -> NDArray[np.uint32]:
 
 
 def quantise(latents: NDArray[np.float32]) -> tuple[Symbols, Symbols, NDArray[np.float32]]:
-    """Latents float32 (N, 16, 5, 5), in 0..15, to what `seal` needs, each of shape (N, 400).
+    """Latents float32 (N, 16, 5, 5), in 0..15, to the arguments of `seal`, each of shape (N, 400).
 
-    Returns the symbols (nearest level), the alternatives (second nearest, one step up or down), and what each
-    alternative costs, float32: by how much it raises the squared distance to the latent."""
+    Returns the symbols (nearest level, uint8), the alternatives (second nearest level, one step up or down, uint8), and
+    the cost of each alternative (how much it raises the squared distance to the latent, float32)."""
     flat = np.clip(latents.reshape(-1, SYMBOLS), 0, LEVELS - 1)
     nearest = np.rint(flat)
     flat -= nearest  # how far the latent lies above its symbol
@@ -108,7 +108,8 @@ def quantise(latents: NDArray[np.float32]) -> tuple[Symbols, Symbols, NDArray[np
 
 @functools.cache
 def syndromes() -> NDArray[np.uint32]:
-    """What a change does to a record's CRC-32: uint32 (400, 16), by symbol and by the XOR of its old and new value."""
+    """How a changed symbol changes a record's CRC-32: uint32 (400, 16), by symbol number and by the XOR of its old and
+    new value."""
     zero = zlib.crc32(bytes(RECORD_BYTES))
     table = np.zeros((SYMBOLS, LEVELS), np.uint32)
     for symbol in range(SYMBOLS):
@@ -123,10 +124,13 @@ def syndromes() -> NDArray[np.uint32]:
 def seal(symbols: Symbols, alternatives: Symbols, costs: NDArray[np.float32], id: int) -> Symbols:
     """Move some symbols to their alternatives, so that the packed record's CRC-32 is `id`.
 
-    All of shape (N, 400), `symbols` and `alternatives` uint8 in 0..15 and differing by one step, as `quantise` gives
-    them. The moves are taken in order of cost (ties: lower position first) until 32 are independent over GF(2), and the
-    one combination of those 32 that gives the CRC is applied: about 16 of 400 symbols. Always succeeds: the 400 moves
-    of one record have rank 32 whatever their directions. Returns new symbols, uint8 (N, 400)."""
+    All arrays have the shape (N, 400). `symbols` and `alternatives` are uint8 in 0..15 and differ by one step, as
+    `quantise` returns them. The moves are taken in order of cost (ties: lower position first) until 32 are independent
+    over GF(2). One combination of these 32 gives the CRC; it moves about 16 of 400 symbols. This always succeeds,
+    because the 400 moves of a record have rank 32 in any combination of directions.
+    Returns new symbols, uint8 (N, 400).
+
+    Raises `ValueError` if alternatives equal their symbols."""
     sealed = np.array(symbols, np.uint8).reshape(-1, SYMBOLS)
     alternatives = alternatives.reshape(-1, SYMBOLS)
     costs = costs.reshape(-1, SYMBOLS)
@@ -144,7 +148,7 @@ def seal(symbols: Symbols, alternatives: Symbols, costs: NDArray[np.float32], id
 
 
 def _sortable(costs: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Costs and positions in one integer each, that sorts by cost and then by position."""
+    """Cost and position of each move in one integer, which sorts by cost and then by position."""
     bits = np.ascontiguousarray(costs, np.float32).view(np.int32)
     keys = (bits ^ (bits >> 31 & 0x7FFFFFFF)).astype(np.int64)  # in the order of the floats
     keys <<= 9
@@ -155,11 +159,12 @@ def _sortable(costs: NDArray[np.float32]) -> NDArray[np.int64]:
 def _seal(
     symbols: Symbols, alternatives: Symbols, order: NDArray[np.int64], id: int, candidates: int
 ) -> NDArray[np.intp]:
-    """Seal rows in place with their cheapest candidates; returns the rows for which those were too few.
+    """Seal rows in place with their cheapest candidates; returns the rows that need more candidates.
 
-    Gaussian elimination over GF(2), all rows at once. Each vector is 64 bits: above, the syndrome; below, which of the
-    chosen vectors it is a sum of. Reducing x by v, whose highest bit is p, is min(x, x ^ v): smaller just if x has bit
-    p."""
+    `seal` and `reduce` in docs/reference.py are the readable twin, and the oracle of the tests. This is the same
+    Gaussian elimination over GF(2) for all rows at once. A vector has 64 bits: the upper half is a syndrome, the lower
+    half says which of the chosen vectors add up to it. If p is the highest bit of v, min(x, x ^ v) reduces x by v:
+    x ^ v is smaller exactly if x has bit p."""
     n = len(symbols)
     cheapest = order if candidates == SYMBOLS else np.partition(order, candidates - 1, axis=1)[:, :candidates]
     positions = np.sort(cheapest, axis=1) & 511

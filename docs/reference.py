@@ -1,4 +1,6 @@
-"""The format, one record at a time: docs/format.md quotes it, and the tests compare atlcodec/record.py with it."""
+"""The format in readable form, one record at a time.
+
+docs/format.md quotes this file, and the tests compare atlcodec/record.py with it."""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ def unpack(record: bytes) -> list[int]:
 def seal(symbols: list[int], alternatives: list[int], costs: list[float], id: int) -> list[int]:
     """Move symbols to their alternatives so that the CRC-32 of the packed record is `id`."""
     crc = zlib.crc32(pack(symbols))
-    basis: list[tuple[int, set[int]]] = []  # (change of the CRC, the symbols that are moved together to get it)
+    basis: list[tuple[int, set[int]]] = []  # (change of the CRC, the positions that cause it together)
     for position in sorted(range(400), key=lambda i: (costs[i], i)):
         moved = [*symbols[:position], alternatives[position], *symbols[position + 1 :]]
         change, positions = reduce(zlib.crc32(pack(moved)) ^ crc, {position}, basis)
@@ -37,7 +39,7 @@ def seal(symbols: list[int], alternatives: list[int], costs: list[float], id: in
 
 
 def reduce(change: int, positions: set[int], basis: list[tuple[int, set[int]]]) -> tuple[int, set[int]]:
-    """Gaussian elimination over GF(2): take away what the basis already reaches. Two moves of a symbol are none."""
+    """Gaussian elimination over GF(2): subtract what the basis reaches. Moving a symbol twice cancels out."""
     for vector, members in basis:
         if change ^ vector < change:
             change, positions = change ^ vector, positions ^ members

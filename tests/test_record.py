@@ -143,6 +143,14 @@ def test_every_flipped_bit_changes_the_id() -> None:
     assert 0x12345678 not in found
 
 
+def test_every_change_of_up_to_four_bits_changes_the_id() -> None:
+    # Up to four bits cancel out only if two pairs of bits, or a bit and a pair, change the CRC alike.
+    ones = np.concatenate([record.syndromes()[:, 1 << bit] for bit in range(4)])
+    pairs = (ones[:, None] ^ ones)[np.triu_indices(1600, 1)]
+    smaller = np.concatenate([np.zeros(1, np.uint32), ones, pairs])
+    assert len(np.unique(smaller)) == 1 + 1600 + 1600 * 1599 // 2
+
+
 def test_ids_are_zlibs() -> None:
     data = np.random.default_rng(0).integers(0, 256, (20, 200), np.uint8)
     assert record.ids(data).tolist() == [zlib.crc32(row.tobytes()) for row in data]
