@@ -1,6 +1,6 @@
-"""What `make demo` runs: one picture through the real commands, as one would type them, and what came of it.
+"""What `make demo` runs: it encodes, decodes and classifies one image with the real commands, and shows the result.
 
-python examples/demo.py [PICTURE.png]      the picture of before and after goes to demo/, or where this says
+python examples/demo.py [SHEET.png]      SHEET.png shows before and after; the default is demo/before-after.png
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ DIGIT, RECORD_BYTES, DECODED = FOLDER / "digit.png", FOLDER / "digit.atlc", FOLD
 
 
 def run(*arguments: str) -> str:
-    """An `atlc` command in the demo's folder: echoed, run, and what it printed shown and given back."""
+    """Run an `atlc` command in the demo's folder. Prints the command and its output, and returns the output."""
     print(f"$ {shlex.join(('atlc', *arguments))}", flush=True)
-    # The command of the environment that this program runs in, activated or not.
+    # Prefer the atlc of this Python's environment, even if the environment is not activated.
     places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     atlc = shutil.which("atlc", path=places)
     if atlc is None:
-        sys.exit("demo: no atlc command here; `make demo` installs it")
+        sys.exit("demo: the command atlc is not installed; run `make demo`")
     done = subprocess.run(
         [atlc, *arguments], cwd=FOLDER, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
@@ -39,7 +39,7 @@ def run(*arguments: str) -> str:
 
 
 def side_by_side(panels: list[tuple[Image.Image, str]], scale: int = 8, gap: int = 24) -> Image.Image:
-    """Pictures enlarged, pixel by pixel, with a caption below each."""
+    """The images side by side, each pixel enlarged to a square, with a caption below each image."""
     side = picture.SHAPE[0] * scale
     sheet = Image.new("L", (gap + len(panels) * (side + gap), side + 3 * gap), 255)
     draw = ImageDraw.Draw(sheet)
@@ -52,7 +52,7 @@ def side_by_side(panels: list[tuple[Image.Image, str]], scale: int = 8, gap: int
 
 def main(target: Path) -> None:
     FOLDER.mkdir(exist_ok=True)
-    for old in (RECORD_BYTES, DECODED):  # of the last time; atlc overwrites nothing unasked
+    for old in (RECORD_BYTES, DECODED):  # atlc overwrites no file unless told to
         old.unlink(missing_ok=True)
     seven().save(DIGIT, optimize=True)
     print(f"A digit, drawn by examples/draw.py: {os.path.relpath(DIGIT)}\n")

@@ -1,4 +1,4 @@
-"""Draw a sample picture: a seven, 28 x 28, white on black, as the bundled mnist-lenet was trained to see digits.
+"""Draw a sample image: a seven, 28 x 28, white on black, like the digits that the bundled models know.
 
 python examples/draw.py digit.png
 """
@@ -10,18 +10,16 @@ import sys
 from PIL import Image, ImageDraw
 
 SIDE = 28
-FINE = (
-    8  # drawn so many times larger and then scaled down, so that its edges are soft like those of a scanned pen stroke
-)
+FINE = 8  # draw larger by this factor, then scale down: soft edges, like those of a scanned pen stroke
 PEN = 2.6  # pixels
-STROKES = (  # the centre of mass lies in the middle, as in MNIST
+STROKES = (  # the centre of mass is in the middle, as in MNIST
     ((6.4, 9.6), (10.0, 9.4), (15.0, 8.9), (19.6, 8.6)),
     ((19.6, 8.6), (17.8, 13.0), (15.2, 18.0), (13.4, 24.4)),
 )
 
 
 def seven() -> Image.Image:
-    """The picture, mode L."""
+    """The image, mode L, 28 x 28."""
     image = Image.new("L", (SIDE * FINE, SIDE * FINE))
     draw = ImageDraw.Draw(image)
     for stroke in STROKES:

@@ -68,5 +68,5 @@ def test_a_flipped_bit_is_reported_and_the_rest_is_read(records: record.Records,
     assert done.returncode == 1
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["0", "1", "3", "4"]
     damaged, torn = done.stderr.splitlines()
-    assert re.match("2: damaged, or of a model that is not there", damaged)
+    assert re.match("2: damaged, or its model is not installed", damaged)
     assert re.match("5: damaged", torn)

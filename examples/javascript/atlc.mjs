@@ -1,7 +1,7 @@
-// Reads .atlc files in JavaScript. The format is described in docs/format.md, and the models are the ONNX files of models/.
+// Reads .atlc files in JavaScript. docs/format.md describes the format; the models are the ONNX files in models/.
 //
-//   npm ci --ignore-scripts                 once, in this folder; without its scripts, which would fetch CUDA
-//   node atlc.mjs FILE [MODELS] [OUT.pgm]   prints the label of every record; the pictures go to OUT.pgm, one below the other
+//   npm ci --ignore-scripts                 once, in this folder; a package script would download CUDA
+//   node atlc.mjs FILE [MODELS] [OUT.pgm]   prints the label of every record; OUT.pgm gets the images, one below the other
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
@@ -28,10 +28,10 @@ async function load(model) {
 export async function read(record, installed) {
   const id = crc32(record); // the seal: the CRC-32 of a whole record is the id of the model that wrote it
   const model = installed.get(id);
-  if (!model) throw new Error(`damaged, or of a model that is not there (id ${id.toString(16).padStart(8, "0")})`);
+  if (!model) throw new Error(`damaged, or its model is not installed (id ${id.toString(16).padStart(8, "0")})`);
   if (!model.labels) await load(model);
   const records = new ort.Tensor("uint8", record, [1, RECORD]);
-  const logits = (await model.classifier.run({ records })).logits.data; // from the record itself: nothing is decoded for it
+  const logits = (await model.classifier.run({ records })).logits.data; // straight from the record, without decoding it
   const best = logits.indexOf(Math.max(...logits));
   const probability = 1 / logits.reduce((sum, logit) => sum + Math.exp(logit - logits[best]), 0);
   return { label: model.labels[best], probability, pixels: (await model.decompressor.run({ records })).images.data };
