@@ -55,7 +55,7 @@ def test_the_symbols_are_the_hex_digits_of_a_record() -> None:
     "bad",
     [np.zeros((1, 399), int), np.zeros(400, int), np.full((1, 400), 16), np.full((1, 400), -1), np.zeros((1, 400))],
 )
-def test_pack_refuses_what_is_no_symbols(bad: NDArray[np.generic]) -> None:
+def test_pack_refuses_invalid_symbols(bad: NDArray[np.generic]) -> None:
     with pytest.raises(ValueError, match="symbols are"):
         record.pack(bad)
 
@@ -80,7 +80,7 @@ def test_a_seal_is_the_references(kind: str) -> None:
         assert sealed[row].tolist() == expected
 
 
-def test_a_seal_takes_the_cheapest_moves_first_whatever_their_sign() -> None:
+def test_a_seal_takes_the_cheapest_moves_first_even_below_zero() -> None:
     symbols, alternatives, _ = record.quantise(latents("typical", 4))
     costs = np.random.default_rng(3).normal(0, 1, (4, 400)).astype(np.float32)
     costs[:, :10] = -np.inf
@@ -160,7 +160,7 @@ def test_ids_are_zlibs() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 199, 201, 399])
-def test_bytes_that_are_no_whole_records_are_refused(length: int) -> None:
+def test_a_length_that_is_not_a_multiple_of_a_record_is_refused(length: int) -> None:
     with pytest.raises(NotARecord, match="200"):
         record.as_records(bytes(length))
 
@@ -168,6 +168,6 @@ def test_bytes_that_are_no_whole_records_are_refused(length: int) -> None:
 @pytest.mark.parametrize(
     "bad", [np.zeros((1, 199), np.uint8), np.zeros((1, 200), np.int64), np.zeros((1, 1, 200), np.uint8)]
 )
-def test_arrays_that_are_no_records_are_refused(bad: NDArray[np.generic]) -> None:
+def test_arrays_of_another_shape_or_type_are_refused(bad: NDArray[np.generic]) -> None:
     with pytest.raises(NotARecord, match="uint8"):
         record.unpack(bad)

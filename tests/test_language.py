@@ -1,0 +1,285 @@
+"""Plain English and short code: no archaic phrases, no long lines of prose, no long functions or files.
+
+`python tests/test_language.py` prints what the lists of exceptions below still hide."""
+
+from __future__ import annotations
+
+import ast
+import collections
+import io
+import re
+import tokenize
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+
+from atlcodec.cli import atlc
+
+ROOT = Path(__file__).parents[1]
+LIBRARY = sorted((ROOT / "atlcodec").rglob("*.py"))
+PYTHON = [*LIBRARY, *sorted((ROOT / "docs").glob("*.py")), *sorted((ROOT / "examples").glob("*.py"))]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+COLUMNS = 100  # of prose in a page
+FUNCTION_LINES = 60  # with decorators and docstring
+FILE_LINES = 300
+
+# A phrase (a regular expression; a blank matches any white space) and the better wording. Case does not matter, except
+# that `None` is a word of Python.
+PHRASES = {
+    r"(is|are|was|were|be|that) (?-i:none)": 'say what is wrong: "the card has an invalid SHA-256", "no ..."',
+    r"(?-i:none) of": '"no ...", or "not ... any"',
+    r"(not )?to be had": '"is (not) available"',
+    r"one's own": '"your own"',
+    r"(by|at) lot": '"at random"',
+    r"(as|if|when|what|where|how|than|whatever) one (would|may|can|must|should|likes|wants|thinks|types)": '"you ..."',
+    r"whatever": '"any", "all", "in any case"',
+    r"no more than that": '"only"',
+    r"of which": 'a sentence of its own, "whose", or "some of them"',
+    r"in no other's way": '"others stay usable"',
+    r"(?<!there)(?<!\s)\s+(is|are|was|were) no(?! (longer|more|less|better))": '"is not a ..."',
+    r"there (is|are) no \w+ that (is|are)": '"no ... is ..."',
+    r"(is|are|was|were) in order(?! (of|to|by))": '"is valid"',
+    r"(is|are|was|were|that|lies|lie) there already": '"already exists", "existing"',
+    r"what (is|was) there": 'the noun: "the existing file"',
+    r"that it is from": "the source: author and year",
+    r"learns? to bear": '"is trained with"',
+    r"for good": '"for ever", "permanently"; of ReLUs: "die"',
+    r"(is|are) (smaller|larger) either": '"NaN compares false"',
+    r"as one of two": '"pad to two rows"',
+    r"happens? to lie": '"is"',
+    r"lies? (here|there)": '"is here", "exists"',
+    r"however (that|it|this) ends": '"in any case", "when its parent dies"',
+    r"learn(s|t|ed|ing)? to doubt": '"is trained to be unsure of"',
+    r"once alone": '"after the joint training"',
+    r"now and then": '"sometimes"',
+    r"what neither does": '"what only ... does"',
+    r"thinks the same": '"has similar probabilities"',
+    r"unasked": '"unless you ask for it"',
+    r"itself alone": '"only itself"',
+    r"of a kind to come": '"of a kind that this version does not know"',
+    r"(goes|go|went|gone) on with": '"continues"',
+    r"what came of (it|that)": '"the result"',
+    r"so many of (it|them)": "the number",
+    r"there being|it being": "a clause with a verb",
+}
+# Exceptions: what is not yet rewritten. These lists may only become shorter.
+OLD_PHRASES: dict[str, str] = {
+    "": """
+        README.md
+    """,
+    "atlcodec/": """
+        arrow.py cluster.py datasets.py evaluation.py files.py graph.py manifest.py neighbours.py picture.py
+        pillow.py zarr.py
+    """,
+    "atlcodec/cli/": """
+        __init__.py common.py decode.py encode.py info.py names.py sets.py sources.py targets.py train.py
+        train_head.py work.py
+    """,
+    "atlcodec/training/": """
+        augment.py curves.py export.py heads.py loop.py networks.py recipes.py records.py
+    """,
+    "docs/": """
+        recipes.md
+    """,
+    "help/": """
+        atlc atlc-decode atlc-encode atlc-info atlc-train
+    """,
+    "tests/": """
+        test_arrow.py test_cli.py test_cluster.py test_codec.py test_curves.py test_files.py test_loop.py
+        test_manifest.py test_picture.py test_zarr.py test_zoo.py
+    """,
+}
+OLD_COLUMNS = """
+    README.md
+    docs/recipes.md
+"""
+OLD_FUNCTIONS = """
+    atlcodec/cli/encode.py:encode
+    atlcodec/cli/sets.py:encode_set
+    atlcodec/cli/train.py:train
+    atlcodec/training/export.py:_layers
+"""
+OLD_FILES = """
+    atlcodec/arrow.py
+    atlcodec/cli/sources.py
+    atlcodec/cluster.py
+    atlcodec/datasets.py
+    atlcodec/training/export.py
+    atlcodec/training/loop.py
+"""
+
+
+class Hit(NamedTuple):
+    place: str  # a file, a function of a file, or the help of a command
+    line: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.place}:{self.line}: {self.what}"
+
+
+# -- what people read --------------------------------------------------------------------------------------------------
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """The docstrings, literals and comments of a Python file, each with the line where it begins."""
+    source = path.read_text("utf-8")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+    begin, block = 0, ""  # comments below each other are one text
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            line = token.start[0]
+            if block and line != begin + block.count("\n") + 1:
+                yield begin, block
+                block = ""
+            begin, block = (begin, f"{block}\n{token.string[1:]}") if block else (line, token.string[1:])
+    yield begin, block
+
+
+def commands(group: click.Group, parent: click.Context) -> Iterator[click.Context]:
+    """The contexts of all commands of a group, with those of its groups."""
+    for name in group.list_commands(parent):
+        command = group.get_command(parent, name)
+        assert command is not None
+        context = click.Context(command, info_name=name, parent=parent)
+        yield context
+        if isinstance(command, click.Group):
+            yield from commands(command, context)
+
+
+def everything() -> Iterator[tuple[str, int, str]]:
+    """Every text that people read: its place, its line, and the text."""
+    for path in PYTHON:
+        for line, text in texts(path):
+            yield name(path), line, text
+    for path in TESTS:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                yield name(path), node.lineno, node.name.replace("_", " ")
+    for path in PAGES:
+        yield name(path), 1, path.read_text("utf-8")
+    top = click.Context(atlc, info_name="atlc")
+    for context in (top, *commands(atlc, top)):
+        yield f"help/{context.command_path.replace(' ', '-')}", 1, context.command.get_help(context)
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def compiled(phrase: str) -> re.Pattern[str]:
+    return re.compile(rf"(?i)(?:\b|(?=\s))(?:{phrase})(?:\b|(?<=\s))".replace(" ", r"\s+"))
+
+
+PATTERNS = [(compiled(phrase), better) for phrase, better in PHRASES.items()]
+
+
+def found(text: str) -> Iterator[tuple[int, str]]:
+    """The phrases of the table in a text: how many lines down, and what to write instead."""
+    for pattern, better in PATTERNS:
+        for match in pattern.finditer(text):
+            begin = match.end() - len(match.group().lstrip())
+            yield text.count("\n", 0, begin), f"{' '.join(match.group().split())!r}; better: {better}"
+
+
+# -- what is measured --------------------------------------------------------------------------------------------------
+
+
+def old_phrases() -> list[Hit]:
+    return sorted({Hit(place, line + down, what) for place, line, text in everything() for down, what in found(text)})
+
+
+def long_prose() -> list[Hit]:
+    """Lines of the pages that are too long, without tables and code. An address does not count."""
+    hits = []
+    for page in PAGES:
+        fenced = False
+        for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
+            if line.lstrip().startswith("```"):
+                fenced = not fenced
+            shown = re.sub(r"\]\([^)]*\)|https?://\S+", "", line)
+            aside = fenced or line.startswith("    ") or line.lstrip().startswith("|")
+            if not aside and len(shown) > COLUMNS:
+                hits.append(Hit(name(page), number, f"{len(shown)} columns"))
+    return hits
+
+
+def long_functions() -> list[Hit]:
+    hits = []
+    for path in LIBRARY:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                begin = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                lines = (node.end_lineno or begin) - begin + 1
+                if lines > FUNCTION_LINES:
+                    hits.append(Hit(f"{name(path)}:{node.name}", begin, f"{lines} lines"))
+    return hits
+
+
+def long_files() -> list[Hit]:
+    lengths = [(path, len(path.read_text("utf-8").splitlines())) for path in LIBRARY]
+    return [Hit(name(path), lines, f"{lines} lines") for path, lines in lengths if lines > FILE_LINES]
+
+
+CHECKS: list[tuple[Callable[[], list[Hit]], set[str]]] = [
+    (old_phrases, {f"{folder}{file}" for folder, files in OLD_PHRASES.items() for file in files.split()}),
+    (long_prose, set(OLD_COLUMNS.split())),
+    (long_functions, set(OLD_FUNCTIONS.split())),
+    (long_files, set(OLD_FILES.split())),
+]
+
+
+@pytest.mark.parametrize(("check", "exceptions"), CHECKS, ids=[check.__name__ for check, _ in CHECKS])
+def test_only_the_exceptions_are_hit(check: Callable[[], list[Hit]], exceptions: set[str]) -> None:
+    hits = check()
+    assert [str(hit) for hit in hits if hit.place not in exceptions] == []
+    assert sorted(exceptions - {hit.place for hit in hits}) == [], "done: remove these from the exceptions above"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a SHA-256 in its card is none",
+        "device 'cuda' is not to be had here",
+        "Train a model of one's own",
+        "what it sees is drawn by\n    lot",
+        "Those are the nearest, of which it thinks the same",
+        "bytes that are no record",
+    ],
+)
+def test_old_phrases_are_found(text: str) -> None:
+    assert len(list(found(text))) >= 1
+
+
+@pytest.mark.parametrize(
+    "text", ["`labels` is None", "in order of cost", "there  is no card", "it is no\n  longer so", ""]
+)
+def test_plain_phrases_are_not(text: str) -> None:
+    assert list(found(text)) == []
+
+
+def test_all_kinds_of_text_are_collected(tmp_path: Path) -> None:
+    (tmp_path / "x.py").write_text('"""Doc."""\n\n# one\n# two\nx = f"so {1} it"\n')
+    assert sorted(texts(tmp_path / "x.py")) == [(1, "Doc."), (3, " one\n two"), (5, " it"), (5, "so ")]
+    places = {place for place, _, _ in everything()}
+    assert {"atlcodec/cli/encode.py", "tests/test_record.py", "docs/format.md", "help/atlc-models-add"} <= places
+
+
+def main() -> None:
+    for check, exceptions in CHECKS:
+        hits = check()
+        folders = collections.Counter(hit.place.rpartition("/")[0] or "." for hit in hits)
+        print(f"{check.__name__}: {len(hits)}", dict(folders))
+        for hit in hits:
+            print(f"  {hit}" + ("" if hit.place in exceptions else "  NOT IN THE EXCEPTIONS"))
+
+
+if __name__ == "__main__":
+    main()
