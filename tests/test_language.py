@@ -67,14 +67,11 @@ PHRASES = {
     r"so many of (it|them)": "the number",
     r"there being|it being": "a clause with a verb",
 }
+
 # Exceptions: what is not yet rewritten. These lists may only become shorter.
 OLD_PHRASES: dict[str, str] = {
-    "": """
-        README.md
-    """,
     "atlcodec/": """
-        arrow.py cluster.py datasets.py evaluation.py files.py graph.py manifest.py neighbours.py picture.py
-        pillow.py zarr.py
+        arrow.py cluster.py datasets.py files.py graph.py manifest.py picture.py
     """,
     "atlcodec/cli/": """
         __init__.py common.py decode.py encode.py info.py names.py sets.py sources.py targets.py train.py
@@ -84,7 +81,7 @@ OLD_PHRASES: dict[str, str] = {
         augment.py curves.py export.py heads.py loop.py networks.py recipes.py records.py
     """,
     "docs/": """
-        recipes.md
+        guide.md
     """,
     "help/": """
         atlc atlc-decode atlc-encode atlc-info atlc-train
@@ -95,8 +92,7 @@ OLD_PHRASES: dict[str, str] = {
     """,
 }
 OLD_COLUMNS = """
-    README.md
-    docs/recipes.md
+    docs/guide.md
 """
 OLD_FUNCTIONS = """
     atlcodec/cli/encode.py:encode
