@@ -18,7 +18,7 @@ from atlcodec import metrics, picture
 from draw import seven
 
 FOLDER = Path(__file__).resolve().parent.parent / "demo"
-DIGIT, RECORD_BYTES, DECODED = FOLDER / "digit.png", FOLDER / "digit.atlc", FOLDER / "digit.atlc.png"
+DIGIT, RECORD, DECODED = FOLDER / "digit.png", FOLDER / "digit.atlc", FOLDER / "digit.atlc.png"
 
 
 def run(*arguments: str) -> str:
@@ -52,17 +52,17 @@ def side_by_side(panels: list[tuple[Image.Image, str]], scale: int = 8, gap: int
 
 def main(target: Path) -> None:
     FOLDER.mkdir(exist_ok=True)
-    for old in (RECORD_BYTES, DECODED):  # atlc overwrites no file unless told to
+    for old in (RECORD, DECODED):  # atlc overwrites no file unless told to
         old.unlink(missing_ok=True)
     seven().save(DIGIT, optimize=True)
     print(f"A digit, drawn by examples/draw.py: {os.path.relpath(DIGIT)}\n")
 
     run("encode", DIGIT.name)
-    run("decode", RECORD_BYTES.name)
-    label = run("classify", RECORD_BYTES.name).removeprefix(f"{RECORD_BYTES.name}: ")
+    run("decode", RECORD.name)
+    label = run("classify", RECORD.name).removeprefix(f"{RECORD.name}: ")
 
     before, after = picture.read(DIGIT), picture.read(DECODED)
-    raw, png, record = before.size, DIGIT.stat().st_size, RECORD_BYTES.stat().st_size
+    raw, png, record = before.size, DIGIT.stat().st_size, RECORD.stat().st_size
     psnr = metrics.psnr(float(metrics.squared_error(before[None], after[None])[0]))
     print(f"raw pixels  {raw:4d} bytes   {raw / record:.2f} times the record")
     print(f"digit.png   {png:4d} bytes   {png / record:.2f} times the record")
