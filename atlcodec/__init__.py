@@ -5,6 +5,8 @@ image = atlcodec.decode(record)              # uint8 (28, 28)
 answer = atlcodec.classify(record)           # Prediction(label="7", ...)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from atlcodec.api import Prediction, classify, decode, encode
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, BadData, BadImage, BadModel, DamagedRecord, NotARecord, UnknownModel
@@ -12,6 +14,18 @@ from atlcodec.files import RecordFile, open, write
 from atlcodec.record import pack, seal, unpack
 
 __version__ = "0.1.0"
+
+
+if TYPE_CHECKING:
+    from atlcodec.sets.encode import encode_folder
+
+
+def __getattr__(name: str) -> Any:
+    if name == "encode_folder":  # most programs need no sets
+        from atlcodec.sets.encode import encode_folder
+
+        return encode_folder
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def register_pillow() -> None:
@@ -36,6 +50,7 @@ __all__ = [
     "classify",
     "decode",
     "encode",
+    "encode_folder",
     "open",
     "pack",
     "register_pillow",

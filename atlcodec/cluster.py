@@ -207,8 +207,8 @@ def _read(
 
 def _refuse(batch: Mapping[str, NDArray[Any]] | pa.Table, problems: Texts, error: type[AtlcError]) -> None:
     for row in np.nonzero(problems)[0][:1].tolist():
-        source = f" ({_values(batch, 'source')[row]})" if "source" in _names(batch) else ""
-        raise error(f"row {row} of the batch{source}: {problems[row]}; without strict=True it alone is left out")
+        path = f" ({_values(batch, 'path')[row]})" if "path" in _names(batch) else ""
+        raise error(f"row {row} of the batch{path}: {problems[row]}; without strict=True it alone is left out")
 
 
 def _write(

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Protocol, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,6 +29,26 @@ class Span:
     count: int
     skipped: int = 0
     why: str = ""
+
+
+@runtime_checkable
+class RecordSource(Protocol):
+    """What can be read like a file of records: an .atlc file (`RecordFile`) or a Parquet file (`sets.parquet`)."""
+
+    name: str  # for messages
+    size: int  # bytes of the file
+    torn: int  # bytes at its end that are not a whole record
+
+    @property
+    def array(self) -> Records: ...
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, which: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]: ...
+    @overload
+    def __getitem__(self, which: slice) -> Records: ...
+    def batches(self, size: int = BATCH) -> Iterator[Records]: ...
+    def bytes(self, start: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]: ...
+    def spans(self, known: Collection[int]) -> Iterator[Span]: ...
 
 
 class RecordFile:

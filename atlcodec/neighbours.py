@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from atlcodec import files, record
 from atlcodec.codec import Codec
-from atlcodec.files import RecordFile
+from atlcodec.files import RecordSource
 from atlcodec.record import Records
 
 By = Literal["symbols", "scores"]
@@ -27,7 +27,11 @@ _QUERIES, _ROWS = 256, 4096  # distances computed at a time: 4 MB
 
 
 def nearest(
-    codec: Codec, queries: ArrayLike | bytes, records: RecordFile | ArrayLike | bytes, top: int = 10, by: By = "symbols"
+    codec: Codec,
+    queries: ArrayLike | bytes,
+    records: RecordSource | ArrayLike | bytes,
+    top: int = 10,
+    by: By = "symbols",
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The nearest of the `records`, uint8 (N, 200), to each of the `queries`, uint8 (Q, 200), all of one codec.
 
@@ -38,7 +42,7 @@ def nearest(
     codec.check(wanted, 0)
     features = by_name(codec, by)
     search = Nearest(features(wanted), top)
-    rows = records.array if isinstance(records, RecordFile) else record.as_records(records)
+    rows = records if isinstance(records, RecordSource) else record.as_records(records)
     for start in range(0, len(rows), files.BATCH):
         batch = rows[start : start + files.BATCH]
         codec.check(batch, start)

@@ -14,7 +14,7 @@ from atlcodec import files, record, zoo
 from atlcodec.card import Model
 from atlcodec.codec import Codec
 from atlcodec.errors import NotARecord, UnknownModel
-from atlcodec.files import RecordFile, Span
+from atlcodec.files import RecordSource, Span
 from atlcodec.record import RECORD_BYTES, Records
 
 
@@ -84,7 +84,7 @@ class Reader:
             else:
                 yield rows, None, zoo.explain(np.array([id], np.uint32), self.models)
 
-    def parts(self, file: RecordFile) -> Iterator[Part]:
+    def parts(self, file: RecordSource) -> Iterator[Part]:
         """What a file holds, in bounded memory: its records, at most `files.BATCH` in a part, and the bytes between
         them that are not records."""
         skipped: list[Span] = []  # before the first record: a file without records gets one problem, not many
@@ -105,7 +105,7 @@ class Reader:
         else:
             yield from (self._problem(self.why(file, bad), in_step) for bad in skipped)
 
-    def why(self, file: RecordFile, span: Span) -> str:
+    def why(self, file: RecordSource, span: Span) -> str:
         """Why the bytes of a span were skipped."""
         number, count = span.start // RECORD_BYTES, span.skipped // RECORD_BYTES
         if span.skipped % RECORD_BYTES:
@@ -114,7 +114,7 @@ class Reader:
         which = f"record {number}" if count == 1 else f"records {number} to {number + count - 1}"
         return f"{which}: {zoo.explain(record.ids(some), self.models)}"
 
-    def _records(self, file: RecordFile, span: Span, in_step: bool) -> Iterator[Part]:
+    def _records(self, file: RecordSource, span: Span, in_step: bool) -> Iterator[Part]:
         for start in range(0, span.count, files.BATCH):
             count = min(files.BATCH, span.count - start)
             at = span.start + start * RECORD_BYTES

@@ -24,19 +24,19 @@ from numpy.typing import NDArray
 
 import atlcodec
 from atlcodec import picture, record
-from atlcodec.cli import sources, targets
-from atlcodec.cli.targets import Older
-from atlcodec.cli.work import Quality, Work
 from atlcodec.codec import Codec
 from atlcodec.engine import threads
-from atlcodec.manifest import Places
+from atlcodec.sets import sinks, sources
+from atlcodec.sets.journal import Journal, Quality
+from atlcodec.sets.paths import OutputPaths
+from atlcodec.sets.sinks import Existing
 
 EFFORT = 0  # of the encoder: a search for better symbols is measured in throughput.py
 COMMAND = """
 import json, sys
-from atlcodec.cli.sets import Settings, encode_set
+from atlcodec import sets
 folder, output, model, jobs, effort = json.loads(sys.argv[1])
-encode_set(folder, output, Settings(model, effort, True, False, jobs, False, False))
+sets.encode_folder(folder, output, model=model, effort=effort, overwrite=True, jobs=jobs)
 """
 
 
@@ -85,7 +85,7 @@ def steps(codec: Codec, rounds: int) -> report.Table:
 
     for _ in range(rounds):
         with timed("find the pictures: list, check and sort their paths"):
-            source = sources.find("pictures", Places())
+            source = sources.find("pictures", OutputPaths())
             batches = list(source.batches())
         with timed("read them: PNG to array, with Pillow"):
             loaded = [part for _, part in source.load(iter(batches), 1)]
@@ -93,13 +93,13 @@ def steps(codec: Codec, rounds: int) -> report.Table:
             latents = [codec.latents(part.images) for part in loaded]
         with timed("quantise, seal, pack"):
             packed = [record.pack(record.seal(*record.quantise(part), codec.id)) for part in latents]
-        with Work("set.atlc") as work:
+        with Journal("set.atlc") as work:
             work.begin({}, codec.id, iter(()))
             with timed("write: records, list and log of each batch"):
                 for batch, part, records in zip(batches, loaded, packed, strict=True):
                     work.add(batch, part, records, Quality())
             with timed("put in place: copy, check the list, wait for the disk"):
-                targets.of("set.atlc").put(work, Older())
+                sinks.of("set.atlc").put(work, Existing())
             work.remove()
         if not np.array_equal(atlcodec.open("set.atlc").array, np.concatenate(packed)):
             raise SystemExit("the file does not hold what was encoded")
@@ -115,7 +115,7 @@ def steps(codec: Codec, rounds: int) -> report.Table:
 
 def reading(rounds: int) -> report.Table:
     """Why pictures are read by processes: threads wait for each other."""
-    source = sources.find("pictures", Places())
+    source = sources.find("pictures", OutputPaths())
     batches = list(source.batches())
 
     def by_threads() -> None:

@@ -1,4 +1,4 @@
-"""Arrow and Parquet, read and written by us and by pyarrow itself; and files of a stranger."""
+"""Arrow and Parquet, read and written by us and by pyarrow itself; and files from a stranger."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import pytest
 import atlcodec
 from atlcodec import arrow, record, zoo
 from atlcodec.errors import AtlcError, BadData, NotARecord
-from atlcodec.files import RecordFile, Span
+from atlcodec.files import RecordSource, Span
+from atlcodec.sets import parquet
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -56,7 +57,7 @@ def test_arrays_and_arrow_share_their_memory() -> None:
         lambda: pa.table({"record": pa.array([bytes(200)], pa.binary(200)), "label": [1]}),
     ],
 )
-def test_what_holds_no_records_is_refused(column: Callable[[], Any]) -> None:
+def test_columns_without_records_are_refused(column: Callable[[], Any]) -> None:
     with pytest.raises(NotARecord):
         arrow.records(column())
     with pytest.raises(BadData, match="20 records, but 1 labels"):
@@ -66,15 +67,15 @@ def test_what_holds_no_records_is_refused(column: Callable[[], Any]) -> None:
 def test_a_parquet_file_is_read_by_pyarrow_and_one_of_pyarrow_by_us(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrow, "GROUP", 64)
-    records, labels, sources = sealed(150), ["a", None, "c"] * 50, paths(150)
+    monkeypatch.setattr(parquet, "GROUP", 64)
+    records, labels, names = sealed(150), ["a", None, "c"] * 50, paths(150)
     ours, theirs = tmp_path / "ours.parquet", tmp_path / "theirs.parquet"
-    arrow.write(ours, (arrow.batch(records[a:b], labels[a:b], sources[a:b]) for a, b in pairwise([0, 1, 90, 149, 150])))
+    parquet.write(ours, (arrow.batch(records[a:b], labels[a:b], names[a:b]) for a, b in pairwise([0, 1, 90, 149, 150])))
     table = pq.read_table(ours)
     assert table.schema.equals(arrow.schema())
     assert table.schema.metadata == {b"atlc.ids": f"{ID:08x}".encode()}
     assert [row.as_py() for row in table["record"]] == [row.tobytes() for row in records]
-    assert (table["label"].to_pylist(), table["source"].to_pylist()) == (labels, sources)
+    assert (table["label"].to_pylist(), table["path"].to_pylist()) == (labels, names)
     assert [pq.ParquetFile(ours).metadata.row_group(n).num_rows for n in range(3)] == [64, 64, 22]
     pq.write_table(
         table.set_column(1, "label", table["label"].dictionary_encode()).append_column("other", pa.array(range(150))),
@@ -82,9 +83,9 @@ def test_a_parquet_file_is_read_by_pyarrow_and_one_of_pyarrow_by_us(
         row_group_size=47,
     )
     for path in (ours, theirs):
-        file = arrow.open(path)
-        assert isinstance(file, RecordFile)
-        assert (len(file), file.torn, file.named) == (150, 0, True)
+        file = parquet.open(path)
+        assert isinstance(file, RecordSource)
+        assert (len(file), file.torn, file.has_paths) == (150, 0, True)
         assert np.array_equal(np.concatenate(list(file.batches(31))), records)
         assert np.array_equal(file.array, records)
         for which in (slice(3, 9), slice(-70, None), slice(140, 20, -7), slice(9, 3), slice(0, 150, 40)):
@@ -93,30 +94,30 @@ def test_a_parquet_file_is_read_by_pyarrow_and_one_of_pyarrow_by_us(
             assert np.array_equal(file[number], records[number])
         assert file.bytes(10 * 200 + 7, 500).tobytes() == records.tobytes()[2007:2507]
         assert [(entry.record, entry.label, entry.path) for entry in file.entries()] == list(
-            zip(range(150), labels, sources, strict=True)
+            zip(range(150), labels, names, strict=True)
         )
         assert sum(span.count for span in file.spans({ID})) == 150
-    assert arrow.open(ours).ids == (ID,)
-    assert arrow.open(theirs).ids == (ID,)
+    assert parquet.open(ours).ids == (ID,)
+    assert parquet.open(theirs).ids == (ID,)
 
 
-def test_only_records_or_none_at_all(tmp_path: Path) -> None:
+def test_files_without_namesor_records(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    arrow.write(path, [arrow.batch(sealed(3)), pa.table({"record": arrow.batch(sealed(2)).column("record")})])
-    file = arrow.open(path)
-    assert (len(file), file.named) == (5, False)
-    arrow.write(path, [])
-    file = arrow.open(path)
-    assert (len(file), file.named, file.ids, list(file.spans({ID})), list(file.batches())) == (0, False, (), [], [])
+    parquet.write(path, [arrow.batch(sealed(3)), pa.table({"record": arrow.batch(sealed(2)).column("record")})])
+    file = parquet.open(path)
+    assert (len(file), file.has_paths) == (5, False)
+    parquet.write(path, [])
+    file = parquet.open(path)
+    assert (len(file), file.has_paths, file.ids, list(file.spans({ID})), list(file.batches())) == (0, False, (), [], [])
 
 
-def test_damage_costs_the_damaged_rows_alone(tmp_path: Path) -> None:
+def test_damage_costs_only_the_damaged_rows(tmp_path: Path) -> None:
     records = sealed(9000)
     records[[0, 77, 4100, 4101, 8999], 5] ^= 1
     path = tmp_path / "x.parquet"
     rows = [None if number == 50 else row.tobytes() for number, row in enumerate(records)]
     pq.write_table(pa.table({"record": pa.array(rows, pa.binary(200))}), path, row_group_size=5000)
-    spans = list(arrow.open(path).spans({ID}))
+    spans = list(parquet.open(path).spans({ID}))
     bad = [span.start // 200 + n for span in spans for n in range(span.skipped // 200)]
     assert bad == [0, 50, 77, 4100, 4101, 8999]
     assert sum(span.count for span in spans) == 9000 - 6
@@ -124,13 +125,13 @@ def test_damage_costs_the_damaged_rows_alone(tmp_path: Path) -> None:
     assert spans[0] == Span(0, 0, 200, "1 damaged or foreign record")
 
 
-def test_records_that_were_never_sealed_are_not_written(tmp_path: Path) -> None:
-    with pytest.raises(NotARecord, match="no sealed records"):
-        arrow.write(
+def test_unsealed_records_are_not_written(tmp_path: Path) -> None:
+    with pytest.raises(NotARecord, match="these records are not sealed"):
+        parquet.write(
             tmp_path / "x.parquet", [arrow.batch(np.random.default_rng(0).integers(0, 256, (300, 200), np.uint8))]
         )
     with pytest.raises(NotARecord):
-        arrow.write(tmp_path / "x.parquet", [pa.table({"record": [b"short"]})])
+        parquet.write(tmp_path / "x.parquet", [pa.table({"record": [b"short"]})])
     assert os.listdir(tmp_path) == []
 
 
@@ -142,7 +143,7 @@ def of_a_stranger() -> dict[str, Any]:
         "too long": {"record": pa.array([bytes(201)] * 3, pa.binary(201))},
         "nested": {"record": pa.array([[good[0].as_py()]] * 3)},
         "labels that are numbers": {"record": good, "label": [1, 2, 3]},
-        "sources that are bytes": {"record": good, "source": [b"a", b"b", b"c"]},
+        "paths that are bytes": {"record": good, "path": [b"a", b"b", b"c"]},
     }
 
 
@@ -150,42 +151,42 @@ def of_a_stranger() -> dict[str, Any]:
 def test_columns_of_another_type_are_refused(kind: str, tmp_path: Path) -> None:
     pq.write_table(pa.table(of_a_stranger()[kind]), tmp_path / "x.parquet")
     with pytest.raises(NotARecord, match=r"x\.parquet: "):
-        arrow.open(tmp_path / "x.parquet")
+        parquet.open(tmp_path / "x.parquet")
 
 
 @pytest.mark.parametrize(
-    ("sources", "message"),
+    ("listed", "message"),
     [
         (["a.png", "../b.png", "c.png"], "record 1: the path '../b.png' leads out"),
         (["a.png", "b.png", "A.png"], "records 0 and 2 cannot both"),
-        (["a.png", None, "c.png"], "record 1: has no source"),
+        (["a.png", None, "c.png"], "record 1: has no path"),
         (["a.png", "x" * 10**6, "c.png"], "record 1: the path 'x+' is too long"),
     ],
 )
-def test_sources_are_trusted_no_more_than_a_list(sources: list[str], message: str, tmp_path: Path) -> None:
+def test_listedare_checked_as_in_a_list(listed: list[str], message: str, tmp_path: Path) -> None:
     good = pa.array([row.tobytes() for row in sealed(3)], pa.binary(200))
-    pq.write_table(pa.table({"record": good, "source": sources}), tmp_path / "x.parquet")
+    pq.write_table(pa.table({"record": good, "path": listed}), tmp_path / "x.parquet")
     with pytest.raises(BadData, match=message):
-        list(arrow.open(tmp_path / "x.parquet").entries())
+        list(parquet.open(tmp_path / "x.parquet").entries())
 
 
 def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     records = pa.array([sealed(1)[0].tobytes()] * 4000, pa.binary(200))
     path = tmp_path / "x.parquet"
-    sources = pa.DictionaryArray.from_arrays(pa.array([0] * 4000), ["x" * 10**6])
-    pq.write_table(pa.table({"record": records, "source": sources}), path, compression="zstd")
+    names = pa.DictionaryArray.from_arrays(pa.array([0] * 4000), ["x" * 10**6])
+    pq.write_table(pa.table({"record": records, "path": names}), path, compression="zstd")
     assert path.stat().st_size < 10**5
-    with pytest.raises(BadData, match="holds more than"):  # and not 4 GB of text
-        list(arrow.open(path).entries())
-    monkeypatch.setattr(arrow, "LARGEST_GROUP", 100_000)
+    with pytest.raises(BadData, match="has more than"):  # and not 4 GB of text
+        list(parquet.open(path).entries())
+    monkeypatch.setattr(parquet, "LARGEST_GROUP", 100_000)
     pq.write_table(pa.table({"record": records}), path)
-    with pytest.raises(NotARecord, match="write it again in smaller ones"):
-        arrow.open(path)
+    with pytest.raises(NotARecord, match="write the file again with smaller ones"):
+        parquet.open(path)
 
 
-def test_what_is_no_parquet_file_and_every_kind_of_damage_to_one(tmp_path: Path) -> None:
+def test_other_files_and_damaged_parquet_files(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    arrow.write(path, [arrow.batch(sealed(40), ["a"] * 40, paths(40))])
+    parquet.write(path, [arrow.batch(sealed(40), ["a"] * 40, paths(40))])
     whole = path.read_bytes()
     for content in (
         b"",
@@ -197,15 +198,16 @@ def test_what_is_no_parquet_file_and_every_kind_of_damage_to_one(tmp_path: Path)
     ):
         path.write_bytes(content)
         with pytest.raises(NotARecord, match="cannot be read as Parquet"):
-            arrow.open(path)
-    for missing in (tmp_path / "missing.parquet", tmp_path):
-        with pytest.raises(NotARecord):
-            arrow.open(missing)
+            parquet.open(path)
+    with pytest.raises(NotARecord):
+        parquet.open(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"missing\.parquet: No such file"):
+        parquet.open(tmp_path / "missing.parquet")
     rng = np.random.default_rng(0)
     for at in (*rng.integers(0, len(whole), 60).tolist(), *range(len(whole) - 400, len(whole))):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << int(rng.integers(8))]) + whole[at + 1 :])
         try:  # what is flipped is noticed, or does not matter
-            file = arrow.open(path)
+            file = parquet.open(path)
             list(file.entries())
             good = sum(span.count for span in file.spans({ID}))
         except AtlcError:
@@ -213,16 +215,16 @@ def test_what_is_no_parquet_file_and_every_kind_of_damage_to_one(tmp_path: Path)
         assert good in (39, 40) or len(file) != 40
 
 
-def test_without_pyarrow_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyarrow_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    arrow._pyarrow.cache_clear()
-    for call in (lambda: arrow.open(tmp_path), lambda: arrow.batch(b""), lambda: arrow.write(tmp_path / "x", [])):
+    arrow.require_pyarrow.cache_clear()
+    for call in (lambda: parquet.open(tmp_path), lambda: arrow.batch(b""), lambda: parquet.write(tmp_path / "x", [])):
         with pytest.raises(AtlcError, match=r"pip install 'atlcodec\[arrow\]'"):
             call()
 
 
-def test_the_records_of_a_parquet_file_go_where_those_of_a_file_go(tmp_path: Path) -> None:
+def test_records_from_parquet_to_atlc(tmp_path: Path) -> None:
     records = sealed(10)
-    arrow.write(tmp_path / "x.parquet", [arrow.batch(records)])
-    atlcodec.write(tmp_path / "x.atlc", arrow.open(tmp_path / "x.parquet").array)
+    parquet.write(tmp_path / "x.parquet", [arrow.batch(records)])
+    atlcodec.write(tmp_path / "x.atlc", parquet.open(tmp_path / "x.parquet").array)
     assert (tmp_path / "x.atlc").read_bytes() == records.tobytes()

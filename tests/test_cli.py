@@ -122,7 +122,7 @@ def test_several_pictures_become_one_file_and_numbered_pictures_again(
         (here / f"{name}.png").write_bytes(picture.png(pixels))
     ran = cli("encode", "d.png", "a.png", "c.png", "b.png", "-o", "set.atlc", "-m", MNIST)
     assert ran.code == 0
-    assert "4 pictures -> set.atlc  800 bytes" in ran.err
+    assert "4 images -> set.atlc  800 bytes" in ran.err
     expected = Codec.load(MNIST).encode(pictures[[3, 0, 2, 1]])
     assert (here / "set.atlc").read_bytes() == expected.tobytes()
     assert "-o DIR/" in cli("decode", "set.atlc").complaint
@@ -178,7 +178,7 @@ def test_nothing_is_overwritten_without_force(cli: Cli, here: Path) -> None:
         ["decode", "x.atlc"],
         ["decode", "x.atlc", "-o", "set.atlc"],
     ):
-        assert "is there already; -f overwrites it" in cli(*arguments).complaint
+        assert "exists already; -f (overwrite=True) replaces it" in cli(*arguments).complaint
     assert all((here / name).read_bytes() == b"mine" for name in ("seven.atlc", "set.atlc", "x.atlc.png"))
     assert not (here / "nowhere").exists()
     assert cli("encode", "seven.png", "-f").code == cli("encode", "seven.png", "-f", "-o", "dangling").code == 0
@@ -448,7 +448,7 @@ def test_without_permission(cli: Cli, here: Path) -> None:
     command = [sys.executable, "-c", UNPRIVILEGED]
     for arguments, complaint in (
         (["encode", "sub/seven.png"], "sub/seven.atlc: cannot be written (Permission denied)"),
-        (["encode", "sub/seven.png", "-o", "sub/out/"], "sub/out/: cannot be made a folder (Permission denied)"),
+        (["encode", "sub/seven.png", "-o", "sub/out/"], "sub/out/: cannot create the folder (Permission denied)"),
         (["encode", "sub/hidden.png", "-o", "x.atlc"], "sub/hidden.png: Permission denied"),
         (["classify", "sub/hidden.atlc"], "sub/hidden.atlc: Permission denied"),
     ):
@@ -461,9 +461,9 @@ def test_folders_that_cannot_be_written_to(cli: Cli, here: Path) -> None:
     (here / "file").write_bytes(b"")
     assert "nowhere/x: cannot be written (No such file" in cli("encode", "seven.png", "-o", "nowhere/x").complaint
     assert "cannot be written (Not a directory)" in cli("encode", "seven.png", "-o", "file/x").complaint
-    assert "file/: cannot be made a folder" in cli("encode", "seven.png", "-o", "file/").complaint
+    assert "file/: cannot create the folder" in cli("encode", "seven.png", "-o", "file/").complaint
     (here / "x.atlc").write_bytes(records(2).tobytes())
-    assert "file/: cannot be made a folder" in cli("decode", "x.atlc", "-o", "file/").complaint
+    assert "file/: cannot create the folder" in cli("decode", "x.atlc", "-o", "file/").complaint
     (here / "seven.atlc").mkdir()
     assert "seven.atlc: is a folder" in cli("encode", "seven.png", "-f").complaint
 

@@ -23,9 +23,10 @@ import pytest
 from conftest import ROOT, environment, seven
 from numpy.typing import NDArray
 
-from atlcodec import arrow, cluster
+from atlcodec import cluster
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, BadImage, NotARecord, UnknownModel
+from atlcodec.sets import parquet
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -33,7 +34,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 MNIST, FASHION = "mnist-lenet", "fashion-lenet"
 PAGE = ROOT / "docs" / "cluster.md"
 COUNT = 400
-SOURCES = [f"7/{number:03}.png" for number in range(COUNT)]
+PATHS = [f"7/{number:03}.png" for number in range(COUNT)]
 Array = NDArray[Any]
 
 
@@ -126,8 +127,8 @@ def test_a_bad_row_costs_itself_alone_and_says_why(images: Array, records: Array
     rows: list[Any] = [row.tobytes() for row in records[:7]]
     rows[1:5] = [None, b"short", bytes([rows[3][0] ^ 1]) + rows[3][1:], bytes(200)]
     rows[5] = Codec.load(FASHION).encode(images[5:6]).tobytes()
-    table = pa.table({"record": pa.array(rows, pa.binary()), "source": list("abcdefg")})
-    for batch in (table, {"record": np.array(rows, object), "source": np.array(list("abcdefg"))}):
+    table = pa.table({"record": pa.array(rows, pa.binary()), "path": list("abcdefg")})
+    for batch in (table, {"record": np.array(rows, object), "path": np.array(list("abcdefg"))}):
         answer = pa.table(dict(cluster.Classify()(batch))) if isinstance(batch, dict) else cluster.Classify()(batch)
         why = [problem or None for problem in answer["problem"].to_pylist()]
         assert [problem is None for problem in why] == [True, False, False, False, False, True, True]
@@ -236,7 +237,7 @@ def pictures(images: Array, tmp_path: Path) -> Path:
     folder.mkdir()
     for start in range(0, COUNT, 50):
         rows = slice(start, start + 50)
-        table = pa.table({"source": SOURCES[rows], "label": ["7"] * 50, "image": tensors(images[rows])})
+        table = pa.table({"path": PATHS[rows], "label": ["7"] * 50, "image": tensors(images[rows])})
         pq.write_table(table, folder / f"{start}.parquet")
     return folder
 
@@ -301,8 +302,8 @@ def test_a_killed_worker_costs_no_row_and_doubles_none(
         num_cpus=0.5,
     ).write_parquet(str(tmp_path / "records"))
     killed = int((tmp_path / "killed").read_text())
-    made = pq.read_table(tmp_path / "records").sort_by("source")
-    assert made["source"].to_pylist() == SOURCES
+    made = pq.read_table(tmp_path / "records").sort_by("path")
+    assert made["path"].to_pylist() == PATHS
     assert np.array_equal(packed(made["record"]), records)
     workers = set(made["worker"].to_pylist())
     assert killed not in workers
@@ -320,12 +321,12 @@ def test_the_page_shows_what_works(
         exec(block.replace("/data", str(tmp_path)), names)
     assert capsys.readouterr().out.splitlines()[-1:] == ["0 rows could not be done"]
     codec = Codec.load(MNIST)
-    made = pq.read_table(tmp_path / "records").sort_by("source")
+    made = pq.read_table(tmp_path / "records").sort_by("path")
     assert np.array_equal(packed(made["record"]), records)
-    assert {arrow.open(file).ids for file in (tmp_path / "records").iterdir()} == {(codec.id,)}
-    answers = pq.read_table(tmp_path / "answers").sort_by("source")
+    assert {parquet.open(file).ids for file in (tmp_path / "records").iterdir()} == {(codec.id,)}
+    answers = pq.read_table(tmp_path / "answers").sort_by("path")
     scores = codec.classify(records)
-    assert answers["source"].to_pylist() == SOURCES
+    assert answers["path"].to_pylist() == PATHS
     assert answers["predicted"].to_pylist() == [codec.labels[index] for index in scores.argmax(1)]
     assert np.array_equal(answers["probability"].to_numpy(), scores.max(1))
 
@@ -342,17 +343,17 @@ def test_the_page_shows_what_works_in_spark(images: Array, records: Array, tmp_p
     pytest.importorskip("pyspark")
     for name, rows in (("image", images), ("record", records)):
         (tmp_path / f"{name}s").mkdir()
-        table = {"source": SOURCES, "label": ["7"] * COUNT, name: [row.tobytes() for row in rows]}
+        table = {"path": PATHS, "label": ["7"] * COUNT, name: [row.tobytes() for row in rows]}
         pq.write_table(pa.table(table), tmp_path / f"{name}s" / "0.parquet")
     (tmp_path / "images").rename(tmp_path / "pictures")
     page = PAGE.read_text("utf-8").replace("/data", str(tmp_path))
     blocks = re.findall(r"```python\n(.*?)```", page.split("## Spark")[1], re.S)
     run = [sys.executable, "-c", "\n".join([SPARK, *blocks])]
     subprocess.run(run, env=environment(PYSPARK_PYTHON=sys.executable), check=True)
-    assert [row.tobytes() for row in records] == pq.read_table(tmp_path / "records-of-spark").sort_by("source")[
+    assert [row.tobytes() for row in records] == pq.read_table(tmp_path / "records-of-spark").sort_by("path")[
         "record"
     ].to_pylist()
-    answers = pq.read_table(tmp_path / "answers-of-spark").sort_by("source")["answer"].to_pylist()
+    answers = pq.read_table(tmp_path / "answers-of-spark").sort_by("path")["answer"].to_pylist()
     codec = Codec.load(MNIST)
     scores = codec.classify(records)
     assert [answer["label"] for answer in answers] == [codec.labels[index] for index in scores.argmax(1)]

@@ -1,4 +1,4 @@
-"""Data sets: IDX files, folders of labelled pictures, and the official sets fetched by name from a server on this
+"""Data sets: IDX files, folders of labelled images, and the official sets fetched by name from a server on this
 machine."""
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atlcodec import datasets, picture
+from atlcodec import picture, sets
 from atlcodec.errors import BadData
+from atlcodec.sets import idx as idx_files
+from atlcodec.sets import official
 
 
 def idx(array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
@@ -42,7 +44,7 @@ def write_idx(folder: Path, *, train: int = 30, test: int = 6, compressed: bool 
 @pytest.mark.parametrize("compressed", [True, False])
 def test_a_folder_of_idx_files(tmp_path: Path, compressed: bool) -> None:
     write_idx(tmp_path / "mine", compressed=compressed)
-    data = datasets.load(tmp_path / "mine")
+    data = sets.load(tmp_path / "mine")
     assert data.name == "mine"
     assert data.train.images.shape == (30, 28, 28)
     assert data.train.labels is not None
@@ -51,48 +53,49 @@ def test_a_folder_of_idx_files(tmp_path: Path, compressed: bool) -> None:
     assert len(data.test) == 6
     assert data.classes == ("0", "1", "2")
     (tmp_path / "mine/labels.txt").write_text("ant\nbee\ncat\n")
-    assert datasets.load(tmp_path / "mine").classes == ("ant", "bee", "cat")
+    assert sets.load(tmp_path / "mine").classes == ("ant", "bee", "cat")
     (tmp_path / "mine/labels.txt").write_text("ant\nbee")
     with pytest.raises(BadData, match="only 2 names"):
-        datasets.load(tmp_path / "mine")
+        sets.load(tmp_path / "mine")
 
 
 def test_images_without_labels_or_test_files(tmp_path: Path) -> None:
     (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(np.zeros((4, 28, 28), np.uint8)))
-    data = datasets.load(tmp_path)
+    data = sets.load(tmp_path)
     assert data.train.labels is None
     assert data.test is None
     assert data.classes == ()
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "message", "if_cut_off"),
     [
-        (b"", "not an IDX file"),
-        (b"not idx at all", "not an IDX file"),
-        (idx(np.zeros((4, 28, 28), np.uint8))[:-1], "promises 4 x 28 x 28 bytes"),
-        (idx(np.zeros((4, 32, 32), np.uint8)), "not pictures of 28 x 28"),
-        (struct.pack(">HBB3I", 0, 8, 3, 2**32 - 1, 2**32 - 1, 2**32 - 1), "promises"),
+        (b"", "not an IDX file", "cannot be read"),
+        (b"not idx at all", "not an IDX file", "cannot be read"),
+        (idx(np.zeros((4, 28, 28), np.uint8))[:-1], "promises 4 x 28 x 28 bytes", "cannot be read"),
+        (idx(np.zeros((4, 32, 32), np.uint8)), r"shape \(32, 32\), not \(28, 28\)", r"shape \(32, 32\)"),
+        (struct.pack(">HBB3I", 0, 8, 3, 2**32 - 1, 28, 28), "promises 4294967295 x", "cannot be read"),
+        (struct.pack(">HBB3I", 0, 8, 3, *[2**32 - 1] * 3), "shape", "cannot be read"),
     ],
 )
-def test_broken_idx_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_broken_idx_files_are_refused(tmp_path: Path, content: bytes, message: str, if_cut_off: str) -> None:
     (tmp_path / "train-images-idx3-ubyte").write_bytes(content)
     with pytest.raises(BadData, match=message):
-        datasets.load(tmp_path)
+        sets.load(tmp_path)
     (tmp_path / "train-images-idx3-ubyte").unlink()
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(content)[:-9])
-    with pytest.raises(BadData, match="cannot be read"):
-        datasets.load(tmp_path)
+    with pytest.raises(BadData, match=if_cut_off):
+        sets.load(tmp_path)
 
 
 def test_labels_must_be_as_many_as_images(tmp_path: Path) -> None:
     write_idx(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.zeros(29, np.uint8))))
     with pytest.raises(BadData, match="30 images but"):
-        datasets.load(tmp_path)
+        sets.load(tmp_path)
 
 
-def write_pictures(folder: Path, counts: dict[str, int]) -> None:
+def write_images(folder: Path, counts: dict[str, int]) -> None:
     for shade, (label, count) in enumerate(counts.items()):
         (folder / label).mkdir(parents=True)
         for number in range(count):
@@ -100,53 +103,69 @@ def write_pictures(folder: Path, counts: dict[str, int]) -> None:
             (folder / label / f"{number:03d}.png").write_bytes(picture.png(image))
 
 
-def test_folders_of_labelled_pictures(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "set", {"cat": 20, "dog": 30})
-    data = datasets.load(tmp_path / "set")
+def test_folders_of_labelled_images(tmp_path: Path) -> None:
+    write_images(tmp_path / "set", {"cat": 20, "dog": 30})
+    data = sets.load(tmp_path / "set")
     assert data.classes == ("cat", "dog")
     assert data.test is not None
     assert (len(data.train), len(data.test)) == (45, 5)
     for split in (data.train, data.test):
         assert split.labels is not None
         assert np.array_equal(split.images[:, 0, 0] >= 50, split.labels == 1)
-    # In the order of the labels, the last pictures, which are for validation, would all be dogs.
+    # In the order of the labels, the last images, which are for validation, would all be dogs.
     assert data.train.labels is not None
     assert 0 < data.train.labels[-10:].mean() < 1
-    again = datasets.load(tmp_path / "set")
+    again = sets.load(tmp_path / "set")
     assert np.array_equal(again.train.images, data.train.images)
     assert again.sha256 == data.sha256
 
 
-def test_folders_of_pictures_with_a_test_half(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "train", {"cat": 5, "dog": 5})
-    write_pictures(tmp_path / "test", {"cat": 1, "dog": 2})
-    data = datasets.load(tmp_path)
+def test_folders_of_images_with_a_test_split(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", {"cat": 5, "dog": 5})
+    write_images(tmp_path / "test", {"cat": 1, "dog": 2})
+    data = sets.load(tmp_path)
     assert data.test is not None
     assert (len(data.train), len(data.test)) == (10, 3)
 
 
-def test_a_picture_that_does_not_fit_is_named(tmp_path: Path) -> None:
-    write_pictures(tmp_path, {"cat": 2, "dog": 2})
+def test_the_error_names_an_unsuitable_image(tmp_path: Path) -> None:
+    write_images(tmp_path, {"cat": 2, "dog": 2})
     (tmp_path / "dog/note.txt").write_text("hello")
     with pytest.raises(BadData, match=r"note\.txt: not an image"):
-        datasets.load(tmp_path)
+        sets.load(tmp_path)
+
+
+def test_labels_may_be_links_and_other_folders_are_left_out(tmp_path: Path) -> None:
+    write_images(tmp_path / "real", {"cat": 2, "dog": 3})
+    write_images(tmp_path / "set/test", {"cat": 1, "cow": 1})
+    (tmp_path / "set/train").mkdir()
+    for label in ("cat", "dog"):
+        (tmp_path / "set/train" / label).symlink_to(tmp_path / "real" / label)
+    (tmp_path / "set/train/dog/deep").symlink_to(tmp_path)
+    (tmp_path / "set/train/.cache").mkdir()
+    (tmp_path / "set/train/dog/000.atlc").write_bytes(bytes(200))
+    (tmp_path / "set/readme.png").write_text("not an image")
+    data = sets.load(tmp_path / "set")
+    assert data.classes == ("cat", "dog")
+    assert data.test is not None
+    assert (len(data.train), len(data.test)) == (5, 1)
 
 
 @pytest.mark.parametrize("where", ["nowhere", "a/b/c"])
 def test_a_missing_folder_says_what_to_give(where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BadData, match="no such folder"):
-        datasets.load(where)
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        sets.load(where)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadData, match="neither IDX files"):
-        datasets.load("empty")
+    with pytest.raises(BadData, match="has neither IDX files"):
+        sets.load("empty")
 
 
 def test_a_name_is_looked_up_below_atlc_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     write_idx(tmp_path / "things")
     monkeypatch.setenv("ATLC_DATA", str(tmp_path))
     monkeypatch.chdir("/")
-    assert len(datasets.load("things").train) == 30
+    assert len(sets.load("things").train) == 30
 
 
 # -- fetching ----------------------------------------------------------------------------------------------------------
@@ -180,14 +199,12 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def pin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pretend that the files of a folder are the official MNIST."""
-    digests = [
-        hashlib.sha256(gzip.decompress((folder / f"{n}.gz").read_bytes())).hexdigest() for n in datasets.IDX_FILES
-    ]
-    mnist = datasets.OFFICIAL["MNIST"]
+    digests = [hashlib.sha256(gzip.decompress((folder / f"{n}.gz").read_bytes())).hexdigest() for n in idx_files.FILES]
+    mnist = official.OFFICIAL["MNIST"]
     monkeypatch.setitem(
-        datasets.OFFICIAL,
+        official.OFFICIAL,
         "MNIST",
-        datasets.Official(
+        official.Official(
             mnist.url, mnist.source, mnist.licence, mnist.labels, (digests[0], digests[1], digests[2], digests[3])
         ),
     )
@@ -197,16 +214,16 @@ def test_an_official_set_is_fetched_once_and_checked(server: Path, monkeypatch: 
     write_idx(server / "MNIST")
     pin(server / "MNIST", monkeypatch)
     said: list[str] = []
-    assert len(datasets.load("mnist", say=said.append).train) == 30
+    assert len(sets.load("mnist", log=said.append).train) == 30
     assert len(said) == 4
-    assert len(datasets.load("MNIST", say=said.append).train) == 30
+    assert len(sets.load("MNIST", log=said.append).train) == 30
     assert len(said) == 4
 
 
-def test_a_file_that_is_not_the_published_one_is_refused_and_not_kept(server: Path, tmp_path: Path) -> None:
+def test_a_download_with_another_digest_is_refused_and_not_kept(server: Path, tmp_path: Path) -> None:
     write_idx(server / "MNIST")
     with pytest.raises(BadData, match="not the published file"):
-        datasets.load("MNIST")
+        sets.load("MNIST")
     assert not list((tmp_path / "cache").rglob("*.gz"))
     assert not list((tmp_path / "cache").rglob("*.part"))
 
@@ -220,13 +237,13 @@ def test_a_failed_download_says_what_to_do_and_goes_on_later(
     content = last.read_bytes()
     last.unlink()
     with pytest.raises(BadData, match=r"404.*ATLC_MIRROR"):
-        datasets.load("MNIST")
+        sets.load("MNIST")
     last.write_bytes(content[: len(content) // 2])
     with pytest.raises(BadData, match="ATLC_MIRROR"):
-        datasets.load("MNIST")
+        sets.load("MNIST")
     last.write_bytes(content)
     said: list[str] = []
-    assert datasets.load("MNIST", say=said.append).test is not None
+    assert sets.load("MNIST", log=said.append).test is not None
     assert len(said) == 1
 
 
@@ -239,7 +256,7 @@ REAL = Path(os.environ.get("ATLC_DATA", ""))
 def test_the_pinned_digests_are_those_of_the_real_files(server: Path) -> None:
     for name in ("MNIST", "FashionMNIST"):
         (server / name).symlink_to((REAL / name).resolve())
-        data = datasets.load(name)
+        data = sets.load(name)
         assert data.name == name
         assert data.test is not None
         assert (len(data.train), len(data.test)) == (60000, 10000)

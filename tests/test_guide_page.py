@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 import atlcodec
-from atlcodec import manifest, metrics, picture
+from atlcodec import metrics, picture
 from atlcodec.codec import Codec
-from atlcodec.manifest import Entry
+from atlcodec.sets import manifest
+from atlcodec.sets.manifest import Entry
 
 Pixels = NDArray[np.uint8]
 PAGE = (ROOT / "docs" / "guide.md").read_text("utf-8")
@@ -137,7 +138,7 @@ def test_parquet_and_arrow(follow: Follow, world: Path) -> None:
     pytest.importorskip("pyarrow")
     names = follow("Parquet and Arrow").names
     assert np.array_equal(names["sevens"], atlcodec.open(world / "set.atlc")[20:])
-    assert names["arrow"].open("sevens.parquet").ids == (Codec.load(MODEL).id,)
+    assert names["parquet"].open("sevens.parquet").ids == (Codec.load(MODEL).id,)
 
 
 def test_a_classifier_of_your_own(follow: Follow, user_folder: Path) -> None:

@@ -1,16 +1,18 @@
-"""The list beside a record file: what is written is read back, and nothing that a stranger wrote is believed."""
+"""The list beside a record file: it reads what it wrote, and it trusts no list and no path."""
 
 from __future__ import annotations
 
 import csv
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from atlcodec import manifest
 from atlcodec.errors import BadData
-from atlcodec.manifest import Entry, Places
+from atlcodec.sets import manifest, paths
+from atlcodec.sets.manifest import Entry
+from atlcodec.sets.paths import OutputPaths
 
 ENTRIES = [
     Entry(0, "cat/felix.png", "cat"),
@@ -25,7 +27,7 @@ def listed(path: Path, *rows: str) -> Path:
     return path
 
 
-def test_what_is_written_is_read_back_by_us_and_by_any_csv_reader(tmp_path: Path) -> None:
+def test_a_written_list_can_be_read_back_also_by_other_csv_readers(tmp_path: Path) -> None:
     path = manifest.beside(tmp_path / "set.atlc")
     assert path == tmp_path / "set.csv"
     assert manifest.beside("x.bin").name == "x.bin.csv"
@@ -42,7 +44,7 @@ def test_what_is_written_is_read_back_by_us_and_by_any_csv_reader(tmp_path: Path
     assert manifest.read(path) == []
 
 
-def test_a_list_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
+def test_invalid_entries_are_not_written(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     for entries in (
         [Entry(1, "a.png", None)],
@@ -97,9 +99,9 @@ def test_a_list_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
         "x/" * 600 + "x",
     ],
 )
-def test_a_path_that_is_not_safe_is_refused(path: str, tmp_path: Path) -> None:
+def test_unsafe_paths_are_refused(path: str, tmp_path: Path) -> None:
     with pytest.raises(BadData):
-        manifest.safe(path)
+        paths.safe(path)
     target = tmp_path / "x.csv"
     with target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([("record", "path", "label"), (0, "a.png", ""), (1, path, "")])
@@ -110,28 +112,28 @@ def test_a_path_that_is_not_safe_is_refused(path: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "path", ["x", "a/b/c.png", "...a/b", ".hidden", "console.png", "null", "a b.png", "~/x", "-rf", "%2e%2e/x", "é"]
 )
-def test_a_path_that_only_looks_odd_is_fine(path: str) -> None:
-    assert manifest.safe(path).as_posix() == path
+def test_odd_but_safe_paths_are_accepted(path: str) -> None:
+    assert paths.safe(path).as_posix() == path
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["1,a.png,"], "line 2: is of record 1, where 0 comes next"),
-        (["0,a.png,", "2,b.png,"], "line 3: is of record 2"),
-        (["0,a.png,", "0,b.png,"], "line 3: is of record 0"),
-        (["0,a.png"], "line 2: must hold"),
-        (["0,a.png,,"], "line 2: must hold"),
-        (["-1,a.png,"], "line 2: must hold"),
-        (["\u0660,a.png,"], "line 2: must hold"),
-        (["0" * 5000 + ",a.png,"], "line 2: must hold"),
-        (["0,a.png,", "", "1,b.png,"], "line 3: must hold"),
+        (["1,a.png,"], "line 2: is for record 1, but 0 comes next"),
+        (["0,a.png,", "2,b.png,"], "line 3: is for record 2"),
+        (["0,a.png,", "0,b.png,"], "line 3: is for record 0"),
+        (["0,a.png"], "line 2: must contain"),
+        (["0,a.png,,"], "line 2: must contain"),
+        (["-1,a.png,"], "line 2: must contain"),
+        (["\u0660,a.png,"], "line 2: must contain"),
+        (["0" * 5000 + ",a.png,"], "line 2: must contain"),
+        (["0,a.png,", "", "1,b.png,"], "line 3: must contain"),
         (['0,"a.png,'], "line 2: is not a line of CSV"),
         (['0,"a.png"x,'], "line 2: is not a line of CSV"),
         (['0,a.png,"two\nlines"'], "line 2: is not a line of CSV"),
         (["0,a.png," + "x" * 20_000], "line 2: is longer than 16384"),
-        (["0,a.png," + "x" * 2000], "line 2: 'x+' is no label"),
-        (["0,a.png,\x1b[2J"], "line 2: .* is no label"),
+        (["0,a.png," + "x" * 2000], "line 2: 'x+' is not a label"),
+        (["0,a.png,\x1b[2J"], "line 2: .* is not a label"),
         (["0,a.png,", "1,b.png,", "2,A.png,"], "records 0 and 2 cannot both be written"),
         (["0,ä.png,", "1,a\u0308.PNG,"], "records 0 and 1 cannot both"),
         (["0,a,", "1,a.png,"], "records 0 and 1 cannot both"),  # a decoded picture is a PNG: its name gets .png
@@ -143,7 +145,7 @@ def test_a_malformed_list_is_refused_with_the_line(rows: list[str], message: str
         manifest.read(listed(tmp_path / "x.csv", *rows))
 
 
-def test_what_is_no_list_at_all(tmp_path: Path) -> None:
+def test_files_that_are_not_lists(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     for content in (b"", b"name,age\n", b"record,path\n0,x\n", b"record,path,label", b"\xff\xfe", os.urandom(5000)):
         path.write_bytes(content)
@@ -152,25 +154,54 @@ def test_what_is_no_list_at_all(tmp_path: Path) -> None:
             continue
         with pytest.raises(BadData):
             manifest.read(path)
-    for place in (tmp_path / "missing.csv", tmp_path):
-        with pytest.raises(BadData):
-            manifest.read(place)
+    with pytest.raises(BadData, match="directory"):
+        manifest.read(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"missing\.csv: No such file"):
+        manifest.read(tmp_path / "missing.csv")
 
 
-def test_clashes_are_found_among_many(tmp_path: Path) -> None:
-    places = Places()
-    for number in range(5000):
-        places.add(f"{number % 4990}/x.png")
-    assert places.clashes() == [(number, 4990 + number) for number in range(10)]
-    places = Places()
-    for number in range(1000):
-        places.add(f"{number}.png")
-        places.add(f"{number}.PNG/x")
-    assert places.clashes() == [(2 * number, 2 * number + 1) for number in range(1000)]
+def test_clashes_among_many_paths() -> None:
+    files = OutputPaths()
+    clashes = [files.add(f"{number % 4990}/x.png") for number in range(5000)]
+    assert clashes == [None] * 4990 + list(range(10))
+    for first, second in (("{}.png", "{}.PNG/x"), ("{}.PNG/x", "{}.png")):  # a folder with the name of an image
+        both = OutputPaths()
+        for number in range(1000):
+            assert both.add(first.format(number)) is None
+            assert both.add(second.format(number)) == 2 * number
+    assert (len(files), len(both)) == (5000, 2000)
 
 
-def test_no_path_takes_long_to_look_at() -> None:
-    """No expression may go back over what it has seen again and again: these would take it ages."""
+def test_many_paths_need_little_memory() -> None:
+    """150 MB for a million, however long they are."""
+    tracemalloc.start()
+    try:
+        files = OutputPaths()
+        for number in range(50_000):
+            assert files.add(f"{'folder/' * 20}{number}.png") is None
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 50_000 * 150
+
+
+def test_the_length_of_a_list_is_known_from_its_last_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    manifest.write(path, ENTRIES)
+    assert manifest.length(path) == 4
+    for ending in (b"", b"\r\n"):
+        path.write_bytes(path.read_bytes().rstrip() + ending)
+        assert manifest.length(path) == 4
+    manifest.write(path, [])
+    assert manifest.length(path) == 0
+    for content in (b"", b"name,age\nx,7\n", b"record,path,label\n0,a.png,\nx,b.png,\n"):
+        path.write_bytes(content)
+        assert manifest.length(path) is None
+    assert manifest.length(tmp_path / "missing.csv") is None
+
+
+def test_no_path_takes_long_to_check() -> None:
+    """A regular expression that backtracks would take ages on these."""
     for path in (
         "a" * 249 + "!",
         "a-" * 120 + "!",
@@ -180,4 +211,4 @@ def test_no_path_takes_long_to_look_at() -> None:
         "aux /" * 48,
         "a" * 10**7,
     ):
-        assert manifest.refusal(path) is not None
+        assert paths.why_unsafe(path) is not None

@@ -1,4 +1,4 @@
-"""Search by likeness: exact, the same however the records come, and only among records of one model."""
+"""Nearest neighbours: exact, the same for a file and an array, and only among records of one model."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from conftest import Cli
 from numpy.typing import NDArray
 
 import atlcodec
-from atlcodec import arrow, manifest, neighbours, record
+from atlcodec import arrow, neighbours, record
 from atlcodec.codec import Codec
 from atlcodec.errors import DamagedRecord
+from atlcodec.sets import manifest, parquet
 
 Pixels = NDArray[np.uint8]
 
@@ -65,8 +66,11 @@ def test_distances_are_exact_and_equal_ones_stay_in_order() -> None:
     assert np.array_equal(np.rint(distances.astype(np.float64) ** 2), np.take_along_axis(squares, expected, axis=1))
 
 
-def test_a_file_is_searched_as_an_array_is(codec: Codec, records: Pixels, folder: Path) -> None:
+def test_a_file_and_an_array_give_the_same(codec: Codec, records: Pixels, folder: Path) -> None:
     numbers, distances = neighbours.nearest(codec, records[[20]], atlcodec.open(folder / "set.atlc"), top=100)
+    parquet.write(folder / "same.parquet", [arrow.batch(records)])
+    table = parquet.open(folder / "same.parquet")
+    assert np.array_equal(neighbours.nearest(codec, records[[20]], table, top=100)[0], numbers)
     assert numbers.shape == (1, len(records))  # all there are
     assert sorted(numbers[0].tolist()) == list(range(len(records)))
     assert (numbers[0, 0], distances[0, 0]) == (20, 0)
@@ -114,7 +118,7 @@ def test_the_command_prints_numbers_distances_paths_and_labels(
 
     entries = list(manifest.entries("set.csv"))
     batch = arrow.batch(atlcodec.open("set.atlc").array, [e.label for e in entries], [e.path for e in entries])
-    arrow.write(tmp_path / "set.parquet", [batch])
+    parquet.write(tmp_path / "set.parquet", [batch])
     ran = cli("similar", "one.atlc", tmp_path / "set.parquet", "--top", "1")
     assert ran.lines == [f"one.atlc: {tmp_path}/set.parquet[12]  0.00  sevens/12.png"]
 
@@ -126,12 +130,12 @@ def test_the_command_prints_numbers_distances_paths_and_labels(
 def test_models_are_not_compared_with_each_other(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     complaint = cli("similar", "other.atlc", "set.atlc").complaint
-    assert "other.atlc: record 0 is one of fashion-lenet; set.atlc holds those of mnist-lenet" in complaint
+    assert "other.atlc: record 0 is a record of fashion-lenet, but set.atlc has records of mnist-lenet" in complaint
     assert cli("similar", "one.atlc", "mixed.atlc", "--top", "1").lines == ["one.atlc: mixed.atlc[13]  0.00"]
     assert "written by fashion-lenet" in cli("similar", "-m", "mnist-lenet", "other.atlc", "set.atlc").complaint
 
 
-def test_what_is_damaged_or_does_not_fit_is_reported_and_the_rest_is_searched(
+def test_damage_is_reported_and_the_rest_is_searched(
     cli: Cli, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = bytearray((folder / "set.atlc").read_bytes())
@@ -142,9 +146,9 @@ def test_what_is_damaged_or_does_not_fit_is_reported_and_the_rest_is_searched(
     done = cli("similar", folder / "one.atlc", "set.atlc", "--top", "1")
     assert done.code == 1
     assert "record 12: damaged" in done.err
-    assert "set.csv: is of 1 records, but set.atlc holds 41 records: they do not belong together" in done.err
+    assert "set.csv: lists 1 records, but set.atlc has 41 records: they do not belong together" in done.err
     assert done.lines[0].split("  ")[0].endswith(("set.atlc[11]", "set.atlc[13]"))
 
     empty = cli("similar", folder / "one.atlc", folder / "empty.atlc")
     assert (empty.code, empty.out) == (0, b"")
-    assert "a file of no records" in empty.err
+    assert "is empty (no records)" in empty.err

@@ -1,5 +1,4 @@
-"""Whole folders on the command line: encoded into one file and a list, added to, taken up again, and decoded into a
-folder."""
+"""Whole folders: encoded into one file and a list, added to, continued after a stop, and decoded into a folder."""
 
 from __future__ import annotations
 
@@ -21,10 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import atlcodec
-from atlcodec import manifest, picture, zoo
-from atlcodec.cli import sources
+from atlcodec import files, picture, sets, zoo
 from atlcodec.codec import Codec
-from atlcodec.manifest import Entry
+from atlcodec.sets import manifest, sources
+from atlcodec.sets.manifest import Entry
 
 Pixels = NDArray[np.uint8]
 Draw = Callable[[float], Pixels]
@@ -36,6 +35,11 @@ ORDER = ["1/b.png", "1/deep/er/c.png", "1/z.png", "10/a.png", "2/x.png", "2-x/a.
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def batches_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "BATCH", 2)
 
 
 @pytest.fixture
@@ -80,14 +84,14 @@ def write_idx(folder: Path, name: str, array: Pixels) -> None:
 # -- there and back ----------------------------------------------------------------------------------------------------
 
 
-def test_a_folder_there_and_back(cli: Cli, folder: Path, pictures: dict[str, Pixels]) -> None:
-    (folder / "notes.txt").write_text("no picture")
+def test_encode_and_decode_a_folder(cli: Cli, folder: Path, pictures: dict[str, Pixels]) -> None:
+    (folder / "notes.txt").write_text("not an image")
     (folder / ".hidden.png").write_bytes(b"")
     (folder / "elsewhere").symlink_to("/")
     ran = cli("encode", folder, "-o", "set.atlc", "-m", MNIST)
     assert (ran.code, ran.out) == (0, b"")
-    assert "7 pictures -> set.atlc, set.csv  1400 bytes" in ran.err
-    assert "leaving out 2 that are no pictures by name (elsewhere, notes.txt)" in ran.err
+    assert "7 images -> set.atlc, set.csv  1400 bytes" in ran.err
+    assert "leaving out 2 files without an image's name (elsewhere, notes.txt)" in ran.err
     assert Path("set.atlc").read_bytes() == encoded([pictures[path] for path in ORDER])
     labels = ["1", "1", "1", "10", "2", "2-x", None]
     assert manifest.read("set.csv") == [Entry(n, *entry) for n, entry in enumerate(zip(ORDER, labels, strict=True))]
@@ -120,10 +124,10 @@ def test_a_parquet_file_is_the_same_set(cli: Cli, folder: Path) -> None:
     for output in ("set.atlc", "set.parquet"):
         assert cli("encode", folder, "-o", output, "-m", MNIST).code == 0
         assert cli("decode", output, "-o", f"{output}.out/").code == 0
-    from atlcodec import arrow
+    from atlcodec.sets import parquet
 
-    assert arrow.open("set.parquet").array.tobytes() == Path("set.atlc").read_bytes()
-    assert [*arrow.open("set.parquet").entries()] == manifest.read("set.csv")
+    assert parquet.open("set.parquet").array.tobytes() == Path("set.atlc").read_bytes()
+    assert [*parquet.open("set.parquet").entries()] == manifest.read("set.csv")
     assert sorted(os.listdir()) == ["in", "set.atlc", "set.atlc.out", "set.csv", "set.parquet", "set.parquet.out"]
     assert [Path("set.atlc.out", path).read_bytes() for path in ORDER] == [
         Path("set.parquet.out", path).read_bytes() for path in ORDER
@@ -136,15 +140,16 @@ def test_a_parquet_file_is_the_same_set(cli: Cli, folder: Path) -> None:
         assert (ran.code, ran.err) == (0, "")
 
 
-def test_damaged_records_of_a_parquet_file_are_reported_as_those_of_a_file(cli: Cli, folder: Path) -> None:
+def test_damage_in_parquet_is_reported_as_in_an_atlc_file(cli: Cli, folder: Path) -> None:
     pytest.importorskip("pyarrow")
     from atlcodec import arrow
+    from atlcodec.sets import parquet
 
     assert cli("encode", folder, "-o", "set.atlc", "-m", MNIST).code == 0
     records, listed = np.array(atlcodec.open("set.atlc").array), manifest.read("set.csv")
     records[3, 100] ^= 0x10
     Path("set.atlc").write_bytes(records.tobytes())
-    arrow.write("set.parquet", [arrow.batch(records, [e.label for e in listed], [e.path for e in listed])])
+    parquet.write("set.parquet", [arrow.batch(records, [e.label for e in listed], [e.path for e in listed])])
     for command in (["classify", "--json"], ["decode", "-o", "out"], ["info", "--json"]):
         of_atlc = cli(*command, "set.atlc", *(["-f"] if command[0] == "decode" else []))
         of_parquet = cli(*command, "set.parquet", *(["-f"] if command[0] == "decode" else []))
@@ -155,7 +160,7 @@ def test_damaged_records_of_a_parquet_file_are_reported_as_those_of_a_file(cli: 
     assert files_below("out") == sorted(path for path in ORDER if path != ORDER[3])
 
 
-def test_folders_in_halves_give_their_labels_as_data_sets_do(cli: Cli, digit: Pixels) -> None:
+def test_labels_below_train_and_test(cli: Cli, digit: Pixels) -> None:
     for path in ("train/cat/1.png", "train/dog/1.png", "test/cat/2.png", "train/3.png", "other/x/4.png"):
         put(Path("in", path), digit)
     assert cli("encode", "in", "-o", "set.atlc", "-m", MNIST).code == 0
@@ -188,14 +193,14 @@ def test_idx_files(cli: Cli, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(files_below("out/train")) == 10
     with Path("in/t10k-images-idx3-ubyte").open("ab") as file:
         file.write(b"!")
-    assert "holds more" in cli("encode", "in", "-o", "x.atlc").err
+    assert "it has more" in cli("encode", "in", "-o", "x.atlc").err
     with Path("in/t10k-images-idx3-ubyte").open("ab") as file:
         file.truncate(1000)
-    assert "holds fewer" in cli("encode", "in", "-o", "x.atlc").err
+    assert "it has fewer" in cli("encode", "in", "-o", "x.atlc").err
     assert not Path("x.atlc").exists()
 
 
-def test_the_choice_is_one_for_the_set(cli: Cli, folder: Path, pictures: dict[str, Pixels]) -> None:
+def test_one_model_is_chosen_for_a_set(cli: Cli, folder: Path, pictures: dict[str, Pixels]) -> None:
     chosen = cli("encode", folder, "-o", "set.atlc").err.split("bytes")[1].split()
     together = cli("encode", *(folder / path for path in ORDER), "-o", "x.atlc").err.split("bytes")[1].split()
     assert chosen == together
@@ -206,13 +211,13 @@ def test_the_choice_is_one_for_the_set(cli: Cli, folder: Path, pictures: dict[st
     )
     for path in ORDER:
         put(folder / path, np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8))
-    assert "warning: set.atlc: 7 of 7 pictures" in cli("encode", folder, "-f", "-o", "set.atlc").err
+    assert "warning: set.atlc: 7 of 7 measured images" in cli("encode", folder, "-f", "-o", "set.atlc").err
 
 
-def test_read_by_several_processes_it_is_the_same(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "BATCH", 2)
+@pytest.mark.usefixtures("batches_of_two")
+def test_several_reading_processes_give_the_same(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "PER_PROCESS", 1)
-    (folder / "1/bad.png").write_text("no picture")
+    (folder / "1/bad.png").write_text("not an image")
     ran = [cli("encode", folder, "-o", f"{jobs}.atlc", "-m", MNIST, "-j", jobs) for jobs in "12"]
     assert [each.code for each in ran] == [1, 1]
     assert "1/bad.png: not an image" in ran[1].err
@@ -231,8 +236,8 @@ def test_pipes_take_the_records_alone(cli: Cli, folder: Path, pictures: dict[str
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 
-def test_bad_pictures_and_names_are_reported_and_the_others_go_on(cli: Cli, folder: Path) -> None:
-    (folder / "1/bad.png").write_text("no picture")
+def test_bad_images_and_names_are_reported_and_the_others_go_on(cli: Cli, folder: Path) -> None:
+    (folder / "1/bad.png").write_text("not an image")
     (folder / "broken.png").symlink_to("nowhere")
     (folder / "loop.png").symlink_to("loop.png")
     for name in ("back\\slash.png", "con.png", "FLAT.png"):
@@ -244,10 +249,10 @@ def test_bad_pictures_and_names_are_reported_and_the_others_go_on(cli: Cli, fold
         "in/1/bad.png: not an image",
         "in/broken.png: No such file",
         "in/loop.png: Too many levels of symbolic links",
-        "slash.png: its path holds a backslash",
-        "in/con.png: its path holds a name that Windows keeps",
-        "in/flat.png: its path is on some systems the same as another one here",
-        "in/\\udcff.png: its path holds control characters, or is not Unicode",
+        "slash.png: its path contains a backslash",
+        "in/con.png: its path contains a name that Windows reserves",
+        "in/flat.png: its path is the same as another one on some systems",
+        "in/\\udcff.png: its path contains control characters, or is not Unicode",
     ):
         assert complaint in ran.err
     assert sorted(entry.path for entry in manifest.read("set.csv")) == sorted([*ORDER[:-1], "FLAT.png"])
@@ -255,8 +260,8 @@ def test_bad_pictures_and_names_are_reported_and_the_others_go_on(cli: Cli, fold
 
 def test_nothing_to_encode(cli: Cli) -> None:
     Path("in").mkdir()
-    assert "no pictures in it" in cli("encode", "in", "-o", "set.atlc").complaint
-    Path("in/bad.png").write_text("no picture")
+    assert "in: has no images" in cli("encode", "in", "-o", "set.atlc").complaint
+    Path("in/bad.png").write_text("not an image")
     assert "in/bad.png: not an image" in cli("encode", "in", "-o", "set.atlc").complaint
     assert os.listdir() == ["in"]
 
@@ -265,7 +270,9 @@ def test_nothing_is_overwritten_without_force(cli: Cli, folder: Path) -> None:
     for name in ("set.atlc", "set.csv", "set.parquet"):
         Path(name).write_text("mine")
         output = "set.parquet" if name == "set.parquet" else "set.atlc"
-        assert f"{name}: is there already; -f overwrites it" in cli("encode", folder, "-o", output).complaint
+        assert (
+            f"{name}: exists already; -f (overwrite=True) replaces it" in cli("encode", folder, "-o", output).complaint
+        )
         assert Path(name).read_text() == "mine"
         assert not [left for left in os.listdir() if left.startswith(".")]
         Path(name).unlink()
@@ -273,7 +280,8 @@ def test_nothing_is_overwritten_without_force(cli: Cli, folder: Path) -> None:
     assert cli("encode", folder, "-f", "-o", "set.atlc").code == 0
     assert len(manifest.read("set.csv")) == 7
     assert (
-        "warning: set.csv: lists what set.atlc held before" in cli("encode", "in/flat.png", "-f", "-o", "set.atlc").err
+        "warning: set.csv: lists the records that set.atlc had before"
+        in cli("encode", "in/flat.png", "-f", "-o", "set.atlc").err
     )
 
 
@@ -307,43 +315,43 @@ def test_a_folder_is_added(output: str, cli: Cli, folder: Path, pictures: dict[s
     ran = cli("encode", "more", "-o", output, "--append")
     assert ran.code == 0
     assert f"{FASHION} (as before)" in ran.err
-    from atlcodec import arrow
+    from atlcodec.sets import parquet
 
     expected = encoded([*(pictures[path] for path in ORDER), draw(9), draw(8)], FASHION)
-    entries = [*arrow.open(output).entries()] if output == "set.parquet" else manifest.read("set.csv")
-    held = arrow.open(output).array.tobytes() if output == "set.parquet" else Path(output).read_bytes()
+    entries = [*parquet.open(output).entries()] if output == "set.parquet" else manifest.read("set.csv")
+    held = parquet.open(output).array.tobytes() if output == "set.parquet" else Path(output).read_bytes()
     assert held == expected
     assert entries[-2:] == [Entry(7, "1/new.png", "1"), Entry(8, "3/new.png", "3")]
     before = {path: Path(path).read_bytes() for path in os.listdir() if Path(path).is_file()}
     for again, word in (
-        ("more", "more: 1/new.png and 1 more: there is such a path"),
-        ("in", "in: 1/b.png and 6 more: there is such"),
+        ("more", "more: the set has 1/new.png and 1 more already"),
+        ("in", "in: the set has 1/b.png and 6 more already"),
     ):
         assert word in cli("encode", again, "-o", output, "--append").complaint
         assert {path: Path(path).read_bytes() for path in before} == before
     put(Path("other/1/NEW.png"), draw(9))
-    assert "there is such a path" in cli("encode", "other", "-o", output, "--append").complaint
+    assert "the set has 1/NEW.png already" in cli("encode", "other", "-o", output, "--append").complaint
     Path("other/1/NEW.png").rename("other/1/newer.png")
     ran = cli("encode", "other", "-o", output, "--append", "-m", MNIST)
     assert ran.code == 0
-    assert f"warning: {output}: holds records of {FASHION}; those of {MNIST} are added" in ran.err
+    assert f"warning: {output}: has records of {FASHION}; adding records of {MNIST}" in ran.err
     Path("other/1/newer.png").rename("other/1/newest.png")
-    assert f"records of {MNIST}, {FASHION}; say with -m" in cli(
+    assert f"records of {MNIST}, {FASHION}; name the model for the new ones with -m" in cli(
         "encode", "other", "-o", output, "--append"
     ).complaint.replace(f"{FASHION}, {MNIST}", f"{MNIST}, {FASHION}")
 
 
-def test_what_does_not_belong_together_is_not_added_to(cli: Cli, folder: Path, digit: Pixels) -> None:
+def test_append_refuses_a_set_that_does_not_belong_together(cli: Cli, folder: Path, digit: Pixels) -> None:
     put(Path("more/new.png"), digit)
     assert cli("encode", folder, "-o", "set.atlc", "-m", MNIST).code == 0
     records, listed = Path("set.atlc").read_bytes(), Path("set.csv").read_bytes()
     for content, names, word in (
-        (records[:-200], listed, "is of 7 records, but set.atlc holds 6"),
-        (records, listed[: listed.rindex(b"6,")], "is of 6 records, but set.atlc holds 7"),
+        (records[:-200], listed, "lists 7 records, but set.atlc has 6"),
+        (records, listed[: listed.rindex(b"6,")], "lists 6 records, but set.atlc has 7"),
         (records[:-50], listed, "torn record"),
-        (records, None, "there is no list of them (set.csv)"),
+        (records, None, "no list of their paths (set.csv)"),
         (records, b"name,age\n", "is not the list of a record file"),
-        (None, listed, "is of 7 records, but set.atlc holds 0"),
+        (None, listed, "lists 7 records, but set.atlc has 0"),
     ):
         for path, data in (("set.atlc", content), ("set.csv", names)):
             Path(path).unlink(missing_ok=True)
@@ -359,13 +367,13 @@ def test_what_does_not_belong_together_is_not_added_to(cli: Cli, folder: Path, d
     assert [entry.record for entry in manifest.read("set.csv")] == list(range(8))
 
 
-# -- stopped and taken up again ----------------------------------------------------------------------------------------
+# -- stopped and continued ----------------------------------------------------------------------------------------
 
 DIES = """
 import os, signal
 from pathlib import Path
 from atlcodec import files
-from atlcodec.cli import sources, work
+from atlcodec.sets import journal, sources
 sources.BATCH = 2
 
 def die(*_, **__):
@@ -392,13 +400,13 @@ def torn(self, batch, loaded, records, quality):
 from atlcodec.cli import main
 main()
 """
-MOMENTS = {  # and how many pictures are not encoded again
-    "work.Work.add = nth(work.Work.add, 0)": 0,
-    "work.Work.add = nth(work.Work.add, 2)": 3,
-    "work.Work.add = nth(work.Work.add, 2, torn)": 3,
+MOMENTS = {  # and how many images are not encoded again
+    "journal.Journal.add = nth(journal.Journal.add, 0)": 0,
+    "journal.Journal.add = nth(journal.Journal.add, 2)": 3,
+    "journal.Journal.add = nth(journal.Journal.add, 2, torn)": 3,
     "os.replace = nth(os.replace, 2)": 7,  # the log and the job were put in place before; now the list would be
     "os.replace = nth(os.replace, 3)": 7,  # the list is there, the records not
-    "work.Work.remove = die": 7,
+    "journal.Journal.remove = die": 7,
 }
 
 
@@ -413,35 +421,35 @@ def killed(patch: str, *arguments: str | Path) -> None:
     assert ran.returncode == -signal.SIGKILL, ran.stderr
 
 
+@pytest.mark.usefixtures("batches_of_two")
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_and_taken_up_again_it_is_the_same(
+def test_a_killed_run_continues_to_the_same_result(
     moment: str, cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "BATCH", 2)
-    (folder / "1/bad.png").write_text("no picture")  # what is wrong with the first part is said again
+    (folder / "1/bad.png").write_text("not an image")  # the problems of the first part are reported again
     whole = cli("encode", folder, "-o", "whole.atlc", "-m", MNIST)
     killed(moment, "encode", folder, "-o", "set.atlc", "-m", MNIST)
     assert all(
         name.startswith(".") or name in ("in", "whole.atlc", "whole.csv", "set.csv") for name in os.listdir()
-    ) or (moment == "work.Work.remove = die")
+    ) or (moment == "journal.Journal.remove = die")
     ran = cli("encode", folder, "-o", "set.atlc", "-m", MNIST)
     assert ran.code == whole.code == 1
     assert "1/bad.png: not an image" in ran.err
-    assert (f"{MOMENTS[moment]} pictures are encoded already" in ran.err) == (MOMENTS[moment] > 0)
+    assert (f"{MOMENTS[moment]} images are encoded already" in ran.err) == (MOMENTS[moment] > 0)
     assert Path("set.atlc").read_bytes() == Path("whole.atlc").read_bytes()
     assert Path("set.csv").read_bytes() == Path("whole.csv").read_bytes()
     assert not [name for name in os.listdir() if name.startswith(".") and not name.startswith(".atlc-")]
 
 
 @pytest.mark.parametrize("moment", list(MOMENTS)[3:])
-def test_a_killed_addition_is_taken_up_again(moment: str, cli: Cli, folder: Path, draw: Draw) -> None:
+def test_a_killed_append_continues(moment: str, cli: Cli, folder: Path, draw: Draw) -> None:
     put(Path("more/new.png"), draw(9))
     for output in ("whole.atlc", "set.atlc"):
         assert cli("encode", folder, "-o", output, "-m", MNIST).code == 0
     assert cli("encode", "more", "-o", "whole.atlc", "--append").code == 0
     killed(moment, "encode", "more", "-o", "set.atlc", "--append")
     shutil.copytree("in", "others")
-    if moment != "work.Work.remove = die":
+    if moment != "journal.Journal.remove = die":
         assert "another command was stopped" in cli("encode", "others", "-o", "set.atlc", "-m", FASHION).complaint
     assert cli("encode", "more", "-o", "set.atlc", "--append").code == 0
     assert Path("set.atlc").read_bytes() == Path("whole.atlc").read_bytes()
@@ -450,19 +458,19 @@ def test_a_killed_addition_is_taken_up_again(moment: str, cli: Cli, folder: Path
 
 def stop_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """As Ctrl-C would, after so many batches."""
-    from atlcodec.cli.work import Work
+    from atlcodec.sets.journal import Journal
 
-    add, left = Work.add, iter([True] * count)
+    add, left = Journal.add, iter([True] * count)
 
-    def stopping(self: Work, *arguments: Any) -> None:
+    def stopping(self: Journal, *arguments: Any) -> None:
         if not next(left, False):
             raise KeyboardInterrupt
         add(self, *arguments)
 
-    monkeypatch.setattr(sources, "BATCH", 2)
-    monkeypatch.setattr(Work, "add", stopping)
+    monkeypatch.setattr(Journal, "add", stopping)
 
 
+@pytest.mark.usefixtures("batches_of_two")
 def test_only_what_has_not_changed_is_kept(
     cli: Cli, folder: Path, digit: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -470,19 +478,18 @@ def test_only_what_has_not_changed_is_kept(
         stop_after(3, patch)
         ran = cli("encode", folder, "-o", "set.atlc", "-m", MNIST)
         assert ran.code == 130
-        assert "the same command goes on from there" in ran.err
-    monkeypatch.setattr(sources, "BATCH", 2)
+        assert "the same command continues from here" in ran.err
     kept = shutil.copytree(".set.atlc.part", "kept")
     put(folder / "1/z.png", digit)  # the third picture, in the second batch
     os.utime(folder / "1/z.png", ns=(1, 1))
     ran = cli("encode", folder, "-o", "set.atlc", "-m", MNIST)
-    assert "2 pictures are encoded already" in ran.err
+    assert "2 images are encoded already" in ran.err
     assert cli("encode", folder, "-o", "whole.atlc", "-m", MNIST).code == 0
     assert Path("set.atlc").read_bytes() == Path("whole.atlc").read_bytes()
     for arguments in (["-m", FASHION], ["-m", MNIST, "--gray"]):  # another command
         shutil.copytree(kept, ".set.atlc.part")
         ran = cli("encode", folder, "-o", "set.atlc", "-f", *arguments)
-        assert "what another command left unfinished is dropped" in ran.err
+        assert "discarding what another command left unfinished" in ran.err
         assert "already" not in ran.err
     shutil.copytree(kept, ".set.atlc.part")
     with Path(".set.atlc.part/records.atlc").open("r+b") as file:  # a disk that lost what was written
@@ -490,11 +497,12 @@ def test_only_what_has_not_changed_is_kept(
         file.write(bytes(100))
     put(folder / "1/z.png", digit)
     ran = cli("encode", folder, "-o", "set.atlc", "-f", "-m", MNIST)
-    assert "2 pictures are encoded already" in ran.err
+    assert "2 images are encoded already" in ran.err
     assert Path("set.atlc").read_bytes() == Path("whole.atlc").read_bytes()
 
 
-def test_a_label_that_is_known_only_now_is_not_missing_from_what_was_kept(
+@pytest.mark.usefixtures("batches_of_two")
+def test_images_of_a_stopped_run_get_labels_that_are_new_since(
     cli: Cli, digit: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):
@@ -502,18 +510,17 @@ def test_a_label_that_is_known_only_now_is_not_missing_from_what_was_kept(
     with monkeypatch.context() as patch:
         stop_after(1, patch)
         assert cli("encode", "in", "-o", "set.atlc", "-m", MNIST).code == 130
-    monkeypatch.setattr(sources, "BATCH", 2)
     put(Path("in/b/0.png"), digit)
     assert cli("encode", "in", "-o", "set.atlc", "-m", MNIST).code == 0
     assert [entry.label for entry in manifest.read("set.csv")] == ["a"] * 4 + ["b"]
 
 
-def test_two_at_once_are_refused_and_so_is_work_that_is_not_ours(
+def test_only_one_run_at_a_time_and_only_in_a_folder_of_its_user(
     cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from atlcodec.cli.work import Work
+    from atlcodec.sets.journal import Journal
 
-    with Work("set.atlc"):
+    with Journal("set.atlc"):
         assert "another run is writing it" in cli("encode", folder, "-o", "set.atlc").complaint
     assert os.listdir() == ["in"]
     Path("elsewhere").mkdir()
@@ -522,7 +529,7 @@ def test_two_at_once_are_refused_and_so_is_work_that_is_not_ours(
     assert os.listdir("elsewhere") == []
 
 
-# -- a list of a stranger ----------------------------------------------------------------------------------------------
+# -- a list from a stranger --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -591,22 +598,20 @@ def test_links_in_the_target_are_not_followed(cli: Cli, packed: Callable[..., No
     assert files_below("real") == ["a/b/x.png", "a/y.png", "first.png"]
 
 
-def test_a_list_that_is_not_of_this_file(cli: Cli, packed: Callable[..., None]) -> None:
+def test_a_list_of_another_file(cli: Cli, packed: Callable[..., None]) -> None:
     packed("a.png", "b.png", "c.png")
     records = Path("set.atlc").read_bytes()
     for content in (records[:400], records + records[:200], records[:-1]):
         Path("set.atlc").write_bytes(content)
         assert "do not belong together" in cli("decode", "set.atlc", "-o", "out").complaint
         assert not Path("out").exists()
-    Path("set.csv").write_text("name,age\nx,7\n")  # none of ours
+    Path("set.csv").write_text("name,age\nx,7\n")  # not a list
     Path("set.atlc").write_bytes(records)
     assert cli("decode", "set.atlc", "-o", "out").code == 0
     assert files_below("out") == [f"set.atlc.{n:06d}.png" for n in range(3)]
 
 
-def test_where_bytes_were_lost_and_inserted_no_picture_gets_the_name_of_another(
-    cli: Cli, packed: Callable[..., None]
-) -> None:
+def test_after_lost_bytes_no_image_gets_the_name_of_another(cli: Cli, packed: Callable[..., None]) -> None:
     packed(*(f"{letter}.jpg" for letter in "abcdefgh"))
     records = Path("set.atlc").read_bytes()
     Path("set.atlc").write_bytes(records[:450] + records[451:1100] + b"!" + records[1100:])
@@ -633,3 +638,113 @@ def test_a_set_of_one(cli: Cli, packed: Callable[..., None]) -> None:
     assert cli("decode", "set.atlc").code == 0
     assert cli("decode", "set.atlc", "-o", "x.png").code == 0
     assert Path("set.atlc.png").read_bytes() == Path("x.png").read_bytes() == Path("out/a/b.png").read_bytes()
+
+
+# -- from Python -------------------------------------------------------------------------------------------------------
+
+
+def test_encode_folder_from_python(folder: Path, pictures: dict[str, Pixels]) -> None:
+    (folder / "1/bad.png").write_text("not an image")
+    (folder / "notes.txt").write_text("not an image")
+    notes: list[str] = []
+    seen: list[str] = []
+    steps: list[tuple[int, int]] = []
+    result = atlcodec.encode_folder(
+        folder,
+        "set.atlc",
+        model=MNIST,
+        effort=0,
+        log=notes.append,
+        problem=seen.append,
+        progress=lambda done, count: steps.append((done, count)),
+    )
+    records = Codec.load(MNIST).encode(np.stack([pictures[path] for path in ORDER]), effort=0)
+    assert Path("set.atlc").read_bytes() == records.tobytes()
+    assert [entry.path for entry in manifest.read("set.csv")] == ORDER
+    assert (result.images, result.records, result.bytes, result.model, result.choice) == (7, 7, 1400, MNIST, "")
+    assert result.paths == (Path("set.atlc"), Path("set.csv"))
+    assert result.psnr is not None
+    assert 25 < result.psnr < 60
+    assert result.warning == ""
+    assert [problem.split(": ")[0] for problem in result.problems] == ["in/1/bad.png"]
+    assert seen == list(result.problems)
+    assert notes == ["in: leaving out 1 file without an image's name (notes.txt)"]
+    assert (steps[0], steps[-1]) == ((0, 8), (8, 8))
+    put(Path("more/new.png"), pictures[ORDER[0]])
+    more = atlcodec.encode_folder("more", "set.atlc", append=True)
+    assert (more.images, more.records, more.choice) == (1, 8, "as before")
+
+
+def test_encode_folder_to_an_open_file(folder: Path, pictures: dict[str, Pixels]) -> None:
+    with Path("x").open("wb") as file:
+        result = sets.encode_folder(folder, file)
+    assert Path("x").read_bytes() == encoded([pictures[path] for path in ORDER], result.model)
+    assert (result.images, result.paths, result.choice) == (7, (), "chosen")
+
+
+def test_encode_folder_refuses_what_it_cannot_do(folder: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere: No such file"):
+        sets.encode_folder("nowhere", "set.atlc")
+    with pytest.raises(atlcodec.AtlcError, match="is not a folder"):
+        sets.encode_folder(folder / "flat.png", "set.atlc")
+    for output, overwrite in (("set.atlc", True), ("/dev/null", False)):
+        with pytest.raises(ValueError, match="append"):
+            sets.encode_folder(folder, output, append=True, overwrite=overwrite)
+    Path("set.atlc").write_text("mine")
+    with pytest.raises(atlcodec.AtlcError, match="overwrite=True"):
+        sets.encode_folder(folder, "set.atlc")
+    assert sorted(os.listdir()) == ["in", "set.atlc"]
+
+
+@pytest.mark.parametrize("output", ["set.atlc", "set.parquet"])
+def test_a_record_set_joins_records_and_list(output: str, folder: Path, pictures: dict[str, Pixels]) -> None:
+    pytest.importorskip("pyarrow")
+    sets.encode_folder(folder, output, model=MNIST)
+    records = sets.open(output)
+    assert (len(records), records.has_list) == (7, True)
+    (part,) = records
+    assert part.codec is not None
+    assert part.numbers.tolist() == list(range(7))
+    assert [entry.path for entry in part.entries or ()] == ORDER
+    assert part.records.tobytes() == encoded([pictures[path] for path in ORDER])
+    assert [part.entries for part in records.parts(entries=False)] == [None]
+    assert {number: entry.path for number, entry in records.lookup({2, 5}).items()} == {2: ORDER[2], 5: ORDER[5]}
+    (other,) = sets.open(output, model=FASHION)
+    assert (other.codec, other.entries) == (None, None)
+    assert other.problem.startswith(f"{output}: ")
+    with pytest.raises(FileNotFoundError):
+        sets.open("missing" + Path(output).suffix)
+
+
+def test_a_mixed_set_keeps_entries_and_order(packed: Callable[..., None], draw: Draw) -> None:
+    packed(*(f"{number}.png" for number in range(40)))
+    array = np.array(atlcodec.open("set.atlc").array)
+    others = [1, 2, 5, 30, 39]
+    array[others] = Codec.load(FASHION).encode(np.stack([draw(0)] * 5), effort=0)
+    array[20, 0] ^= 1
+    Path("set.atlc").write_bytes(array.tobytes())
+    records = sets.open("set.atlc")
+    for part in records:
+        if part.codec is not None:
+            assert [(entry.record, entry.path) for entry in part.entries or ()] == [
+                (number, f"{number}.png") for number in part.numbers
+            ]
+            assert (part.codec.name == FASHION) == (part.numbers[0] in others)
+    batches = list(records.map(lambda codec, some: some[:, 0]))
+    assert [row.number for rows, _ in batches for row in rows] == [n for n in range(40) if n != 20]
+    (problem,) = (problem for _, problem in batches if problem)
+    assert problem.startswith("set.atlc: record 20: damaged")
+
+
+def test_a_list_that_becomes_invalid_later_is_one_problem(
+    packed: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "BATCH", 2)
+    packed("a.png", "b.png", "../c.png", "d.png", "e.png")
+    parts = list(sets.open("set.atlc"))
+    assert [part.problem for part in parts if part.codec is None] == [
+        "set.csv: line 4: the path '../c.png' leads out of the folder; going on without paths"
+    ]
+    first, *others = (part.entries for part in parts if part.codec)
+    assert [entry.path for entry in first or ()] == ["a.png", "b.png"]
+    assert others == [None, None]

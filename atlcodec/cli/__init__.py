@@ -11,14 +11,14 @@ import sys
 import click
 
 COMMANDS = {
-    "encode": "Pictures to records of 200 bytes.",
-    "decode": "Records to pictures.",
-    "classify": "The labels of records, without decoding them.",
-    "similar": "The records of a set that are nearest to a record.",
-    "info": "What is in a file of records.",
-    "models": "The installed models; add one.",
-    "train": "Train a model of one's own.",
-    "evaluate": "PSNR and accuracy of a model on a data set.",
+    "encode": "Encode images to records of 200 bytes.",
+    "decode": "Decode records to images.",
+    "classify": "Print the labels of records, without decoding them.",
+    "similar": "Find the records of a set that are nearest to a record.",
+    "info": "Show what a file of records contains.",
+    "models": "List the installed models; add one.",
+    "train": "Train your own model.",
+    "evaluate": "Measure PSNR and accuracy of a model on a data set.",
 }
 
 
@@ -43,17 +43,16 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="atlcodec")
 def atlc() -> None:
-    """28 x 28 grey pictures in records of 200 bytes, which can be classified without being decoded."""
+    """Store 28 x 28 grey images in records of 200 bytes, and classify the records without decoding them."""
 
 
 def main() -> None:
-    """The command, with every expected failure as one line on stderr and an exit code: 1 for bad input, 2 for bad
-    usage."""
-    from atlcodec.cli.common import say
+    """Run the command. An expected failure is one line on stderr and an exit code: 1 for bad input, 2 for bad usage."""
+    from atlcodec.cli.common import log
     from atlcodec.errors import AtlcError
 
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a label or a name that the terminal's encoding lacks
+        sys.stdout.reconfigure(errors="backslashreplace")  # for labels and names that the terminal cannot encode
     try:
         atlc.main(prog_name="atlc", standalone_mode=False)
     except click.exceptions.Exit as error:
@@ -62,27 +61,27 @@ def main() -> None:
         shown = io.StringIO()
         error.show(shown)
         for line in shown.getvalue().rstrip("\n").split("\n"):
-            say(line)
+            log(line)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        say("atlc: interrupted")
+        log("atlc: interrupted")
         sys.exit(130)
     except AtlcError as error:
-        say(f"atlc: {error}")
+        log(f"atlc: {error}")
         sys.exit(1)
-    except BrokenPipeError:  # whoever read our output has had enough
+    except BrokenPipeError:  # the reader of our output closed it, as `head` does
         _give_up_stdout()
         sys.exit(1)
     except OSError as error:
-        say(f"atlc: {error.filename or 'input or output'}: {error.strerror or error}")
+        log(f"atlc: {error.filename or 'input or output'}: {error.strerror or error}")
         _give_up_stdout()
         sys.exit(1)
     except MemoryError:
-        say("atlc: not enough memory")
+        log("atlc: not enough memory")
         sys.exit(1)
 
 
 def _give_up_stdout() -> None:
-    """What could not be written is still in Python's buffer; it would try again at the end, and complain again."""
+    """Python would write the rest of its buffer at the end, and fail again: let it go nowhere."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""What the commands share: messages, inputs, outputs, progress."""
+"""What the commands share at the terminal: messages, progress, standard input and output, and the rules for outputs."""
 
 from __future__ import annotations
 
@@ -11,48 +11,51 @@ from typing import Any, BinaryIO, TypeVar
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
-from atlcodec import atomic, files, record
-from atlcodec.codec import Codec
+from atlcodec import atomic
 from atlcodec.errors import AtlcError, NotARecord
 from atlcodec.files import RecordFile
 from atlcodec.reader import Reader
-from atlcodec.record import Records
+from atlcodec.record import RECORD_BYTES
+from atlcodec.sets.paths import refuse_existing
+from atlcodec.sets.record_set import RecordSet, open_with
 
 T = TypeVar("T")
 STANDARD = "-"  # standard input or output
-SAMPLE = 1000  # pictures, spread over all, by which the model for many is chosen
+FEW = 20  # items: a progress bar for fewer would only flicker
 
 
-def say(message: str) -> None:
-    """A line for the person at the terminal: to stderr, so that stdout holds nothing but results."""
-    click.echo(clean(message), err=True)
+# -- messages ----------------------------------------------------------------------------------------------------------
 
 
-def clean(text: str) -> str:
+def log(message: str) -> None:
+    """A line for the user: on stderr, so that stdout has nothing but results."""
+    click.echo(escape(message), err=True)
+
+
+def escape(text: str) -> str:
     """Text from outside, safe for a terminal: control characters and undecodable bytes escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
-class Tally:
-    """Bad inputs are reported and the others go on; the exit code tells at the end."""
+class ErrorCount:
+    """Reports bad inputs, so that the command can go on with the others, and sets the exit code at the end."""
 
     def __init__(self) -> None:
-        self.failures = 0
+        self.count = 0
 
-    def fail(self, message: object) -> None:
-        self.failures += 1
-        say(f"atlc: {message}")
+    def report(self, message: object) -> None:
+        self.count += 1
+        log(f"atlc: {message}")
 
     def exit(self) -> None:
-        if self.failures:
+        if self.count:
             sys.exit(1)
 
 
 def progress(items: Iterable[T], label: str, length: int) -> Iterator[T]:
-    """The items, with a bar on a terminal if there are many, and none in a pipe."""
-    if length < 20 or not sys.stderr.isatty():
+    """The items; with a bar on a terminal if there are many."""
+    if length < FEW or not sys.stderr.isatty():
         yield from items
         return
     with click.progressbar(items, length, label, file=sys.stderr, show_pos=True) as bar:
@@ -60,20 +63,28 @@ def progress(items: Iterable[T], label: str, length: int) -> Iterator[T]:
 
 
 @contextmanager
-def meter(length: int, label: str) -> Iterator[Callable[[int], None]]:
-    """A function to be told how many more are done: on a terminal a bar with the rate and the time left, if there are
-    many."""
-    if length < 20 or not sys.stderr.isatty():
-        yield lambda count: None
-        return
-    begun = time.monotonic()
+def meter(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A function to call with how many items are done, and of how many. On a terminal it draws a bar with the rate and
+    the time left, if there are many."""
+    bar: Any = None
+    begun, first = 0.0, 0
 
-    def rate(done: int | None) -> str:
-        return f"{done / max(time.monotonic() - begun, 1e-3):,.0f}/s" if done else ""
+    def show(done: int, length: int) -> None:
+        nonlocal bar, begun, first
+        if bar is None and length >= FEW and sys.stderr.isatty():
+            begun, first = time.monotonic(), done
+            bar = click.progressbar(
+                length=length, label=label, file=sys.stderr, show_pos=True, item_show_func=lambda rate: rate
+            ).__enter__()
+        if bar is not None:
+            rate = (done - first) / max(time.monotonic() - begun, 1e-3)
+            bar.update(done - bar.pos, f"{rate:,.0f}/s" if rate else "")
 
-    bar: Any
-    with click.progressbar(length=length, label=label, file=sys.stderr, show_pos=True, item_show_func=rate) as bar:
-        yield lambda count: bar.update(count, bar.pos + count)
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.__exit__(None, None, None)
 
 
 # -- inputs and outputs ------------------------------------------------------------------------------------------------
@@ -89,8 +100,22 @@ def standard_output() -> BinaryIO:
     if sys.stdout is None:
         raise AtlcError("standard output: is closed")
     if sys.stdout.isatty():
-        raise AtlcError("standard output: is a terminal; name a file with -o, or send it into a pipe")
+        raise AtlcError("standard output: is a terminal; name a file with -o, or use a pipe")
     return sys.stdout.buffer
+
+
+def open_set(name: str, reader: Reader) -> RecordSet:
+    """The records of a file or of standard input, and their list if there is one."""
+    if name == STANDARD:
+        data = standard_input().read()
+        if 0 < len(data) < RECORD_BYTES:
+            raise NotARecord(f"standard input: {len(data)} bytes, but a record has {RECORD_BYTES}")
+        records = RecordSet(RecordFile(np.frombuffer(data, np.uint8), "standard input"), reader)
+    else:
+        records = open_with(reader, name)
+    if not len(records) and not records.file.torn:
+        log(f"{records.name}: is empty (no records)")
+    return records
 
 
 def refuse_twice(names: Sequence[str]) -> None:
@@ -103,7 +128,7 @@ def is_folder(output: str) -> bool:
 
 
 def refuse_collisions(pairs: Iterable[tuple[str, str]], inputs: Iterable[str]) -> None:
-    """Two inputs that want the same output, or an output that is an input, are refused before any work."""
+    """Refuse two inputs with the same output, and an output that is an input, before any work."""
     taken: dict[Path, str] = {}
     sources = {Path(name).resolve() for name in inputs if name != STANDARD}
     for name, target in pairs:
@@ -111,77 +136,34 @@ def refuse_collisions(pairs: Iterable[tuple[str, str]], inputs: Iterable[str]) -
             continue
         place = Path(target).resolve()
         if place in taken:
-            raise click.UsageError(f"{clean(taken[place])} and {clean(name)} would both be written to {clean(target)}")
+            raise click.UsageError(
+                f"{escape(taken[place])} and {escape(name)} would both be written to {escape(target)}"
+            )
         if place in sources:
-            raise click.UsageError(f"{clean(target)} is an input and would be overwritten")
+            raise click.UsageError(f"{escape(target)} is an input and would be overwritten")
         taken[place] = name
-
-
-def refuse_existing(target: Path, force: bool, inputs: Iterable[str] = ()) -> None:
-    """No file is overwritten without `force`, and no input in any case. Writing to a device or a pipe overwrites
-    nothing."""
-    if target.is_dir():
-        raise AtlcError(f"{target}: is a folder")
-    if not (target.is_file() or (target.is_symlink() and not target.exists())):
-        return
-    if not force:
-        raise AtlcError(f"{target}: is there already; -f overwrites it")
-    if target.resolve() in {Path(name).resolve() for name in inputs if name != STANDARD}:
-        raise AtlcError(f"{target}: is an input and would be overwritten")
 
 
 def make_folder(folder: str) -> None:
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise AtlcError(f"{folder}: cannot be made a folder ({error.strerror or error})") from error
+        raise AtlcError(f"{folder}: cannot create the folder ({error.strerror or error})") from error
 
 
-def save(target: Path | str, data: bytes, force: bool, inputs: Iterable[str] = (), *, sync: bool = True) -> None:
-    """A whole file or none; `-` is standard output."""
+def save(target: Path | str, data: bytes, overwrite: bool, inputs: Iterable[str] = (), *, sync: bool = True) -> None:
+    """Write a file, whole or not at all; `-` is standard output. An input is never overwritten."""
     if target == STANDARD:
         output = standard_output()
         output.write(data)
         output.flush()
-    else:
-        refuse_existing(Path(target), force, inputs)
-        with atomic.file(target, sync=sync) as file:
-            file.write(data)
+        return
+    path = Path(target)
+    refuse_existing(path, overwrite)
+    if path.is_file() and path.resolve() in {Path(name).resolve() for name in inputs if name != STANDARD}:
+        raise AtlcError(f"{path}: is an input and would be overwritten")
+    with atomic.file(path, sync=sync) as file:
+        file.write(data)
 
 
-# -- records -----------------------------------------------------------------------------------------------------------
-
-
-def open_records(name: str) -> RecordFile:
-    if name.lower().endswith(".parquet"):
-        from atlcodec import arrow
-
-        return arrow.open(name)
-    if name != STANDARD:
-        return files.open(name)
-    data = standard_input().read()
-    if 0 < len(data) < record.RECORD_BYTES:
-        raise NotARecord(f"standard input: {len(data)} bytes, but a record has {record.RECORD_BYTES}")
-    return RecordFile(np.frombuffer(data, np.uint8), "standard input")
-
-
-def results(
-    reader: Reader, file: RecordFile, tally: Tally, function: Callable[[Codec, Records], NDArray[Any]]
-) -> Iterator[tuple[list[tuple[int, Codec, NDArray[Any]]], bool]]:
-    """`function` over the records of each codec: batches of record numbers, codecs and results, in the order of the
-    records, and whether the numbers are certain. What cannot be read is reported, and the others go on."""
-    batch: list[tuple[int, Codec, NDArray[Any]]] = []
-    for part in reader.parts(file):
-        if part.codec is None:
-            tally.fail(f"{file.name}: {part.problem}")
-            continue
-        codec = part.codec
-        try:
-            made = function(codec, part.records)
-            batch += [(n, codec, r) for n, r in zip(part.numbers.tolist(), made, strict=True)]
-        except AtlcError as error:
-            count = len(part.records)
-            tally.fail(f"{file.name}: {count} record{'s' if count > 1 else ''} of {codec.name}: {error}")
-        if not part.more:
-            yield sorted(batch, key=lambda entry: entry[0]), part.in_step
-            batch = []
+say = log  # the name before

@@ -1,4 +1,4 @@
-"""atlc evaluate: how good a model is on a data set, measured on sealed records."""
+"""atlc evaluate: the quality of a model on a data set, measured on sealed records."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from atlcodec import datasets, evaluation, zoo
-from atlcodec.cli.common import say
+from atlcodec import evaluation, sets, zoo
+from atlcodec.cli.common import log
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData
 
@@ -17,24 +17,24 @@ from atlcodec.errors import BadData
 @click.command()
 @click.argument("model")
 @click.option(
-    "--data", required=True, metavar="DIR|NAME", help="IDX files, labelled picture folders, or an official set by name."
+    "--data", required=True, metavar="DIR|NAME", help="IDX files, labelled image folders, or an official set by name."
 )
 @click.option("--head", help="The classifier to use, by name.")
 @click.option(
-    "--effort", default=0, show_default=True, type=click.IntRange(0, 9), help="Of the encoder, as in atlc encode."
+    "--effort", default=0, show_default=True, type=click.IntRange(0, 9), help="The encoder's effort, as in atlc encode."
 )
 @click.option("--split", default="test", show_default=True, type=click.Choice(["test", "train"]))
-@click.option("--limit", type=click.IntRange(1), help="Only the first so many images.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--limit", type=click.IntRange(1), help="Use only the first images.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate(
     model: str, data: str, head: str | None, effort: int, split: str, limit: int | None, as_json: bool
 ) -> None:
-    """PSNR (pooled, and the mean over images) and accuracy of MODEL, from the sealed records of a test set.
+    """Measure PSNR (pooled, and the mean over images) and accuracy of MODEL on the sealed records of a test set.
 
-    The second line is the same with the model chosen anew for each picture, as `encode` does without -m; there, a label
-    counts as right only if the chosen model gives it."""
+    The second line is the same with a model chosen for each image, as `encode` does without -m; there, a label counts
+    as right only if the chosen model gives it."""
     codec = Codec.load(model, head)
-    loaded = datasets.load(data, say=say)
+    loaded = sets.load(data, log=log)
     images = loaded.test if split == "test" else loaded.train
     if images is None or not len(images):
         raise BadData(f"{data}: has no {split} images")
@@ -55,10 +55,10 @@ def evaluate(
         click.echo(json.dumps(_without_infinities(results)))
         return
     click.echo(f"{codec.name} on {len(images)} {split} images of {loaded.name}: {named.line()}")
-    click.echo(f"chosen for each picture: {chosen.line()}")
+    click.echo(f"chosen for each image: {chosen.line()}")
 
 
 def _without_infinities(results: dict[str, Any]) -> dict[str, Any]:
-    """JSON has none; the PSNR of pictures that come back exactly is left out."""
+    """JSON cannot express them; this drops the PSNR of images that come back exactly."""
     nested = {k: _without_infinities(v) if isinstance(v, dict) else v for k, v in results.items()}
     return {k: v for k, v in nested.items() if not (isinstance(v, float) and math.isinf(v))}

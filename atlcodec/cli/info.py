@@ -1,4 +1,4 @@
-"""atlc info: what is in a file of records."""
+"""atlc info: what a file of records contains."""
 
 from __future__ import annotations
 
@@ -9,55 +9,53 @@ import click
 import numpy as np
 
 from atlcodec import record
-from atlcodec.cli.common import Tally, clean, open_records, refuse_twice
-from atlcodec.cli.names import find_names
+from atlcodec.cli.common import ErrorCount, escape, open_set, refuse_twice
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
-from atlcodec.files import RecordFile
 from atlcodec.reader import Reader
 from atlcodec.record import Symbols
+from atlcodec.sets.record_set import RecordSet
 
-MOST = 100  # labels that are listed in words
+MOST = 100  # labels in a line of text
 
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="FILE...")
-@click.option("--summary", is_flag=True, help="Not each record, only how many of which model, and the labels.")
+@click.option("--summary", is_flag=True, help="Only the number of records of each model and label, not each record.")
 @click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object a line, for each record, or with --summary for each file."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object a line, for each record, or with --summary each file.",
 )
 def info(names: tuple[str, ...], summary: bool, as_json: bool) -> None:
-    """For each record: the model that wrote it, its seal, and how often each of the 16 symbols occurs in it.
+    """Print of each record the model that wrote it, its seal, and how often it has each of the 16 symbols.
 
-    Then how many there are of each model, and of each label if there is a list beside the file (set.csv, or the columns
-    of a Parquet file)."""
+    Then print the number of records of each model, and of each label if there is a list beside the file (set.csv, or
+    the columns of a Parquet file)."""
     refuse_twice(names)
-    reader, tally = Reader(None), Tally()
+    reader, errors = Reader(None), ErrorCount()
     for name in names:
         try:
-            file = open_records(name)
+            records = open_set(name, reader)
             models: Counter[str] = Counter()
-            for part in reader.parts(file):
+            for part in records.parts(entries=False):
                 if part.codec is None:
-                    tally.fail(f"{file.name}: {part.problem}")
+                    errors.report(part.problem)
                     continue
                 models[part.codec.name] += len(part.records)
                 if not summary:
                     for number, symbols in zip(part.numbers.tolist(), record.unpack(part.records), strict=True):
-                        _show(file.name, number, symbols, part.codec, as_json)
-            labels = _labels(name, file, tally)
+                        _show(records.name, number, symbols, part.codec, as_json)
+            labels = _labels(records, errors)
             if not as_json:
-                total = models.total()
-                held = f"{total} record{'s' if total != 1 else ''}" + (f" ({_counts(models)})" if total else "")
-                click.echo(clean(f"{file.name}: {file.size} bytes, {held}"))
-                if labels:
-                    click.echo(clean(f"{file.name}: labels: {_counts(labels)}"))
+                _summarise(records, models, labels)
             elif summary:
-                counts = {"models": dict(models), "labels": dict(labels)}
-                click.echo(json.dumps({"file": file.name, "bytes": file.size, "records": models.total(), **counts}))
+                counts = {"records": models.total(), "models": dict(models), "labels": dict(labels)}
+                click.echo(json.dumps({"file": records.name, "bytes": records.file.size, **counts}))
         except AtlcError as error:
-            tally.fail(error)
-    tally.exit()
+            errors.report(error)
+    errors.exit()
 
 
 def _show(file: str, number: int, symbols: Symbols, codec: Codec, as_json: bool) -> None:
@@ -68,23 +66,27 @@ def _show(file: str, number: int, symbols: Symbols, codec: Codec, as_json: bool)
         click.echo(json.dumps(line))
     else:
         counts = " ".join(f"{count:3d}" for count in histogram)
-        click.echo(clean(f"{file}[{number}]: {codec.name}, seal {codec.id:08x}, symbols 0..15: {counts}"))
+        click.echo(escape(f"{file}[{number}]: {codec.name}, seal {codec.id:08x}, symbols 0..15: {counts}"))
 
 
-def _labels(name: str, file: RecordFile, tally: Tally) -> Counter[str]:
-    """How often each label is in the list of a set, in order; none where there is no list, or it is not in order."""
-    labels: Counter[str] = Counter()
+def _summarise(records: RecordSet, models: Counter[str], labels: Counter[str]) -> None:
+    total = models.total()
+    held = f"{total} record{'s' if total != 1 else ''}" + (f" ({_counts(models)})" if total else "")
+    click.echo(escape(f"{records.name}: {records.file.size} bytes, {held}"))
+    if labels:
+        click.echo(escape(f"{records.name}: labels: {_counts(labels)}"))
+
+
+def _labels(records: RecordSet, errors: ErrorCount) -> Counter[str]:
+    """How often the list of a set has each label, sorted; empty if there is no valid list."""
     try:
-        names = find_names(name, file)
-        if names is not None:
-            names.check(file, lambda entry: labels.update([entry.label] if entry.label is not None else []))
+        labels = Counter(entry.label for entry in records.entries() if entry.label is not None)
     except AtlcError as error:
-        tally.fail(error)
+        errors.report(error)
         return Counter()
     return Counter(dict(sorted(labels.items())))
 
 
 def _counts(of: Counter[str]) -> str:
-    """In words, the first few if there are many."""
     some = ", ".join(f"{count} of {name}" for name, count in list(of.items())[:MOST])
     return some + (f", and {len(of) - MOST} more" if len(of) > MOST else "")

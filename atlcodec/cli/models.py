@@ -1,4 +1,4 @@
-"""atlc models: what is installed; install another."""
+"""atlc models: list the installed models, or install one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from atlcodec import engine, zoo
 from atlcodec.card import is_head, read_head
-from atlcodec.cli.common import clean, say
+from atlcodec.cli.common import escape, log
 from atlcodec.codec import Codec
 from atlcodec.errors import BadModel
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> None:
     """The installed models, bundled ones first."""
@@ -25,7 +25,7 @@ def models(ctx: click.Context, as_json: bool) -> None:
 
 
 @models.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def list_(as_json: bool) -> None:
     """The installed models, bundled ones first."""
     show(as_json)
@@ -35,12 +35,12 @@ def show(as_json: bool) -> None:
     default = [model.id for model in zoo.default()]
     for model in zoo.installed():
         if isinstance(model, BadModel):
-            say(f"atlc: {model}")
+            log(f"atlc: {model}")
             continue
         heads = []
         for name, head in zoo.each_head(model):
             if isinstance(head, BadModel):
-                say(f"atlc: {head}")
+                log(f"atlc: {head}")
             elif name not in heads:
                 heads.append(name)
         if as_json:
@@ -57,13 +57,13 @@ def show(as_json: bool) -> None:
         quality = f"{figures['psnr']:5.2f} dB" if "psnr" in figures else ""
         quality += f"  {figures['accuracy']:5.2f} %" if "accuracy" in figures else ""
         where = "bundled" if model.bundled else str(model.folder)
-        click.echo(clean(f"{model.name:16s} {model.id:08x}  {quality:18s}  {', '.join(heads)}  ({where})"))
+        click.echo(escape(f"{model.name:16s} {model.id:08x}  {quality:18s}  {', '.join(heads)}  ({where})"))
 
 
 @models.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def add(folder: Path) -> None:
-    """Install a model folder, or the folder of a classifier, for this user. It is checked and tried out first."""
+    """Check a model folder, or the folder of a classifier, and install it for this user."""
     blank = np.zeros((1, 28, 28), np.uint8)
     if is_head(folder):
         head = read_head(folder)
@@ -80,4 +80,4 @@ def add(folder: Path) -> None:
         codec.decode(records)
         for name in heads:
             Codec.load(folder, name).classify(records)
-    say(f"installed in {zoo.add(folder)}")
+    log(f"installed in {zoo.add(folder)}")

@@ -1,4 +1,4 @@
-"""atlc similar: the records of a set that are nearest to a record, without decoding any."""
+"""atlc similar: the records of a set that are most similar to a record, without decoding any."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.cli.common import STANDARD, Tally, clean, open_records, progress, refuse_twice, say
-from atlcodec.cli.names import find_names
+from atlcodec.cli.common import ErrorCount, escape, open_set, progress, refuse_twice
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
-from atlcodec.files import RecordFile
-from atlcodec.manifest import Entry
 from atlcodec.neighbours import By, Nearest, by_name
 from atlcodec.reader import Reader
 from atlcodec.record import Records
+from atlcodec.sets.manifest import Entry
+from atlcodec.sets.record_set import RecordSet
 
 Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
 
@@ -31,57 +30,59 @@ Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
     default="symbols",
     show_default=True,
     type=click.Choice(["symbols", "scores"]),
-    help="What is compared: the records' symbols, or what the classifier makes of them.",
+    help="Compare the records' symbols, or the classifier's probabilities.",
 )
-@click.option("-m", "--model", help="Insist on this model: name, id or path. [default: the record says]")
+@click.option("-m", "--model", help="Read only records of this model: name, id or path. [default: any model]")
 @click.option("--head", help="The classifier for --by scores, by name. [default: the model's first]")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for each record of QUERY.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for each record of QUERY.")
 def similar(query: str, name: str, top: int, by: str, model: str | None, head: str | None, as_json: bool) -> None:
-    """Print the records of SET that are nearest to each record of QUERY, nearest first: number and distance, and where
-    there is a list beside the set (set.csv, or the columns of a Parquet file), path and label. "-" is standard
+    """Print the records of SET that are nearest to each record of QUERY, nearest first: number and distance, and also
+    path and label if there is a list beside the set (set.csv, or the columns of a Parquet file). "-" is standard
     input."""
     refuse_twice([query, name])
-    reader, tally = Reader(model, head), Tally()
-    asked, file = open_records(query), open_records(name)
-    for each in (asked, file):
-        if not len(each) and not each.torn:
-            say(f"{each.name}: empty, a file of no records")
-    held = by_codec(file, reader, tally) if len(asked) and len(file) else {}
-    for part in reader.parts(asked) if held else ():
+    reader, errors = Reader(model, head), ErrorCount()
+    asked, searched = open_set(query, reader), open_set(name, reader)
+    held = _by_codec(searched, errors) if len(asked) and len(searched) else {}
+    for part in asked.parts(entries=False) if held else ():
         if part.codec is None:
-            tally.fail(f"{asked.name}: {part.problem}")
+            errors.report(part.problem)
             continue
-        codec, id = part.codec, part.codec.id
-        if id not in held:
-            others = " and ".join(reader.codec(other).name for other in held)
-            why = f"{file.name} holds those of {others}, and there is no distance between records of different models"
-            tally.fail(
-                f"{asked.name}: record {part.numbers[0]} is one of {codec.name}; {why}; encode both with the same one"
+        if part.codec.id not in held:
+            others = " and ".join(reader.codec(id).name for id in held)
+            errors.report(
+                f"{asked.name}: record {part.numbers[0]} is a record of {part.codec.name}, but {searched.name} has "
+                f"records of {others}; only records of the same model can be compared: encode both with one"
             )
             continue
         try:
-            found = nearest(codec, part.records, held[id], top, cast(By, by))
-            known = {} if name == STANDARD else listed(file, found[0], tally)
+            found = _nearest(part.codec, part.records, held[part.codec.id], top, cast(By, by))
         except AtlcError as error:
-            tally.fail(f"{asked.name}: {error}")
+            errors.report(f"{asked.name}: {error}")
             continue
+        known = _lookup(searched, found[0], errors)
         for number, *pairs in zip(part.numbers.tolist(), *(array.tolist() for array in found), strict=True):
-            show(asked, number, codec, by, file, list(zip(*pairs, strict=True)), known, as_json)
-    tally.exit()
+            nearest = [(n, distance, known.get(n)) for n, distance in zip(*pairs, strict=True)]
+            if as_json:
+                line = {"file": asked.name, "record": number, "model": part.codec.name, "by": by, "set": searched.name}
+                click.echo(json.dumps({**line, "nearest": [_as_dict(*one) for one in nearest]}))
+            else:
+                own = f"{asked.name}[{number}]" if len(asked) > 1 else asked.name
+                click.echo("\n".join(escape(f"{own}: {_as_text(searched.name, *one)}") for one in nearest))
+    errors.exit()
 
 
-def by_codec(file: RecordFile, reader: Reader, tally: Tally) -> dict[int, Batches]:
-    """The records of a file, views into it, for each codec; what is damaged is reported."""
+def _by_codec(records: RecordSet, errors: ErrorCount) -> dict[int, Batches]:
+    """The records of a file by codec, views into it; damage is reported."""
     held: dict[int, Batches] = {}
-    for part in reader.parts(file):
+    for part in records.parts(entries=False):
         if part.codec is None:
-            tally.fail(f"{file.name}: {part.problem}")
+            errors.report(part.problem)
         else:
             held.setdefault(part.codec.id, []).append((part.numbers, part.records))
     return held
 
 
-def nearest(
+def _nearest(
     codec: Codec, queries: Records, held: Batches, top: int, by: By
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """As `neighbours.nearest`, for records whose seals have been checked already."""
@@ -92,47 +93,20 @@ def nearest(
     return search.result()
 
 
-def listed(file: RecordFile, numbers: NDArray[np.int64], tally: Tally) -> dict[int, Entry]:
-    """What a set says of these records, in the list beside it or in its columns; nothing where that does not fit it."""
-    wanted = set(numbers.ravel().tolist())
-    found: dict[int, Entry] = {}
-
-    def keep(entry: Entry) -> None:  # of a million entries, these alone
-        if entry.record in wanted:
-            found[entry.record] = entry
-
+def _lookup(records: RecordSet, numbers: NDArray[np.int64], errors: ErrorCount) -> dict[int, Entry]:
+    """What the list says of these records; nothing if it is invalid."""
     try:
-        names = find_names(file.name, file)
-        if names is not None:
-            names.check(file, keep)
+        return records.lookup(set(numbers.ravel().tolist()))
     except AtlcError as error:
-        tally.fail(f"{error}; going on without paths")
+        errors.report(f"{error}; going on without paths")
         return {}
-    return found
 
 
-def show(
-    asked: RecordFile,
-    number: int,
-    codec: Codec,
-    by: str,
-    file: RecordFile,
-    pairs: list[tuple[int, float]],
-    known: dict[int, Entry],
-    as_json: bool,
-) -> None:
-    """The records that are nearest to one: one line of JSON, or a line for each."""
-    if as_json:
-        lines = []
-        for n, distance in pairs:
-            entry = known.get(n)
-            more = {"path": entry.path, "label": entry.label} if entry else {}
-            lines.append({"record": n, "distance": round(distance, 4), **more})
-        line = {"file": asked.name, "record": number, "model": codec.name, "by": by, "set": file.name, "nearest": lines}
-        click.echo(json.dumps(line))
-        return
-    own = f"{asked.name}[{number}]" if len(asked) > 1 else asked.name
-    for n, distance in pairs:
-        entry = known.get(n)
-        words = [entry.path, *([entry.label] if entry.label else [])] if entry else []
-        click.echo(clean("  ".join([f"{own}: {file.name}[{n}]", f"{distance:.2f}", *words])))
+def _as_dict(number: int, distance: float, entry: Entry | None) -> dict[str, object]:
+    more = {"path": entry.path, "label": entry.label} if entry else {}
+    return {"record": number, "distance": round(distance, 4), **more}
+
+
+def _as_text(name: str, number: int, distance: float, entry: Entry | None) -> str:
+    words = [entry.path, *([entry.label] if entry.label else [])] if entry else []
+    return "  ".join([f"{name}[{number}]", f"{distance:.2f}", *words])

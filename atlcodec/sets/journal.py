@@ -1,14 +1,13 @@
-"""What a run that encodes a set has done so far, kept beside its output, so that the same command goes on where it was
-stopped.
+"""The journal of a run that encodes a set, kept beside its output: the same command continues where it was stopped.
 
-    .set.atlc.part/job.json       which command: with another one, all begins anew
+    .set.atlc.part/job.json       the command; another one starts from the beginning
                    records.atlc   the records so far
                    list.csv       their paths and labels
-                   log.jsonl      a line for each batch: its digest, and how far the two files go with it
-                   done           there once all are encoded, while the output is put in place
+                   log.jsonl      a line for each batch: its stamp, and the sizes of the two files with it
+                   done           exists when everything is encoded, until the output is in place
 
-A batch counts once its line in the log is whole: what the files hold beyond that is cut off. The folder goes when all
-is done."""
+A batch counts when its line in the log is whole; anything in the files beyond that is cut off. At the end the folder is
+removed."""
 
 from __future__ import annotations
 
@@ -26,28 +25,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atlcodec import atomic, files, manifest, record
-from atlcodec.cli.sources import Batch, Loaded
+from atlcodec import atomic, files, record
 from atlcodec.errors import AtlcError
-from atlcodec.manifest import Entry
 from atlcodec.record import RECORD_BYTES, Records
+from atlcodec.sets import manifest
+from atlcodec.sets.manifest import Entry
+from atlcodec.sets.sources import Batch, Loaded
 
 if sys.platform != "win32":
     import fcntl
 
 
 class Quality(NamedTuple):
-    """Of some of the pictures, spread over all: the sum of their mean squared errors, how many, and how many are
-    poor."""
+    """Of some of the images, spread over all: the sum of their mean squared errors, how many, and how many are poor."""
 
     error: float = 0.0
     measured: int = 0
     poor: int = 0
 
 
-class Work:
-    """The work on one output. As a context manager it is this process's alone; on leaving, it stays if a later run can
-    use it."""
+class Journal:
+    """The journal for one output. In a `with` block it is locked for this process; afterwards it stays if a later run
+    can use it."""
 
     def __init__(self, output: str) -> None:
         self._output = output
@@ -55,18 +54,18 @@ class Work:
         self.records, self.list = self.folder / "records.atlc", self.folder / "list.csv"
         self._job, self._log, self._done = (self.folder / name for name in ("job.json", "log.jsonl", "done"))
         self.count = 0  # of records
-        self.seen = 0  # of pictures, those included that could not be read
+        self.seen = 0  # of images, including those that could not be read
         self.quality = Quality()
         self._keep = False
 
-    def __enter__(self) -> Work:
+    def __enter__(self) -> Journal:
         try:
             with contextlib.suppress(FileExistsError):
                 self.folder.mkdir(mode=0o700)
             info = self.folder.lstat()
             if not stat.S_ISDIR(info.st_mode) or (hasattr(os, "getuid") and info.st_uid != os.getuid()):
                 raise AtlcError(
-                    f"{self.folder}: is kept for the work on {self._output}, and is not this user's folder; remove it"
+                    f"{self.folder}: must be a folder of this user, for the work on {self._output}; remove it"
                 )
             self._keep = self._log.exists()
             self._lock = (self.folder / "lock").open("wb")
@@ -74,7 +73,7 @@ class Work:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self._lock.close()
-            raise AtlcError(f"{self._output}: another run is writing it at this moment") from error
+            raise AtlcError(f"{self._output}: another run is writing it now") from error
         except OSError as error:
             raise AtlcError(f"{self._output}: cannot be written ({error.strerror or error})") from error
         return self
@@ -83,7 +82,7 @@ class Work:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if sys.platform == "win32":
-            self._lock.close()  # what is open cannot be removed there
+            self._lock.close()  # Windows cannot remove an open file
         if not self._keep:
             self.remove()
         self._lock.close()
@@ -94,7 +93,7 @@ class Work:
 
     @property
     def job(self) -> dict[str, Any]:
-        """What the stopped run was to do; nothing where there was none."""
+        """The job of the stopped run; empty if there was none."""
         try:
             job = json.loads(self._job.read_bytes())
         except (OSError, ValueError):
@@ -103,15 +102,16 @@ class Work:
 
     @property
     def done(self) -> bool:
+        """Whether the run was stopped while it put its output in place."""
         return self._done.exists()
 
     def finish(self) -> None:
-        """All is encoded. From here on the output may be half old and half new, until it is put right."""
+        """Everything is encoded. From here until the output is in place, it may be half old and half new."""
         self._done.touch()
 
     def begin(self, job: dict[str, Any], id: int, batches: Iterator[Batch]) -> tuple[Iterator[Batch], list[str]]:
-        """Keep what a stopped run of this job did with the first of the batches. Returns those that are left, and what
-        was complained of in the others."""
+        """Keep what a stopped run of this job did with the first batches. Returns the other batches, and the problems
+        of the first ones. `id` is the codec's."""
         kept: list[dict[str, Any]] = []
         rest = batches
         if self.job == job:
@@ -121,7 +121,7 @@ class Work:
                     rest = itertools.chain([batch] if batch else [], batches)
                     break
                 kept.append(line)
-                self.seen += len(batch.names)
+                self.seen += len(batch)
         self.count, size = (kept[-1]["records"], kept[-1]["list"]) if kept else (0, 0)
         self.quality = Quality(*kept[-1]["quality"]) if kept else Quality()
         self._keep = bool(kept)
@@ -135,10 +135,10 @@ class Work:
             file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
         with atomic.file(self._job) as file:
             file.write(json.dumps(job).encode())
-        return rest, [complaint for line in kept for complaint in line["complaints"]]
+        return rest, [problem for line in kept for problem in line["problems"]]
 
     def _whole(self, id: int) -> Iterator[dict[str, Any]]:
-        """The lines of the log, as long as all that they count is there, and sealed."""
+        """The lines of the log, as long as the files have all that they count, and the records are sealed."""
         try:
             records, size = files.open(self.records), self.list.stat().st_size
             with self._log.open("rb") as log:
@@ -150,12 +150,12 @@ class Work:
                     if not text.endswith(b"\n") or line["list"] > size or not sealed:
                         return
                     before = line["records"]
-                    yield {key: line[key] for key in ("stamp", "records", "list", "complaints", "quality")}
+                    yield {key: line[key] for key in ("stamp", "records", "list", "problems", "quality")}
         except (OSError, AtlcError, ValueError, KeyError, TypeError):
             return
 
     def add(self, batch: Batch, loaded: Loaded, records: Records, quality: Quality) -> None:
-        """One batch more, and how good all are with it."""
+        """Add a batch. `quality` is that of all batches so far."""
         try:
             with self.records.open("ab") as packed:
                 packed.write(records.tobytes())
@@ -165,13 +165,13 @@ class Work:
                 )
             size = self.list.stat().st_size
             self.count += len(records)
-            self.seen += len(batch.names)
+            self.seen += len(batch)
             self.quality = quality
             line = {
                 "stamp": batch.stamp,
                 "records": self.count,
                 "list": size,
-                "complaints": loaded.complaints,
+                "problems": loaded.problems,
                 "quality": quality,
             }
             with self._log.open("ab") as log:

@@ -1,0 +1,277 @@
+"""A whole folder of images to one file of records, with a list of their paths and labels, or to one Parquet file.
+
+Three steps, for a folder, a pipe or a few files: `choose` the codec, encode and measure in an `Encoder`, and warn if
+the images do not suit the codec."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlcodec import __version__, api, atomic, engine, metrics, zoo
+from atlcodec.codec import Codec, Images
+from atlcodec.errors import AtlcError, MissingFile
+from atlcodec.record import RECORD_BYTES, Records
+from atlcodec.sets import sinks, sources
+from atlcodec.sets.journal import Journal, Quality
+from atlcodec.sets.paths import refuse_existing
+from atlcodec.sets.sinks import Existing, Sink
+from atlcodec.sets.sources import Batch, Source
+
+SAMPLE = 1000  # images, spread over all, that choose the codec of a set and measure its quality
+POOR = 0.05  # share of poor images at which a set is of another kind; 0.001 is usual
+
+Log = Callable[[str], None]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class EncodedSet:
+    """What `encode_folder` did."""
+
+    paths: tuple[Path, ...]  # the files it wrote; none if no image could be encoded
+    images: int  # that are now encoded, with those of a run that was stopped
+    records: int  # in the file, with those that were there before
+    model: str
+    choice: str  # "" if you named the model, "chosen", or "as before" if it wrote the existing records
+    psnr: float | None  # dB, of up to 1,000 images or a few more; None without images
+    problems: tuple[str, ...]  # images that could not be encoded, and why
+    warning: str  # "" if the images suit the model
+
+    @property
+    def bytes(self) -> int:
+        """Of all records."""
+        return self.records * RECORD_BYTES
+
+
+def encode_folder(
+    folder: str | os.PathLike[str],
+    output: str | os.PathLike[str] | BinaryIO,
+    *,
+    model: str | os.PathLike[str] | None = None,
+    effort: int | None = None,
+    overwrite: bool = False,
+    append: bool = False,
+    resize: bool = False,
+    gray: bool = False,
+    jobs: int | None = None,
+    log: Log = lambda message: None,
+    problem: Log = lambda message: None,
+    progress: Progress = lambda done, count: None,
+) -> EncodedSet:
+    """Encode all images of a folder to one file: what `atlc encode DIR -o set.atlc` does.
+
+        result = atlcodec.encode_folder("images", "set.atlc", model="mnist", progress=print)
+        print(result.records, result.psnr, *result.problems, sep="\\n")
+
+    The folder has image files of 28 x 28 grey pixels at any depth, or IDX files. `set.atlc` gets a list of their paths
+    and labels beside it, `set.csv`; an output that ends in .parquet is a Parquet file with both. An open binary file, a
+    pipe or a device gets the records alone. The same call continues a run that was stopped.
+
+    Without `model`, one model is chosen for the whole set; with `append`, the model that wrote the existing records.
+    `effort` is that of `Codec.encode`. `overwrite` replaces an existing set, `append` adds to it. `resize` and `gray`
+    convert images of other sizes and colours. `jobs` is the number of processes that read many files (default: one for
+    each core).
+
+    An image that cannot be encoded does not stop the others: `problem` gets a line about each. `log` gets notes, also a
+    line each, and `progress` the number of images that are done and the number of all.
+
+    Raises `AtlcError`: `FileNotFoundError`, `BadData` if there are no images, `UnknownModel`, `BadModel`; and
+    `ValueError` for `append` to a pipe or with `overwrite`, and for another effort."""
+    if append and (overwrite or is_stream(output)):
+        raise ValueError("append adds to a file: the output must be one, and must not be overwritten")
+    if not os.path.exists(folder):
+        raise MissingFile(folder)
+    if not os.path.isdir(folder):
+        raise AtlcError(f"{folder}: is not a folder")
+    fixed = Codec.load(model) if model is not None else None
+    options = {"effort": effort, "append": append, "resize": resize, "gray": gray}
+    run = _Run(os.fspath(folder), fixed, options, jobs or engine.threads(), log, problem, progress)
+    if is_stream(output):
+        return run.to_stream(output)
+    assert isinstance(output, str | os.PathLike)
+    name = os.fspath(output)
+    with Journal(name) as journal:
+        return run.to_file(name, overwrite, journal)
+
+
+def is_stream(output: str | os.PathLike[str] | BinaryIO) -> bool:
+    """Whether an output is an open file, a pipe or a device: no list can lie beside it, and no run can be continued."""
+    if not isinstance(output, str | os.PathLike):
+        return True
+    try:
+        return not (stat.S_ISREG(os.stat(output).st_mode) or stat.S_ISDIR(os.stat(output).st_mode))
+    except OSError:
+        return False
+
+
+# -- the three steps ---------------------------------------------------------------------------------------------------
+
+
+def choose(source: Source) -> Codec:
+    """The codec that suits a sample of the images best; the first default one if no image can be read."""
+    sample = source.sample(SAMPLE)
+    return api.choose(sample, effort=0)[0] if len(sample) else Codec(zoo.default()[0])
+
+
+@dataclass
+class Encoder:
+    """Encodes images with one codec, and measures every `step`-th of them."""
+
+    codec: Codec
+    effort: int | None
+    step: int = 1
+    quality: Quality = field(default_factory=Quality)
+
+    def encode(self, images: Images) -> tuple[Records, NDArray[np.float64]]:
+        """Images, uint8 (N, 28, 28) -> records, uint8 (N, 200), and mean squared errors of the measured ones, float64
+        (M,)."""
+        records = self.codec.encode(images, self.effort)
+        errors = metrics.squared_error(images[:: self.step], self.codec.decode(records[:: self.step]))
+        poor = sum(self.is_poor(error) for error in errors)
+        before = self.quality
+        self.quality = Quality(before.error + float(errors.sum()), before.measured + len(errors), before.poor + poor)
+        return records, errors
+
+    def is_poor(self, error: float) -> bool:
+        """Whether an image with this mean squared error is worse than nearly every image of the codec's kind."""
+        low = self.codec.model.psnr_low
+        return low is not None and metrics.psnr(error) < low
+
+    def warning(self, name: str) -> str:
+        """A warning if too many of the measured images are poor."""
+        poor, measured = self.quality.poor, self.quality.measured
+        return self.warn(name, f"{poor} of {measured} measured images") if poor > POOR * measured else ""
+
+    def warn(self, name: str, what: str) -> str:
+        low, kind = self.codec.model.psnr_low, self.codec.name
+        return (
+            f"atlc: warning: {name}: {what} below the {low:.1f} dB that nearly all images of {kind}'s kind reach; dark "
+            "on white, or of another kind?"
+        )
+
+
+# -- a folder ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Run:
+    folder: str
+    fixed: Codec | None  # the model that the user named
+    options: dict[str, Any]
+    jobs: int
+    log: Log
+    problem: Log
+    progress: Progress
+    problems: list[str] = field(default_factory=list)
+
+    def to_file(self, output: str, overwrite: bool, journal: Journal) -> EncodedSet:
+        sink = sinks.of(output)
+        # A run that was stopped while it put files in place may have left one old and one new file. Its job says how
+        # much there was before.
+        stopped = journal.job if journal.done else {}
+        existing = self._existing(sink, overwrite, stopped)
+        source = self._source(existing)
+        codec, choice = self._choose(source, existing, output)
+        job = {
+            "version": __version__,
+            "model": dict(codec.model.card.digests),
+            "settings": self.options,
+            "existing": {"records": existing.records, "list": existing.list},
+        }
+        if stopped and stopped != job and not overwrite:
+            raise AtlcError(
+                f"{output}: another command was stopped while it put it in place; run that again, or remove "
+                f"{journal.folder}"
+            )
+        if journal.job and journal.job != job:
+            self.log(f"{output}: discarding what another command left unfinished")
+        batches, problems = journal.begin(job, codec.id, source.batches())
+        self._report(problems)
+        if journal.count:
+            self.log(f"{output}: {journal.count} images are encoded already; continuing after them")
+        encoder = Encoder(codec, self.options["effort"], -(-len(source) // SAMPLE), journal.quality)
+        try:
+            self._encode(source, batches, encoder, journal)
+        except BaseException:
+            if journal.count:
+                self.log(f"{output}: stopped; the same command continues from here")
+            raise
+        if journal.count:
+            journal.finish()
+            sink.put(journal, existing)
+        journal.remove()
+        paths = tuple(sink.paths) if journal.count else ()
+        return self._result(encoder, choice, paths, journal.count, existing.records, output)
+
+    def to_stream(self, output: str | os.PathLike[str] | BinaryIO) -> EncodedSet:
+        source = self._source(Existing())
+        codec, choice = self._choose(source, Existing(), str(output))
+        encoder, count = Encoder(codec, self.options["effort"], -(-len(source) // SAMPLE)), 0
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(atomic.file(output)) if isinstance(output, str | os.PathLike) else output
+            for _, loaded in source.load(source.batches(), self.jobs):
+                self._report(loaded.problems)
+                file.write(encoder.encode(loaded.images)[0].tobytes())
+                count += len(loaded.images)
+            file.flush()
+        return self._result(encoder, choice, (), count, 0, str(output))
+
+    def _existing(self, sink: Sink, overwrite: bool, stopped: dict[str, Any]) -> Existing:
+        if self.options["append"]:
+            return sinks.existing(sink, stopped.get("existing"))
+        for path in [] if stopped else sink.paths:
+            refuse_existing(path, overwrite)
+        return Existing()
+
+    def _source(self, existing: Existing) -> Source:
+        source = sources.find(self.folder, existing.paths, resize=self.options["resize"], gray=self.options["gray"])
+        if source.repeats:
+            more = f" and {len(source.repeats) - 1} more" if len(source.repeats) > 1 else ""
+            raise AtlcError(f"{self.folder}: the set has {source.repeats[0]}{more} already; nothing was added")
+        if source.left_out:
+            self.log(f"{self.folder}: leaving out {source.left_out}")
+        return source
+
+    def _choose(self, source: Source, existing: Existing, output: str) -> tuple[Codec, str]:
+        """The codec for the whole set, and `EncodedSet.choice`."""
+        models = zoo.models()
+        writers = ", ".join(models[id].name if id in models else f"{id:08x} (not installed)" for id in existing.ids[:5])
+        if self.fixed is not None:
+            if existing.ids and existing.ids != (self.fixed.id,):
+                self.log(f"atlc: warning: {output}: has records of {writers}; adding records of {self.fixed.name}")
+            return self.fixed, ""
+        if existing.ids:
+            if len(existing.ids) > 1 or existing.ids[0] not in models:
+                raise AtlcError(f"{output}: has records of {writers}; name the model for the new ones with -m (model=)")
+            return Codec(models[existing.ids[0]]), "as before"
+        return choose(source), "chosen"
+
+    def _encode(self, source: Source, batches: Iterator[Batch], encoder: Encoder, journal: Journal) -> None:
+        self.progress(journal.seen, len(source))
+        for batch, loaded in source.load(batches, self.jobs):
+            self._report(loaded.problems)
+            records, _ = encoder.encode(loaded.images)
+            journal.add(batch, loaded, records, encoder.quality)
+            self.progress(journal.seen, len(source))
+
+    def _report(self, problems: list[str]) -> None:
+        self.problems += problems
+        for problem in problems:
+            self.problem(problem)
+
+    def _result(
+        self, encoder: Encoder, choice: str, paths: tuple[Path, ...], images: int, before: int, output: str
+    ) -> EncodedSet:
+        quality = encoder.quality
+        psnr = metrics.psnr(quality.error / quality.measured) if quality.measured else None
+        records, name = before + images, encoder.codec.name
+        return EncodedSet(paths, images, records, name, choice, psnr, tuple(self.problems), encoder.warning(output))

@@ -1,0 +1,124 @@
+"""IDX files: images and labels in the format of MNIST, gzip-compressed or not.
+
+    0  0  8  rank | rank times a size, 32 bits big-endian | bytes: uint8 images (N, 28, 28), or labels (N,)
+
+A folder has the files of `FILES`; the test files and the labels may be missing. `labels.txt` may name the labels."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlcodec.card import SHAPE
+from atlcodec.errors import BadData
+
+FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+LARGEST = 1 << 30  # bytes of one decompressed file: a gzip bomb stops here
+_START = 16  # of the pixels: after the header of images
+_SIZE = math.prod(SHAPE)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The training or the test images of a folder, not yet read: they may need more memory than there is."""
+
+    name: str  # "train" or "test"
+    path: Path  # of the images
+    count: int
+    labels: NDArray[np.uint8] | None  # uint8 (count,)
+    labels_digest: str  # SHA-256 of the decompressed labels; "" if there are none
+
+    def images(self, size: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
+        """The images from number `start` on, uint8 (up to `size`, 28, 28) at a time. Raises `BadData` if the file has
+        fewer or more images than its header says."""
+        with _opened(self.path) as file:
+            file.seek(_START + start * _SIZE)
+            for first in range(start, self.count, size):
+                wanted = min(size, self.count - first) * _SIZE
+                chunk = file.read(wanted)
+                if len(chunk) != wanted:
+                    raise BadData(f"{self.path}: its header promises {self.count} images, it has fewer")
+                yield np.frombuffer(chunk, np.uint8).reshape(-1, *SHAPE)
+            if file.read(1):  # this also checks the checksum at the end of a compressed file
+                raise BadData(f"{self.path}: its header promises {self.count} images, it has more")
+
+
+def find(folder: Path, name: str) -> Path | None:
+    """The file of this name in a folder, compressed or not."""
+    for candidate in (folder / name, folder / f"{name}.gz"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def read(path: Path) -> tuple[NDArray[np.uint8], str]:
+    """A whole IDX file of bytes: the array, and the SHA-256 of the decompressed file. Raises `BadData`."""
+    with _opened(path) as file:
+        raw = file.read(LARGEST + 1)
+    if len(raw) > LARGEST:
+        raise BadData(f"{path}: larger than {LARGEST} bytes")
+    shape, start = _header(raw, path)
+    if len(raw) - start != math.prod(shape):
+        raise BadData(f"{path}: its header promises {' x '.join(map(str, shape))} bytes, it has {len(raw) - start}")
+    return np.frombuffer(raw, np.uint8, -1, start).reshape(shape), hashlib.sha256(raw).hexdigest()
+
+
+def parts(folder: Path) -> list[Part]:
+    """The training and the test images of a folder, those that exist. Their headers and labels are checked.
+
+    Raises `BadData`."""
+    found = []
+    for name, images_name, labels_name in (("train", *FILES[:2]), ("test", *FILES[2:])):
+        path, labels_path = find(folder, images_name), find(folder, labels_name)
+        if path is None:
+            continue
+        with _opened(path) as file:
+            (count, *shape), _ = _header(file.read(_START), path)
+        if tuple(shape) != SHAPE:
+            raise BadData(f"{path}: has images of the shape {tuple(shape)}, not {SHAPE}")
+        labels, digest = read(labels_path) if labels_path else (None, "")
+        if labels is not None and labels.shape != (count,):
+            raise BadData(f"{folder}: {count} images but {labels.shape} labels in {labels_name}")
+        found.append(Part(name, path, count, labels, digest))
+    return found
+
+
+def label_names(folder: Path, parts: Sequence[Part], names: Sequence[str] = ()) -> tuple[str, ...]:
+    """What the labels stand for: the `names` that you give, or else the lines of labels.txt, or else the numbers.
+
+    Raises `BadData` if a label has no name."""
+    highest = max((int(part.labels.max()) for part in parts if part.labels is not None and part.count), default=-1)
+    path = folder / "labels.txt"
+    if not names and path.is_file() and highest >= 0:
+        names = path.read_text("utf-8").split("\n")[: highest + 1]
+    elif not names:
+        names = [str(number) for number in range(highest + 1)]
+    if highest >= len(names):
+        raise BadData(f"{folder}: has the label {highest}, but labels.txt has only {len(names)} names")
+    return tuple(names)
+
+
+def _header(raw: bytes, path: Path) -> tuple[tuple[int, ...], int]:
+    """The shape of the array, and where it starts."""
+    if len(raw) < 4 or raw[:3] != b"\0\0\x08" or len(raw) < 4 + 4 * raw[3]:
+        raise BadData(f"{path}: not an IDX file of bytes")
+    return tuple(int(n) for n in np.frombuffer(raw, ">u4", raw[3], 4)), 4 + 4 * raw[3]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb") as file:
+            yield file
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadData(f"{path}: cannot be read ({error}); fetch it again") from error

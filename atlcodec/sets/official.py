@@ -1,0 +1,151 @@
+"""The official data sets: where they are, their licences, and the digests by which their files are known. Download
+them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from atlcodec.errors import BadData
+from atlcodec.sets import idx
+
+DIGITS = tuple("0123456789")
+CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+
+
+@dataclass(frozen=True)
+class Official:
+    """A published data set: where it is, under which licence, and the digests of its four *decompressed* IDX files."""
+
+    url: str
+    source: str
+    licence: str
+    labels: tuple[str, ...]
+    digests: tuple[str, str, str, str]  # in the order of idx.FILES; SHA-256, or MD5 if the owners publish only that
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a data set with certain training files."""
+
+    name: str
+    source: str
+    licence: str
+    labels: tuple[str, ...]  # the names of the labels 0, 1, ...
+
+
+OFFICIAL = {
+    "MNIST": Official(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "LeCun, Cortes, Burges",
+        "CC BY-SA 3.0",
+        DIGITS,
+        (
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+    ),
+    "FashionMNIST": Official(
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "Zalando Research (Xiao et al. 2017)",
+        "MIT",
+        CLOTHES,
+        (
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        ),
+    ),
+    "KMNIST": Official(
+        "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+        "CODH (Clanuwat et al. 2018)",
+        "CC BY-SA 4.0",
+        KANA,
+        (
+            "92be26ec9822e900ac425d0a0aa84ced",
+            "2a16eeae62da984b8bd24fa32e31d47291f01dac3fe84d5594f304f71e7d374b",
+            "76fbd229ce87db80dd281af5e6670de4ad0e42fb30a7bd643972994c47c1f42e",
+            "a11dc742be8e781a40a92f53d6a4957e7b7d36df2faa097659131ebfd8fd60c6",
+        ),
+    ),
+}
+
+# Parts of official sets, by the digest of their training labels, or of their training images if they have no labels.
+_OTHERS = {
+    # 8,000 + 1,000 of KMNIST's 10,000 official test images, for places that do not have its 60,000 training images
+    "1d6cba4f208bd6bb5759f19b722d70759c9a4f7daaa463eb30ea9c6dce5fb477": Known(
+        "KMNIST-part",
+        "CODH (Clanuwat et al. 2018), images 0..8999 of KMNIST's test images",
+        "CC BY-SA 4.0",
+        KANA,
+    ),
+    "be5e712c65a71b49cb164aa697d7b53422bd6aacdacccce725f6d0b9304ca204": Known(
+        "KuzushijiKanji28",
+        "CODH, Kuzushiji-Kanji resized to 28 x 28",
+        "CC BY-SA 4.0",
+        (),
+    ),
+}
+
+
+def known(digest: str) -> Known | None:
+    """The data set whose training labels have this SHA-256; for one without labels, the training images."""
+    for name, official in OFFICIAL.items():
+        if digest == official.digests[1]:
+            return Known(name, official.source, official.licence, official.labels)
+    return _OTHERS.get(digest)
+
+
+def label_names(digest: str) -> tuple[str, ...]:
+    """What the labels in an official file stand for, by the SHA-256 of the file; () if it is not an official one."""
+    return next((official.labels for official in OFFICIAL.values() if digest in official.digests), ())
+
+
+def download(name: str, *, into: Path | None = None, log: Callable[[str], None] = lambda _: None) -> Path:
+    """Fetch the four files of an official data set, check what they decompress to, and return their folder.
+
+    `$ATLC_MIRROR` names another place to fetch from: `$ATLC_MIRROR/NAME/train-images-idx3-ubyte.gz` and so on. Raises
+    `BadData`."""
+    official = OFFICIAL[name]
+    if into is None:
+        import platformdirs
+
+        into = Path(platformdirs.user_cache_dir("atlcodec", appauthor=False))
+    folder = into / name
+    mirror = os.environ.get("ATLC_MIRROR")
+    base = f"{mirror.rstrip('/')}/{name}/" if mirror else official.url
+    for file, digest in zip(idx.FILES, official.digests, strict=True):
+        target = folder / f"{file}.gz"
+        if not target.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            log(f"fetching {base}{file}.gz")
+            _fetch(f"{base}{file}.gz", digest, target)
+    return folder
+
+
+def _fetch(url: str, expected: str, target: Path) -> None:
+    part = target.with_suffix(".part")
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            part.write_bytes(answer.read(idx.LARGEST))
+        with gzip.open(part) as opened:
+            raw = opened.read(idx.LARGEST)
+    except (OSError, EOFError, urllib.error.URLError) as error:
+        part.unlink(missing_ok=True)
+        raise BadData(f"{url}: {error}; put the four files into {target.parent} by hand, or set ATLC_MIRROR") from error
+    # SHA-256 has 64 hex digits. Of KMNIST's training images the owners publish only an MD5.
+    digest = hashlib.sha256(raw) if len(expected) == 64 else hashlib.md5(raw, usedforsecurity=False)
+    if digest.hexdigest() != expected:
+        part.unlink()
+        raise BadData(f"{url}: not the published file (digest {digest.hexdigest()}, expected {expected})")
+    part.replace(target)

@@ -1,0 +1,245 @@
+"""Parquet files of records, with the columns of `arrow`. They are written and read in row groups, never whole.
+
+A file from a stranger is trusted as little as an .atlc file: types, sizes and paths are checked."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any, overload
+
+import numpy as np
+
+from atlcodec import arrow, atomic, record
+from atlcodec.errors import AtlcError, BadData, MissingFile, NotARecord
+from atlcodec.files import BATCH, Span
+from atlcodec.record import RECORD_BYTES, Records
+from atlcodec.sets.manifest import Check, Entry
+
+GROUP = 65_536  # rows of a row group that is written: 13 MB of records
+LARGEST_GROUP = 1 << 30  # bytes of a row group that is read
+LARGEST_TEXTS = 16 << 20  # bytes of text in one batch
+MOST_IDS = 256  # codecs in one file; only records that were never sealed have more ids
+
+
+def write(path: str | os.PathLike[str], batches: Iterable[Any]) -> None:
+    """Write a Parquet file, whole or not at all, from batches or tables with these columns: `arrow.batch` makes them.
+
+    They are taken one by one and may have any size; the columns `label` and `path` may be missing. Raises
+    `NotARecord`."""
+    pa = arrow.require_pyarrow()
+    columns = arrow.schema()
+    ids: set[int] = set()
+    options = {
+        "compression": {"record": "none", "label": "zstd", "path": "zstd"},  # nothing makes a record smaller
+        "use_dictionary": ["label"],
+        "write_statistics": ["label"],
+        "write_page_checksum": True,
+        "store_schema": False,  # a copy of the schema would hide the ids, which are known only at the end
+    }
+    with atomic.file(path) as file, pa.parquet.ParquetWriter(file, columns, **options) as writer:
+        waiting = columns.empty_table()
+        for part in batches:
+            packed = arrow.records(part)
+            for start in range(0, len(packed), BATCH):
+                ids.update(np.unique(record.ids(packed[start : start + BATCH])).tolist())
+                if len(ids) > MOST_IDS:
+                    raise NotARecord(f"{path}: more than {MOST_IDS} different ids: these records are not sealed")
+            waiting = pa.concat_tables([waiting, _complete(part, columns)])
+            while len(waiting) >= GROUP:
+                writer.write_table(waiting[:GROUP], row_group_size=GROUP)
+                waiting = waiting[GROUP:]
+        if len(waiting):
+            writer.write_table(waiting, row_group_size=GROUP)
+        writer.add_key_value_metadata({arrow.IDS.decode(): ",".join(f"{id:08x}" for id in sorted(ids))})
+
+
+def _complete(part: Any, columns: Any) -> Any:
+    """A table with just our columns, in their order."""
+    pa = arrow.require_pyarrow()
+    arrays = [
+        part.column(field.name).cast(field.type) if field.name in part.schema.names else pa.nulls(len(part), field.type)
+        for field in columns
+    ]
+    return pa.table(arrays, schema=columns)
+
+
+def open(path: str | os.PathLike[str]) -> RecordTable:
+    """The records of a Parquet file. Raises `FileNotFoundError`, or `NotARecord` if it is not a Parquet file with a
+    column of records."""
+    return RecordTable(os.fspath(path))
+
+
+class RecordTable:
+    """The records of a Parquet file, a `files.RecordSource`: `len`, indexing, `batches`, `spans` as for an .atlc file.
+
+    One batch stays in memory at a time, so reading in order is fast and reading at random is slow. `entries` gives the
+    paths and labels, `ids` the codecs that the metadata names, which nobody checked."""
+
+    def __init__(self, path: str) -> None:
+        pa = arrow.require_pyarrow()
+        self.name = path
+        self.torn = 0
+        with _reported(path):
+            self.size = os.stat(path).st_size
+            meta = pa.parquet.read_metadata(path)
+            self._names = arrow.check_columns(meta.schema.to_arrow_schema(), path)
+            # Text as a dictionary: one long text repeated a million times costs its length once. No page is read ahead.
+            self._file = pa.parquet.ParquetFile(
+                path,
+                read_dictionary=self._names[1:],
+                pre_buffer=False,
+                buffer_size=1 << 16,
+                page_checksum_verification=True,
+            )
+            groups = [meta.row_group(number) for number in range(meta.num_row_groups)]
+            self._starts = np.concatenate([[0], np.cumsum([group.num_rows for group in groups], dtype=np.int64)])
+            for group in groups:
+                # Only the row group is asked: pyarrow ends the process if the metadata of a column is broken.
+                most = LARGEST_GROUP // RECORD_BYTES
+                if not (0 <= group.total_byte_size <= LARGEST_GROUP and 0 <= group.num_rows <= most):
+                    raise NotARecord(
+                        f"{path}: a row group has more than {LARGEST_GROUP} bytes; write the file again with smaller "
+                        "ones"
+                    )
+            self.ids = _ids(meta.metadata)
+        self._batches: Iterator[Any] = iter(())
+        self._first = 0  # the number of the first row in the batch at hand
+        self._rows = np.empty((0, RECORD_BYTES), np.uint8)
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @overload
+    def __getitem__(self, which: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]: ...
+    @overload
+    def __getitem__(self, which: slice) -> Records: ...
+    def __getitem__(self, which: int | slice) -> Records:
+        if isinstance(which, slice):
+            start, stop, step = which.indices(len(self))
+            return self._read(start, max(start, stop))[::step] if step > 0 else self._read(0, len(self))[which]
+        if not -len(self) <= which < len(self):
+            raise IndexError(f"record {which} of {len(self)}")
+        return np.asarray(self._read(which % len(self), which % len(self) + 1)[0])
+
+    @functools.cached_property
+    def array(self) -> Records:
+        """All records at once, in memory."""
+        return self._read(0, len(self))
+
+    def batches(self, size: int = BATCH) -> Iterator[Records]:
+        """The records in order, uint8 (up to `size`, 200) at a time."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+    def bytes(self, start: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+        """Bytes of the records, uint8 (count,), as they would lie in an .atlc file."""
+        first, last = start // RECORD_BYTES, -(-(start + count) // RECORD_BYTES)
+        return np.asarray(self._read(first, min(last, len(self))).reshape(-1)[start - first * RECORD_BYTES :][:count])
+
+    def spans(self, known: Collection[int]) -> Iterator[Span]:
+        """The rows in order: runs of records with one of the `known` ids, and the others between them. Rows do not get
+        out of step: an invalid one costs itself alone."""
+        good = np.array(sorted(known), np.uint32)
+        start = 0
+        while start < len(self):
+            self._read(start, start + 1)
+            rows = self._rows[start - self._first :]  # the rest of the batch at hand, where `bytes` finds it
+            fine = np.isin(record.ids(rows), good)
+            edges = [0, *(np.nonzero(np.diff(fine))[0] + 1).tolist(), len(rows)]
+            for first, last in pairwise(edges):
+                at, count = (start + first) * RECORD_BYTES, last - first
+                why = f"{count} damaged or foreign record{'s' if count > 1 else ''}"
+                yield Span(at, count) if fine[first] else Span(at, 0, count * RECORD_BYTES, why)
+            start += len(rows)
+
+    def entries(self, check: Check | None = None) -> Iterator[Entry]:
+        """Path and label of each row, in order, checked as in a list beside an .atlc file. Raises `BadData`."""
+        check = check or Check(self.name)
+        with _reported(self.name):
+            for rows in self._file.iter_batches(BATCH, columns=self._names[1:], use_threads=False):
+                paths, labels = (self._texts(rows, name) for name in ("path", "label"))
+                for path, label in zip(paths, labels, strict=True):
+                    number = len(check.paths)
+                    if path is None:
+                        raise BadData(f"{self.name}: record {number}: has no path, but others have one")
+                    yield check.accept(Entry(number, path, label or None))
+        if len(check.paths) != len(self):
+            raise BadData(f"{self.name}: {len(check.paths)} paths, but {len(self)} records")
+
+    @functools.cached_property
+    def has_paths(self) -> bool:
+        """Whether the column of paths exists, and is not null in the first row."""
+        if "path" not in self._names or not len(self):
+            return False
+        with _reported(self.name):
+            rows = next(self._file.iter_batches(1, columns=["path"], use_threads=False), None)
+            return rows is not None and self._texts(rows, "path")[0] is not None
+
+    def _texts(self, rows: Any, name: str) -> list[str | None]:
+        if name not in rows.schema.names:
+            return [None] * len(rows)
+        pa = arrow.require_pyarrow()
+        column = rows.column(name)
+        if pa.types.is_dictionary(column.type):
+            count = pa.compute.binary_length
+            if (pa.compute.sum(count(column.dictionary).take(column.indices)).as_py() or 0) > LARGEST_TEXTS:
+                raise BadData(f"{self.name}: the column {name} has more than {LARGEST_TEXTS} bytes in {len(rows)} rows")
+            column = column.dictionary_decode()
+        texts: list[str | None] = column.to_pylist()
+        return texts
+
+    def _read(self, start: int, stop: int) -> Records:
+        """Rows from `start` to `stop`. Continues where the last call ended, or starts again at the row group."""
+        parts = []
+        while start < stop:
+            if not self._first <= start < self._first + len(self._rows):
+                self._go_to(start)
+            part = self._rows[start - self._first : stop - self._first]
+            parts.append(part)
+            start += len(part)
+        return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, RECORD_BYTES), np.uint8), *parts])
+
+    def _go_to(self, row: int) -> None:
+        with _reported(self.name):
+            if row != self._first + len(self._rows) or not row:
+                group = int(np.searchsorted(self._starts, row, "right")) - 1
+                groups = list(range(group, len(self._starts) - 1))
+                self._batches = self._file.iter_batches(BATCH, row_groups=groups, columns=["record"], use_threads=False)
+                self._first, self._rows = int(self._starts[group]), self._rows[:0]
+            while row >= self._first + len(self._rows):
+                self._first += len(self._rows)
+                rows = next(self._batches, None)
+                if rows is None:
+                    raise NotARecord(f"{self.name}: has fewer records than its metadata says")
+                column = rows.column(0)
+                self._rows = arrow.view(column)
+                if column.null_count:  # the bytes of a null are undefined; no sealed record is all zeros
+                    self._rows = self._rows.copy()
+                    self._rows[np.asarray(column.is_null().to_numpy(zero_copy_only=False))] = 0
+
+
+def _ids(metadata: dict[bytes, bytes] | None) -> tuple[int, ...]:
+    found = (metadata or {}).get(arrow.IDS, b"")
+    return tuple(int(id, 16) for id in found.split(b",")) if re.fullmatch(rb"[0-9a-f]{8}(,[0-9a-f]{8})*", found) else ()
+
+
+@contextmanager
+def _reported(name: str) -> Iterator[None]:
+    """pyarrow's errors as errors of this package."""
+    pa = arrow.require_pyarrow()
+    try:
+        yield
+    except AtlcError:
+        raise
+    except FileNotFoundError as error:
+        raise MissingFile(name) from error
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        why = (getattr(error, "strerror", None) or str(error)).strip().splitlines()
+        raise NotARecord(
+            f"{name}: cannot be read as Parquet ({why[0][:200] if why else type(error).__name__})"
+        ) from error

@@ -1,0 +1,54 @@
+"""Image files read by several processes: Pillow spends its time in Python, where threads would wait for each other
+(benchmarks/results/dataset.md)."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from atlcodec.errors import AtlcError
+
+Key = TypeVar("Key")
+Result = TypeVar("Result")
+
+
+def read(
+    root: str, function: Callable[[list[str]], Result], batches: Iterable[tuple[Key, list[str]]], jobs: int
+) -> Iterator[tuple[Key, Result]]:
+    """`function` of each batch of paths below `root`, in order, in `jobs` processes. A few batches are read ahead."""
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_begin)
+    try:
+        ahead: deque[tuple[Key, Future[Result]]] = deque()
+        for key, paths in batches:
+            ahead.append((key, pool.submit(function, paths)))
+            if len(ahead) > jobs + 1:
+                first, result = ahead.popleft()
+                yield first, result.result()
+        for first, result in ahead:
+            yield first, result.result()
+    except BrokenProcessPool as error:
+        raise AtlcError(f"{root}: a process that reads images was stopped; -j 1 (jobs=1) does without") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """In a reading process: ignores Ctrl-C, which is for its parent, and exits when its parent dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        sentinel = parent.sentinel
+
+        def follow() -> None:
+            multiprocessing.connection.wait([sentinel])
+            os._exit(1)
+
+        threading.Thread(target=follow, daemon=True).start()

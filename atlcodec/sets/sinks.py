@@ -1,0 +1,154 @@
+"""Where the records of a set go: an .atlc file with a list beside it, or a Parquet file. What a set has already, and
+how the new one replaces it: there is always the whole old set or the whole new one."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+
+from atlcodec import arrow, atomic, files, record
+from atlcodec.errors import AtlcError
+from atlcodec.files import BATCH, RecordFile, RecordSource
+from atlcodec.record import RECORD_BYTES
+from atlcodec.sets import manifest, parquet
+from atlcodec.sets.journal import Journal
+from atlcodec.sets.manifest import Check, Entry
+from atlcodec.sets.paths import OutputPaths
+
+
+@dataclass(frozen=True)
+class Existing:
+    """The set to which images are added: how many records and how many bytes of list it has, the ids of its records,
+    and its paths."""
+
+    records: int = 0
+    list: int = 0
+    ids: tuple[int, ...] = ()
+    paths: OutputPaths = field(default_factory=OutputPaths)
+
+
+class Sink(Protocol):
+    """An output."""
+
+    paths: list[Path]  # the files that are written
+
+    def open(self, check: Check) -> tuple[RecordSource, Iterator[Entry] | None, int]:
+        """The existing records, their entries if there are any (`check` sees them), and the bytes of the list."""
+        ...
+
+    def put(self, journal: Journal, existing: Existing) -> None:
+        """Replace the output by the existing records and those of the journal."""
+        ...
+
+
+def of(output: str) -> Sink:
+    return ParquetSink(Path(output)) if output.lower().endswith(".parquet") else AtlcSink(Path(output))
+
+
+def existing(sink: Sink, stopped: dict[str, int] | None) -> Existing:
+    """The set to which images are added: the whole of it, or as much as there was before a run that was `stopped` while
+    it put the new set in place.
+
+    Raises `AtlcError` if records and list do not belong together."""
+    where = sink.paths[-1]
+    check = Check(f"{where}")
+    file, entries, size = sink.open(check)
+    count = len(file)
+    if stopped:
+        count, size = stopped["records"], stopped["list"]
+    elif file.torn:
+        raise AtlcError(f"{file.name}: ends in a torn record of {file.torn} bytes; nothing can be added after it")
+    elif count and entries is None:
+        raise AtlcError(f"{file.name}: has {count} records, but no list of their paths ({where}); nothing can be added")
+    for _ in itertools.islice(entries or (), count if stopped else None):
+        pass
+    if len(check.paths) != count or len(file) < count:
+        raise AtlcError(
+            f"{where}: lists {len(check.paths)} records, but {file.name} has {len(file)}: they do not belong together"
+        )
+    ids: set[int] = set()
+    for start in range(0, count, BATCH):
+        ids.update(np.unique(record.ids(file[start : min(start + BATCH, count)])).tolist())
+        if len(ids) > parquet.MOST_IDS:
+            raise AtlcError(f"{file.name}: is damaged, or not a file of records; atlc info says more")
+    return Existing(count, size, tuple(sorted(ids)), check.paths)
+
+
+class AtlcSink:
+    """An .atlc file and the list beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self.paths = [path, manifest.beside(path)]
+
+    def open(self, check: Check) -> tuple[RecordSource, Iterator[Entry] | None, int]:
+        path, beside = self.paths
+        file = files.open(path) if path.exists() else RecordFile(np.empty(0, np.uint8), str(path))
+        return (file, manifest.entries(beside, check), beside.stat().st_size) if beside.exists() else (file, None, 0)
+
+    def put(self, journal: Journal, existing: Existing) -> None:
+        path, beside = self.paths
+        with atomic.file(path) as packed, atomic.file(beside) as raw:  # the list is replaced first
+            _copy(path, packed, existing.records * RECORD_BYTES)
+            _copy(journal.records, packed, journal.count * RECORD_BYTES)
+            packed.flush()
+            os.fsync(packed.fileno())  # whatever can fail has failed before either is replaced
+            if _copy(beside, raw, existing.list) not in b"\r\n":
+                raw.write(b"\n")
+            listed = io.TextIOWrapper(raw, "utf-8", newline="")
+            if not existing.list:
+                listed.write(manifest.HEADER + "\n")
+            new = manifest.entries(journal.list)
+            while some := list(itertools.islice(new, BATCH)):
+                manifest.append(listed, (Entry(existing.records + e.record, e.path, e.label) for e in some))
+            listed.detach()
+
+
+class ParquetSink:
+    """A Parquet file, whose columns hold paths and labels."""
+
+    def __init__(self, path: Path) -> None:
+        self.paths = [path]
+
+    def open(self, check: Check) -> tuple[RecordSource, Iterator[Entry] | None, int]:
+        (path,) = self.paths
+        if not path.exists():
+            return RecordFile(np.empty(0, np.uint8), str(path)), None, 0
+        file = parquet.open(path)
+        return file, file.entries(check) if file.has_paths else None, 0
+
+    def put(self, journal: Journal, existing: Existing) -> None:
+        (path,) = self.paths
+        new = _tables(files.open(journal.records), manifest.entries(journal.list), journal.count)
+        if existing.records:
+            file = parquet.open(path)
+            new = itertools.chain(_tables(file, file.entries(), existing.records), new)
+        parquet.write(path, new)
+
+
+def _tables(file: RecordSource, entries: Iterator[Entry], count: int) -> Iterator[Any]:
+    """The first `count` records of a file with their entries, as Arrow tables."""
+    for start in range(0, count, BATCH):
+        rows = file[start : min(start + BATCH, count)]
+        some = list(itertools.islice(entries, len(rows)))
+        yield arrow.batch(rows, [entry.label for entry in some], [entry.path for entry in some])
+
+
+def _copy(source: Path, target: BinaryIO, count: int) -> bytes:
+    """Copy the first `count` bytes of a file; returns the last of them."""
+    last = b""
+    if not count:
+        return last
+    with source.open("rb") as file:
+        while count and (chunk := file.read(min(count, 1 << 20))):
+            target.write(chunk)
+            count, last = count - len(chunk), chunk[-1:]
+    if count:
+        raise AtlcError(f"{source}: became shorter while it was read")
+    return last

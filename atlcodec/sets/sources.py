@@ -1,0 +1,270 @@
+"""Where images come from: image files in a folder at any depth, IDX files, or image files that you name. In a stable
+order, in batches, with their labels."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from atlcodec import picture
+from atlcodec.codec import Images
+from atlcodec.errors import AtlcError, BadData
+from atlcodec.sets import folders, idx, official
+from atlcodec.sets.manifest import is_label
+from atlcodec.sets.paths import OutputPaths, why_unsafe
+
+BATCH = 4096  # images at a time: enough for the threads of the encoder. A setting; tests make it small
+PER_PROCESS = 8192  # images for each reading process: fewer do not pay for its start. A setting, too
+SUFFIXES = frozenset(".png .jpg .jpeg .jpe .jfif .gif .webp .tif .tiff .bmp .dib .pbm .pgm .ppm .pnm".split())
+
+Name = tuple[str, str | None]  # path and label
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images that follow each other, not yet read. The `stamp` is a digest of names and times of change: if a later run
+    finds the same, the images are the same."""
+
+    names: list[Name]
+    problems: list[str]  # why others between them are left out
+    stamp: str
+
+    def __len__(self) -> int:
+        return len(self.names) + len(self.problems)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The images of a batch that could be read, uint8 (N, 28, 28), their names, and why the others could not."""
+
+    images: Images
+    names: list[Name]
+    problems: list[str]
+
+
+class Source(Protocol):
+    """Images to encode."""
+
+    repeats: list[str]  # paths that clash with those of the set to which they would be added
+    left_out: str  # other files, in words
+
+    def __len__(self) -> int: ...
+    def batches(self) -> Iterator[Batch]: ...
+    def load(self, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Loaded]]: ...
+    def sample(self, count: int) -> Images: ...
+
+
+def find(folder: str, taken: OutputPaths, *, resize: bool = False, gray: bool = False) -> Source:
+    """The images of a folder. `taken` are the paths of the set to which they will be added.
+
+    Raises `BadData` if there are none, or the IDX files are invalid."""
+    parts = idx.parts(Path(folder))
+    source: Source
+    source = IdxFiles(folder, parts, taken) if parts else ImageFolder(folder, taken, resize=resize, gray=gray)
+    if not len(source):
+        raise BadData(f"{folder}: has no images, neither IDX files nor files named {', '.join(sorted(SUFFIXES))}")
+    return source
+
+
+class ImageFolder:
+    """Image files in a folder at any depth, sorted by path; hidden files and links to folders are left out. Labels are
+    those of `folders`."""
+
+    def __init__(self, folder: str, taken: OutputPaths, *, resize: bool, gray: bool) -> None:
+        self._root = folder
+        self._read = functools.partial(read_files, folder, resize=resize, gray=gray)
+        self._layout = folders.layout(folder)
+        self._paths: list[str] = []
+        self._problems: dict[int, str] = {}  # by number in _paths
+        self.repeats = []
+        existing, others = len(taken), list[str]()
+        for path, entry in folders.walk(folder):
+            if not isinstance(entry, OSError) and not _is_image(entry):
+                others.append(path)
+                continue
+            why = _why_not(path, entry)
+            first = None if why else taken.add(path)
+            if first is not None and first < existing:
+                self.repeats.append(path)
+            elif first is not None:
+                why = "its path is the same as another one on some systems; rename it"
+            if why:
+                self._problems[len(self._paths)] = why
+            self._paths.append(path)
+        self.left_out = ""
+        if others:
+            some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+            self.left_out = f"{len(others)} file{'s' if len(others) > 1 else ''} without an image's name ({some})"
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def batches(self) -> Iterator[Batch]:
+        for start in range(0, len(self), BATCH):
+            names, problems, digest = list[Name](), list[str](), hashlib.sha256()
+            for number, path in enumerate(self._paths[start : start + BATCH], start):
+                full = os.path.join(self._root, path)
+                if number in self._problems:
+                    problems.append(f"{full}: {self._problems[number]}")
+                else:
+                    names.append((path, self._layout.label(path)))
+                    digest.update(f"{names[-1]} {_state(full)}\0".encode())
+            digest.update(repr(problems).encode())
+            yield Batch(names, problems, digest.hexdigest())
+
+    def load(self, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Loaded]]:
+        jobs = min(jobs, len(self) // PER_PROCESS)
+        paths = ((batch, [path for path, _ in batch.names]) for batch in batches)
+        results: Iterable[tuple[Batch, tuple[Images, dict[int, str]]]]
+        if jobs <= 1:
+            results = ((batch, self._read(some)) for batch, some in paths)
+        else:
+            from atlcodec.sets import processes
+
+            results = processes.read(self._root, self._read, paths, jobs)
+        for batch, (images, problems) in results:
+            names = [name for number, name in enumerate(batch.names) if number not in problems]
+            yield batch, Loaded(images, names, [*batch.problems, *problems.values()])
+
+    def sample(self, count: int) -> Images:
+        """Up to `count` of the images that can be read, spread over all; at least one if any can be read."""
+        good = [path for number, path in enumerate(self._paths) if number not in self._problems]
+        images, _ = self._read(good[:: -(-len(good) // count) or 1])
+        if len(images):
+            return images
+        return next((loaded.images[:1] for _, loaded in self.load(self.batches(), 1) if len(loaded.images)), images)
+
+
+class IdxFiles:
+    """The images of IDX files, train before test: `train/00017.png` is number 17 of the training images."""
+
+    left_out = ""
+
+    def __init__(self, folder: str, parts: list[idx.Part], taken: OutputPaths) -> None:
+        self._parts = {part.name: part for part in parts}
+        digest = next((part.labels_digest for part in parts if part.labels_digest), "")
+        known = official.known(digest)
+        self._classes = idx.label_names(Path(folder), parts, known.labels if known else ())
+        for label in self._classes:
+            if not is_label(label):
+                raise BadData(
+                    f"{folder}: {label[:100]!a} cannot be a label: it is empty, too long, or has control characters"
+                )
+        self.repeats = []
+        existing = len(taken)
+        for path in (path for batch in self.batches() for path, _ in batch.names) if existing else ():
+            first = taken.add(path)
+            if first is not None and first < existing:
+                self.repeats.append(path)
+
+    def __len__(self) -> int:
+        return sum(part.count for part in self._parts.values())
+
+    def batches(self) -> Iterator[Batch]:
+        for part in self._parts.values():
+            width = max(5, len(str(part.count - 1)))
+            for start in range(0, part.count, BATCH):
+                numbers = range(start, min(start + BATCH, part.count))
+                labels = [None] * len(numbers) if part.labels is None else part.labels[start : numbers.stop].tolist()
+                names = [
+                    (f"{part.name}/{number:0{width}d}.png", None if label is None else self._classes[label])
+                    for number, label in zip(numbers, labels, strict=True)
+                ]
+                stamp = f"{part.path.name} {_state(str(part.path))} {numbers} {names}"
+                yield Batch(names, [], hashlib.sha256(stamp.encode()).hexdigest())
+
+    def load(self, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Loaded]]:
+        for name, wanted in itertools.groupby(batches, lambda batch: batch.names[0][0].split("/")[0]):
+            first = next(wanted)
+            images = self._parts[name].images(BATCH, int(Path(first.names[0][0]).stem))
+            for batch in itertools.chain([first], wanted):
+                yield batch, Loaded(next(images), batch.names, [])
+            next(images, None)  # checks that nothing comes after the last one
+
+    def sample(self, count: int) -> Images:
+        step = -(-len(self) // count)
+        start, chosen = 0, []
+        for part in self._parts.values():
+            for images in part.images(BATCH):
+                chosen.append(images[-start % step :: step].copy())  # a copy, so that the others need not stay
+                start += len(images)
+        return np.concatenate(chosen)
+
+
+class ImageFiles:
+    """Image files that you name, all read at once: a terminal takes no millions of names."""
+
+    left_out = ""
+
+    def __init__(self, names: Iterable[str], read: Callable[[str], Images]) -> None:
+        self.repeats: list[str] = []
+        images, good, problems = list[Images](), list[Name](), list[str]()
+        for name in names:
+            try:
+                images.append(read(name))
+                good.append((name, None))
+            except AtlcError as error:
+                problems.append(str(error))
+        self._loaded = Loaded(_stack(images), good, problems)
+
+    def __len__(self) -> int:
+        return len(self._loaded.names) + len(self._loaded.problems)
+
+    def batches(self) -> Iterator[Batch]:
+        yield Batch(self._loaded.names, self._loaded.problems, "")
+
+    def load(self, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Loaded]]:
+        for batch in batches:
+            yield batch, self._loaded
+
+    def sample(self, count: int) -> Images:
+        return self._loaded.images[:: -(-len(self._loaded.images) // count) or 1]
+
+
+def read_files(root: str, paths: list[str], *, resize: bool, gray: bool) -> tuple[Images, dict[int, str]]:
+    """The images that can be read, uint8 (N, 28, 28), and by number what is wrong with the others."""
+    images, problems = [], {}
+    for number, path in enumerate(paths):
+        try:
+            images.append(picture.read(os.path.join(root, path), resize=resize, gray=gray))
+        except AtlcError as error:
+            problems[number] = str(error)
+    return _stack(images), problems
+
+
+def _stack(images: list[Images]) -> Images:
+    return np.stack(images) if images else np.empty((0, *picture.SHAPE), np.uint8)
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    """Whether a file has an image's name. False for a pipe, a device or a link to a folder. True for a broken link:
+    reading it will say what is wrong."""
+    if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
+        return False
+    try:
+        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+    except OSError:
+        return True  # reading it will say why that is impossible
+
+
+def _why_not(path: str, entry: os.DirEntry[str] | OSError) -> str:
+    if isinstance(entry, OSError):
+        return entry.strerror or str(entry)
+    why = why_unsafe(path)
+    return f"its path {why}; rename it" if why else ""
+
+
+def _state(path: str) -> str:
+    try:
+        info = os.stat(path)
+    except OSError:
+        return ""
+    return f"{info.st_size} {info.st_mtime_ns}"
