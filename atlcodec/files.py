@@ -23,7 +23,7 @@ BATCH = 4096  # records at a time, where a file is worked through
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of a file: `count` records from byte `start` on, or `skipped` bytes that are none, and why."""
+    """A stretch of a file: `count` records from byte `start` on, or `skipped` bytes without a valid one, and why."""
 
     start: int
     count: int
@@ -86,7 +86,7 @@ class RecordFile:
 
     def spans(self, known: Collection[int]) -> Iterator[Span]:
         """What the file holds, in order: runs of records with one of the `known` ids (or of a reserved kind), and what
-        lies between. A record damaged in place costs itself alone. Where the records are out of step (a byte was lost
+        lies between. A record damaged in place costs no others. Where the records are out of step (a byte was lost
         or inserted), reading goes on at the next offset at which two consecutive records have known ids, or the last
         one ends the file."""
         good = np.array(sorted(known), np.uint32)

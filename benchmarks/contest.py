@@ -24,11 +24,11 @@ from heads import codecs_of
 from numpy.typing import NDArray
 from rivals import JXL, RIVALS, WEBP, Course, Images, Rival
 
-from atlcodec import atomic, datasets, evaluation, metrics, record, refine, zoo
+from atlcodec import atomic, evaluation, metrics, record, refine, sets, zoo
 from atlcodec.card import Model
 from atlcodec.codec import Codec
-from atlcodec.datasets import Split
 from atlcodec.engine import threads
+from atlcodec.sets.dataset import Split
 
 BYTES, BITS = record.RECORD_BYTES, 8 * record.RECORD_BYTES
 HARDEST = len(refine.EVALUATIONS) - 1
@@ -157,7 +157,7 @@ def similarity(images: Images, decoded: Images) -> list[float]:
 
 
 def contest(bench: Bench, folder: Path, limit: int | None) -> Contest:
-    data = datasets.load(folder)
+    data = sets.load(folder)
     if data.test is None or data.test.labels is None:
         raise SystemExit(f"{folder}: has no labelled test pictures")
     test, codecs = Test(data.name, data.test[:limit], data.classes), codecs_of(data.name)
@@ -381,7 +381,7 @@ def lessons(bench: Bench, one: Contest, budget: int, limit: int | None) -> dict[
     validation."""
     wanted = [("MLP", "raw"), ("MLP", "WebP's"), ("CNN", "raw"), ("CNN", "WebP's"), ("LeNet-5", "raw")]
     test, augment, epochs = one.test, AUGMENT[one.test.name], EPOCHS[one.test.name]
-    train = datasets.load(one.folder).train.images[: limit and glance(limit)]
+    train = sets.load(one.folder).train.images[: limit and glance(limit)]
     about = [
         "classifier of pixels",
         digest(Path(rivals.__file__).read_bytes()),

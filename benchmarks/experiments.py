@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from atlcodec import datasets
-from atlcodec.datasets import Dataset
+from atlcodec import sets
+from atlcodec.sets.dataset import Dataset
 from atlcodec.training.atl import Atl
 from atlcodec.training.loop import Settings, Trainer, kind
 from atlcodec.training.recipes import CLASSIFIER, DECOMPRESSOR, RECIPES, Both, Epochs, Turns
@@ -194,7 +194,7 @@ def changed(one: Any, change: str) -> Any:
 
 @functools.cache
 def dataset(folder: str, name: str) -> Dataset:
-    return datasets.load(Path(folder) / name)
+    return sets.load(Path(folder) / name)
 
 
 def domains(experiment: Experiment, folder: str) -> list[Dataset]:

@@ -22,11 +22,11 @@ import report
 from numpy.typing import NDArray
 
 import atlcodec
-from atlcodec import datasets, files, metrics, neighbours, zoo
+from atlcodec import files, metrics, neighbours, sets, zoo
 from atlcodec.card import Model
 from atlcodec.codec import Codec
-from atlcodec.datasets import Dataset
 from atlcodec.neighbours import Features
+from atlcodec.sets.dataset import Dataset
 
 SETS = ("MNIST", "FashionMNIST", "KMNIST-part")
 TOP = 10
@@ -51,7 +51,7 @@ def main() -> None:
     trained: list[list[report.Cell]] = []
     tables = []
     for name in found:
-        data = datasets.load(Path(options.data, name))
+        data = sets.load(Path(options.data, name))
         for codec in codecs_of(name):
             with tempfile.TemporaryDirectory() as folder:
                 row, records = train(codec, data, Path(folder), options.epochs)

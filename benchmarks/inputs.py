@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from atlcodec import datasets
+from atlcodec import sets
 
 SIDE = 28
 
@@ -24,7 +24,7 @@ def pictures(where: str | None, count: int) -> tuple[NDArray[np.uint8], str]:
         where = str(below) if below.is_dir() else None
     if where is None:
         return drawn(count), "digits drawn by a program"
-    data = datasets.load(where)
+    data = sets.load(where)
     if data.test is None or not len(data.test):
         raise SystemExit(f"{where}: has no test pictures")
     return data.test.images[np.arange(count) % len(data.test)], f"test pictures of {data.name}"

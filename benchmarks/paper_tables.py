@@ -45,8 +45,8 @@ from experiments import (
 
 from atlcodec import atomic, zoo
 from atlcodec.codec import Codec
-from atlcodec.datasets import Dataset
 from atlcodec.errors import BadData
+from atlcodec.sets.dataset import Dataset
 from atlcodec.training.loop import Trainer
 
 # The paper's figures: accuracy in percent, PSNR in dB. It contradicts itself on the baselines: where two stand, the

@@ -52,8 +52,8 @@ from contest import (
 from rivals import JPEG, JXL, RIVALS, WEBP
 
 from atlcodec import atomic, refine
-from atlcodec.datasets import Split
 from atlcodec.engine import threads
+from atlcodec.sets.dataset import Split
 
 ROOT = Path(__file__).parents[1]
 SETS = ("MNIST", "FashionMNIST", "KMNIST-part")

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from atlcodec import datasets, metrics
-from atlcodec.datasets import Split
+from atlcodec import metrics, sets
+from atlcodec.sets.dataset import Split
 
 Images = NDArray[np.uint8]
 
@@ -181,7 +181,7 @@ def learn(course: Course) -> dict[str, Any]:
 
 
 def pictures(course: Course) -> tuple[Split, Split, int]:
-    data = datasets.load(course.data)
+    data = sets.load(course.data)
     assert data.test is not None
     train, test = data.train[: course.train], data.test[: course.test]
     if course.pixels:

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atlcodec.datasets import DIGITS, Dataset, Split
+from atlcodec.sets import Dataset, Split
+from atlcodec.sets.official import DIGITS
 from atlcodec.training.loop import Settings, Task, Trainer
 from atlcodec.training.networks import Networks, quantise
 from atlcodec.training.recipes import RECIPES

@@ -704,7 +704,7 @@ def test_a_spoilt_file_is_reported_and_the_rest_is_read(how: str, cli: Cli, here
     assert f"{len(left)} records" in ran.lines[-1]
 
 
-def test_an_empty_file_is_no_error(cli: Cli, here: Path) -> None:
+def test_an_empty_file_is_valid(cli: Cli, here: Path) -> None:
     (here / "x.atlc").write_bytes(b"")
     for command in ("decode", "classify", "info"):
         for arguments, stdin in ((["x.atlc"], b""), (["-"], b"")):
@@ -714,7 +714,7 @@ def test_an_empty_file_is_no_error(cli: Cli, here: Path) -> None:
     assert files_in(here) == ["seven.png", "x.atlc"]
 
 
-def test_what_is_no_record_file_is_refused(cli: Cli, here: Path, own_model: Path) -> None:
+def test_other_files_are_refused(cli: Cli, here: Path, own_model: Path) -> None:
     foreign = Codec.load(own_model)
     (here / "foreign.atlc").write_bytes(foreign.encode(np.zeros((3, 28, 28), np.uint8)).tobytes())
     (here / "random.bin").write_bytes(np.random.default_rng(0).integers(0, 256, 5000, np.uint8).tobytes())

@@ -158,7 +158,7 @@ def test_after_lost_or_inserted_bytes_the_rest_reads(at: int, how: str) -> None:
     assert kept(changed) == np.delete(records, lost, axis=0).tobytes()
 
 
-def test_foreign_bytes_are_no_records() -> None:
+def test_foreign_bytes_give_no_records() -> None:
     data = np.random.default_rng(1).integers(0, 256, 20_000, np.uint8).tobytes()
     assert [span.count for span in spans(data)] == [0]
     assert kept(bytes(2000)) == b""

@@ -13,9 +13,10 @@ from conftest import Cli
 from numpy.typing import NDArray
 
 import atlcodec
-from atlcodec import datasets, manifest, metrics, zoo
+from atlcodec import metrics, sets, zoo
 from atlcodec.card import read_head
 from atlcodec.codec import Codec
+from atlcodec.sets import manifest
 from atlcodec.training import heads
 
 Pixels = NDArray[np.uint8]
@@ -188,7 +189,7 @@ def test_a_head_of_real_records_is_nearly_as_good_as_the_bundled_one(codec: Code
     where = Path(os.environ.get("ATLC_DATA", ""), "MNIST")
     if not os.environ.get("ATLC_DATA") or not where.is_dir():
         pytest.skip("$ATLC_DATA names no folder with MNIST in it")
-    data = datasets.load(where)
+    data = sets.load(where)
     assert data.train.labels is not None
     assert data.test is not None
     assert data.test.labels is not None

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from atlcodec import record
-from atlcodec.datasets import Dataset, Split
 from atlcodec.errors import BadData
+from atlcodec.sets.dataset import Dataset, Split
 from atlcodec.training.atl import Atl, atl
 from atlcodec.training.augment import shifted
 from atlcodec.training.loop import Settings, Trainer, pack, split_validation, unpack

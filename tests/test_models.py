@@ -10,7 +10,7 @@ import freeze
 import numpy as np
 import pytest
 
-from atlcodec import datasets, evaluation, record, refine, zoo
+from atlcodec import evaluation, record, refine, sets, zoo
 from atlcodec.card import Model
 from atlcodec.codec import Codec
 
@@ -64,7 +64,7 @@ def test_the_seal_costs_little(model: Model) -> None:
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
 def test_the_figures_of_the_card_are_measured_again(model: Model) -> None:
     assert DATA
-    data = datasets.load(Path(DATA) / model.card.data[0]["name"])
+    data = sets.load(Path(DATA) / model.card.data[0]["name"])
     assert data.sha256 == model.card.data[0]["sha256"]
     assert data.test is not None
     figures = evaluation.measure(Codec(model), data.test.images, data.test.labels, data.classes).summary()
@@ -77,7 +77,7 @@ def test_the_figures_of_the_card_are_measured_again(model: Model) -> None:
 def test_the_search_gains_what_the_card_says(model: Model) -> None:
     """The whole test set would take minutes; the gain on the first of it is about the same."""
     assert DATA
-    data = datasets.load(Path(DATA) / model.card.data[0]["name"])
+    data = sets.load(Path(DATA) / model.card.data[0]["name"])
     assert data.test is not None
     codec, some = Codec(model), data.test[:200]
     plain, searched = (

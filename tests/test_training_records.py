@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 import atlcodec
-from atlcodec import manifest, record, training, zoo
+from atlcodec import record, training, zoo
 from atlcodec.card import Model, update_card
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData, BadModel, DamagedRecord, NotARecord, UnknownModel
+from atlcodec.sets import manifest
 from atlcodec.training.networks import LEVELS
 from atlcodec.training.records import UNKNOWN, RecordDataset, Yields
 

@@ -39,7 +39,7 @@ def escape(text: str) -> str:
 
 
 class ErrorCount:
-    """Reports bad inputs, so that the command can go on with the others, and sets the exit code at the end."""
+    """Reports bad inputs, so that the command can do the others, and sets the exit code at the end."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -164,6 +164,3 @@ def save(target: Path | str, data: bytes, overwrite: bool, inputs: Iterable[str]
         raise AtlcError(f"{path}: is an input and would be overwritten")
     with atomic.file(path, sync=sync) as file:
         file.write(data)
-
-
-say = log  # the name before

@@ -14,12 +14,12 @@ import click
 import numpy as np
 from click.core import ParameterSource
 
-from atlcodec.cli.common import say
+from atlcodec.cli.common import log
 from atlcodec.cli.train_head import OWN, train_head
 from atlcodec.errors import AtlcError
 
 if TYPE_CHECKING:
-    from atlcodec.datasets import Dataset
+    from atlcodec.sets.dataset import Dataset
     from atlcodec.training.loop import Trainer
 
 COUNT, AT_LEAST_ONE = click.IntRange(0), click.IntRange(1)
@@ -122,8 +122,9 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
             raise click.UsageError(f"--{key} is for the recipe classifier")
     if not options["data"]:
         raise click.UsageError("Missing option '--data'.")
-    from atlcodec import datasets, zoo
+    from atlcodec import zoo
     from atlcodec.card import valid_name
+    from atlcodec.sets.dataset import load
     from atlcodec.training import export
     from atlcodec.training.curves import Curves
     from atlcodec.training.loop import Settings, Trainer, split_validation
@@ -143,14 +144,14 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     valid_name(options["head"])
     run = run or output.with_name(output.name + ".run")
 
-    sets = [datasets.load(where, say=say) for where in options["data"]]
+    sets = [load(where, log=log) for where in options["data"]]
     for one in sets:
         if sum(other.name == one.name for other in sets) > 1:
             raise click.UsageError(f"two data sets are named {one.name}")
-    others = [datasets.load(where, say=say) for where in options["others"]]
+    others = [load(where, log=log) for where in options["others"]]
     if options["limit"]:
         sets, others = ([one.limited(options["limit"]) for one in found] for found in (sets, others))
-    more = datasets.load(options["unlabelled"], say=say) if options["unlabelled"] else None
+    more = load(options["unlabelled"], log=log) if options["unlabelled"] else None
     start = zoo.find(options["start"]) if options["start"] else None
     described = [one.describe() for one in (*sets, *([more] if more else []))]
     # Same command, same run: this is what a checkpoint must have been made with.
@@ -166,7 +167,7 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
         "data": described,
         "licence": options["licence"],
     }
-    curves = Curves(say)
+    curves = Curves(log)
     trainer = Trainer(
         settings,
         sets,
@@ -177,12 +178,12 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
         else None,
         start=export.weights(start.file("compressor")) if start else None,
         recipe=hashlib.sha256(repr((card["recipe"], described)).encode()).hexdigest(),
-        say=say,
+        say=log,
         watch=curves,
     )
     for domain in trainer.domains:
-        say(f"{domain.name}: {len(domain.labels)} labelled training images, {len(domain.held_out)} for validation")
-    say(f"checkpoints, metrics and curves.png in {run}")
+        log(f"{domain.name}: {len(domain.labels)} labelled training images, {len(domain.held_out)} for validation")
+    log(f"checkpoints, metrics and curves.png in {run}")
     try:
         recipe.run(trainer, parameters)
     finally:  # the end, an error, or Ctrl-C
@@ -250,7 +251,7 @@ def _export(
         shutil.rmtree(output)
     part.rename(output)
     for line in lines:
-        say(line)
+        log(line)
 
 
 def _command(ctx: click.Context) -> str:

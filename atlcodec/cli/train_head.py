@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from atlcodec.cli.common import say
+from atlcodec.cli.common import log
 from atlcodec.errors import AtlcError, BadData
 
 OWN = ("records", "labels", "model")  # what no other recipe takes
@@ -51,11 +51,11 @@ def train_head(
         given = {"architecture": own, **given}
     settings = heads.Settings(**given)
     examples = heads.load(records, labels, model)
-    say(
+    log(
         f"{len(examples)} labelled records of {model.name}, {len(examples.classes)} labels; checkpoints and metrics "
         f"in {run}"
     )
-    network, epochs = heads.train(examples, settings, run, say)
+    network, epochs = heads.train(examples, settings, run, log)
     card = {
         "name": name,
         "command": command,
@@ -64,7 +64,7 @@ def train_head(
         "licence": options["licence"],
     }
     accuracy = heads.write(output, network, examples, settings, model, card)
-    say(
+    log(
         f"{output}: {accuracy:.2%} right on its validation records; to use it with {model.name}: atlc models add "
         f"{output}"
     )

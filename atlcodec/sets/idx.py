@@ -36,7 +36,7 @@ class Part:
     path: Path  # of the images
     count: int
     labels: NDArray[np.uint8] | None  # uint8 (count,)
-    labels_digest: str  # SHA-256 of the decompressed labels; "" if there are none
+    labels_digest: str  # SHA-256 of the decompressed labels; "" without labels
 
     def images(self, size: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
         """The images from number `start` on, uint8 (up to `size`, 28, 28) at a time. Raises `BadData` if the file has

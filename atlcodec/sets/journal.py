@@ -93,7 +93,7 @@ class Journal:
 
     @property
     def job(self) -> dict[str, Any]:
-        """The job of the stopped run; empty if there was none."""
+        """The job of the run that was stopped; empty without one."""
         try:
             job = json.loads(self._job.read_bytes())
         except (OSError, ValueError):

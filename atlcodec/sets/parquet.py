@@ -143,7 +143,7 @@ class RecordTable:
 
     def spans(self, known: Collection[int]) -> Iterator[Span]:
         """The rows in order: runs of records with one of the `known` ids, and the others between them. Rows do not get
-        out of step: an invalid one costs itself alone."""
+        out of step: an invalid one costs no others."""
         good = np.array(sorted(known), np.uint32)
         start = 0
         while start < len(self):

@@ -85,7 +85,7 @@ class OutputPaths:
 
     def add(self, path: str) -> int | None:
         """Add the next path. Returns the number of an earlier path that is the same (but for case), or a folder of this
-        one, or below it; None if there is none."""
+        one, or below it; None if no path clashes."""
         key, number = fold(output_path(path)), self._count
         file, folders = hash(key), [hash(key[: found.end() - 1]) for found in re.finditer(r"\.png/", key)]
         taken = [self._files.get(file), self._folders.get(file), *map(self._files.get, folders)]

@@ -98,7 +98,7 @@ class AtlcSink:
             _copy(path, packed, existing.records * RECORD_BYTES)
             _copy(journal.records, packed, journal.count * RECORD_BYTES)
             packed.flush()
-            os.fsync(packed.fileno())  # whatever can fail has failed before either is replaced
+            os.fsync(packed.fileno())  # all that can fail has failed before either is replaced
             if _copy(beside, raw, existing.list) not in b"\r\n":
                 raw.write(b"\n")
             listed = io.TextIOWrapper(raw, "utf-8", newline="")

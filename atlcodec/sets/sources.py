@@ -65,7 +65,7 @@ class Source(Protocol):
 def find(folder: str, taken: OutputPaths, *, resize: bool = False, gray: bool = False) -> Source:
     """The images of a folder. `taken` are the paths of the set to which they will be added.
 
-    Raises `BadData` if there are none, or the IDX files are invalid."""
+    Raises `BadData` if it has no images, or invalid IDX files."""
     parts = idx.parts(Path(folder))
     source: Source
     source = IdxFiles(folder, parts, taken) if parts else ImageFolder(folder, taken, resize=resize, gray=gray)

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atlcodec import atomic, metrics, record
-from atlcodec.datasets import Dataset, Images, Split
 from atlcodec.errors import AtlcError, BadData
+from atlcodec.sets.dataset import Dataset, Images, Split
 from atlcodec.training import augment
 from atlcodec.training.networks import Networks, quantise
 

@@ -17,11 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from atlcodec import datasets, files, manifest, record
+from atlcodec import files, record
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData, NotARecord
 from atlcodec.reader import codec_of
 from atlcodec.record import Records
+from atlcodec.sets import idx, manifest, official
 
 Yields = Literal["records", "symbols", "images"]
 UNKNOWN = -100  # the label of a record that has none: `cross_entropy` leaves it out by default
@@ -110,9 +111,9 @@ def read_labels(path: str | os.PathLike[str], count: int) -> tuple[NDArray[np.in
     in IDX format (`train-labels-idx1-ubyte.gz`), which stand for names in the official sets, and for numbers in others.
     Raises `BadData`."""
     if Path(path).suffix.lower() != ".csv":
-        array, digest = datasets.read_idx(Path(path))
+        array, digest = idx.read(Path(path))
         numbers = array.astype(np.int64)
-        names = next((one.labels for one in datasets.OFFICIAL.values() if digest in one.digests), None)
+        names = official.label_names(digest)
         classes = names or tuple(str(n) for n in range(int(numbers.max(initial=-1)) + 1))
     else:
         texts = [entry.label for entry in manifest.entries(path)]
