@@ -80,7 +80,6 @@ OLD_PHRASES: dict[str, str] = {
         augment.py curves.py export.py heads.py loop.py networks.py recipes.py records.py
     """,
     "docs/": """
-        guide.md
     """,
     "help/": """
         atlc-train
@@ -90,7 +89,6 @@ OLD_PHRASES: dict[str, str] = {
     """,
 }
 OLD_COLUMNS = """
-    docs/guide.md
 """
 OLD_FUNCTIONS = """
     atlcodec/cli/train.py:train

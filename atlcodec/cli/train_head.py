@@ -20,9 +20,10 @@ def train_head(
     ctx: click.Context, command: str, output: Path, run: Path | None, force: bool, options: dict[str, Any]
 ) -> None:
     """Write OUTPUT, the folder of a head; `command` is for its card."""
-    from atlcodec import files, manifest
+    from atlcodec import files
     from atlcodec.card import is_head, valid_name
     from atlcodec.reader import codec_of
+    from atlcodec.sets import manifest
     from atlcodec.training import heads
     from atlcodec.training.modules import architecture
     from atlcodec.training.networks import CLASSIFIERS
