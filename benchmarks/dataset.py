@@ -1,37 +1,39 @@
-"""A folder of PNG pictures into one file: where the time goes, and the rate beside `Codec.encode` of arrays in memory.
+"""A folder of PNG images into one file: where the time goes, and the rate beside `Codec.encode` of an array.
 
-The pictures are drawn by a program into a temporary folder, ten labels with as many each. First each step of `atlc
-encode DIR -o set.atlc` by itself, one after the other; then reading alone, by threads and by processes; then the whole
-command, with its start."""
+The images are drawn into a temporary folder, ten labels with as many each. First each step of `atlc encode DIR -o
+set.atlc` alone, one after the other; then reading alone, by threads and by processes; then the whole command, with its
+start."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import chdir, contextmanager
+from contextlib import chdir
+from functools import partial
 from pathlib import Path
 
+import images
 import inputs
 import numpy as np
 import report
-from numpy.typing import NDArray
+import timing
+from inputs import Codec, Images
+from report import Cell, Row, Table
+from timing import Calls, Stopwatch
 
 import atlcodec
 from atlcodec import picture, record
-from atlcodec.codec import Codec
 from atlcodec.engine import threads
 from atlcodec.sets import sinks, sources
 from atlcodec.sets.journal import Journal, Quality
 from atlcodec.sets.paths import OutputPaths
 from atlcodec.sets.sinks import Existing
 
-EFFORT = 0  # of the encoder: a search for better symbols is measured in throughput.py
+EFFORT = 0  # throughput.py measures the search for better symbols
 COMMAND = """
 import json, sys
 from atlcodec import sets
@@ -42,139 +44,121 @@ sets.encode_folder(folder, output, model=model, effort=effort, overwrite=True, j
 
 def main() -> None:
     parser = report.parser(__doc__)
-    parser.add_argument("-n", "--number", type=int, default=16_384, help="pictures")
     parser.add_argument("-m", "--model", default="mnist-lenet", help="name, id or path")
     parser.add_argument("--rounds", type=int, default=2, help="turns of each contestant, of which the best counts")
-    options = parser.parse_args()
+    options = report.arguments(parser, 16_384)
     output = options.output.resolve()
-
-    codec, load = Codec.load(options.model), os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    codec, load = Codec.load(options.model), timing.load_average()
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        images = draw(options.number)
-        codec.encode(images[:1000], effort=EFFORT)  # loads the network
-        tables = [steps(codec, options.rounds), reading(options.rounds), commands(codec, images, options.rounds)]
-    facts: dict[str, report.Cell] = {
-        "model": f"{codec.name} {codec.id:08x}",
-        "pictures": options.number,
+        drawn = draw(options.images)
+        codec.encode(drawn[:1000], effort=EFFORT)  # loads the network
+        tables = [steps(codec, options.rounds), reading(options.rounds), commands(codec, drawn, options.rounds)]
+    facts: dict[str, Cell] = {
+        "model": inputs.listed([codec]),
+        "pictures": options.images,
         "threads": threads(),
-        "load before": round(load, 1),  # what else the computer was doing: processes help only where a core is free
+        "load before": load,  # processes help only where a core is free
     }
     report.publish("dataset", "A folder of pictures into one file", tables, output, facts)
 
 
-def draw(count: int) -> NDArray[np.uint8]:
-    """The pictures in the folder, in the order of their paths, uint8 (count, 28, 28)."""
-    some, rng = inputs.drawn(1000), np.random.default_rng(1)
-    images = np.stack([np.roll(some[n % 1000], rng.integers(-3, 4, 2), axis=(0, 1)) for n in range(count)])
-    for number, image in enumerate(images):
-        path = Path(f"pictures/{number * 10 // count}/{number:07d}.png")
+def draw(count: int) -> Images:
+    """Draw the images into the folder -> uint8 (count, 28, 28), in the order of their paths."""
+    drawn = np.concatenate(list(images.moving_digits(count)))
+    for number, image in enumerate(drawn):
+        path = Path(f"images/{number * 10 // count}/{number:07d}.png")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture.png(image))
-    return images
+    return drawn
 
 
-def steps(codec: Codec, rounds: int) -> report.Table:
-    """Seconds of each step by itself: the best of the rounds."""
-    best: dict[str, float] = {}
-
-    @contextmanager
-    def timed(step: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        best[step] = min(best.get(step, np.inf), time.perf_counter() - start)
-
+def steps(codec: Codec, rounds: int) -> Table:
+    """Seconds of each step alone: the best of the rounds."""
+    taken: dict[str, list[float]] = {}
     for _ in range(rounds):
-        with timed("find the pictures: list, check and sort their paths"):
-            source = sources.find("pictures", OutputPaths())
+        clocks = defaultdict[str, Stopwatch](Stopwatch)
+        with clocks["find the pictures: list, check and sort their paths"]():
+            source = sources.find("images", OutputPaths())
             batches = list(source.batches())
-        with timed("read them: PNG to array, with Pillow"):
+        with clocks["read them: PNG to array, with Pillow"]():
             loaded = [part for _, part in source.load(iter(batches), 1)]
-        with timed("networks: the compressor"):
+        with clocks["networks: the compressor"]():
             latents = [codec.latents(part.images) for part in loaded]
-        with timed("quantise, seal, pack"):
+        with clocks["quantise, seal, pack"]():
             packed = [record.pack(record.seal(*record.quantise(part), codec.id)) for part in latents]
-        with Journal("set.atlc") as work:
-            work.begin({}, codec.id, iter(()))
-            with timed("write: records, list and log of each batch"):
+        with Journal("set.atlc") as journal:
+            journal.begin({}, codec.id, iter(()))
+            with clocks["write: records, list and log of each batch"]():
                 for batch, part, records in zip(batches, loaded, packed, strict=True):
-                    work.add(batch, part, records, Quality())
-            with timed("put in place: copy, check the list, wait for the disk"):
-                sinks.of("set.atlc").put(work, Existing())
-            work.remove()
+                    journal.add(batch, part, records, Quality())
+            with clocks["put in place: copy, check the list, wait for the disk"]():
+                sinks.of("set.atlc").put(journal, Existing())
+            journal.remove()
         if not np.array_equal(atlcodec.open("set.atlc").array, np.concatenate(packed)):
             raise SystemExit("the file does not hold what was encoded")
+        for step, clock in clocks.items():
+            taken.setdefault(step, []).append(clock.seconds)
+    best = {step: min(seconds) for step, seconds in taken.items()}
     total, count = sum(best.values()), len(source)
-    rows: list[list[report.Cell]] = [
-        [step, round(taken, 3), round(taken / count * 1e6, 1), round(100 * taken / total, 1)]
-        for step, taken in best.items()
+    rows: list[Row] = [
+        {
+            "": step,
+            "seconds": round(seconds, 3),
+            "microseconds a picture": round(seconds / count * 1e6, 1),
+            "%": round(100 * seconds / total, 1),
+        }
+        for step, seconds in [*best.items(), ("all", total)]
     ]
-    rows.append(["all", round(total, 3), round(total / count * 1e6, 1), 100.0])
-    notes = [f"Each step over all {count:,} pictures, {sources.BATCH:,} at a time, one step after the other."]
-    return report.Table("Where the time goes", ["", "seconds", "microseconds a picture", "%"], rows, notes)
+    note = f"Each step over all {count:,} pictures, {sources.BATCH:,} at a time, one step after the other."
+    return Table.of("Where the time goes", rows, note)
 
 
-def reading(rounds: int) -> report.Table:
-    """Why pictures are read by processes: threads wait for each other."""
-    source = sources.find("pictures", OutputPaths())
+def reading(rounds: int) -> Table:
+    """Why processes read the images: threads wait for each other."""
+    source = sources.find("images", OutputPaths())
     batches = list(source.batches())
 
     def by_threads() -> None:
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda batch: list(source.load(iter([batch]), 1)), batches))
 
-    contestants: dict[str, Callable[[], object]] = {
+    calls: Calls = {
         "in one thread": lambda: list(source.load(iter(batches), 1)),
         "in two threads": by_threads,
         "in two processes, with their start": lambda: list(source.load(iter(batches), 2)),
     }
-    sources.PER_PROCESS = 1  # of however few pictures, two processes are to read them
-    best = timed_in_turns(contestants, rounds)
-    rows: list[list[report.Cell]] = [
-        [name, round(len(source) / seconds), round(best["in one thread"] / seconds, 2)]
-        for name, seconds in best.items()
-    ]
-    return report.Table("Reading alone", ["", "pictures per second", "of the rate in one thread"], rows)
+    sources.PER_PROCESS = 1  # start two processes for few images, too
+    best = timing.best(calls, rounds)
+    rows: list[Row] = []
+    for name, seconds in best.items():
+        row: Row = {"": name, "pictures per second": round(len(source) / seconds)}
+        rows.append({**row, "of the rate in one thread": round(best["in one thread"] / seconds, 2)})
+    return Table.of("Reading alone", rows)
 
 
-def commands(codec: Codec, images: NDArray[np.uint8], rounds: int) -> report.Table:
+def commands(codec: Codec, images: Images, rounds: int) -> Table:
     """The whole command beside the library on an array."""
-
-    def command(output: str, jobs: int) -> Callable[[], object]:
-        arguments = json.dumps(["pictures", output, str(codec.model.folder), jobs, EFFORT])
-        return lambda: subprocess.run([sys.executable, "-c", COMMAND, arguments], check=True, capture_output=True)
-
     memory = "Codec.encode, of an array in memory"
-    contestants: dict[str, Callable[[], object]] = {memory: lambda: codec.encode(images, effort=EFFORT)}
+    calls: Calls = {memory: lambda: codec.encode(images, effort=EFFORT)}
     for output, jobs in (("set.atlc", 1), ("set.atlc", 2), ("set.parquet", 2)):
-        contestants[f"atlc encode DIR -o {output} -j {jobs}"] = command(output, jobs)
-    best = timed_in_turns(contestants, rounds)
+        arguments = json.dumps(["images", output, str(codec.model.folder), jobs, EFFORT])
+        run = partial(subprocess.run, [sys.executable, "-c", COMMAND, arguments], check=True, capture_output=True)
+        calls[f"atlc encode DIR -o {output} -j {jobs}"] = run
+    best = timing.best(calls, rounds)
     if not np.array_equal(atlcodec.open("set.atlc").array, codec.encode(images, effort=EFFORT)):
         raise SystemExit("the command does not give what the library gives")
-    rows: list[list[report.Cell]] = [
-        [name, round(seconds, 2), round(len(images) / seconds), round(best[memory] / seconds, 3)]
-        for name, seconds in best.items()
-    ]
-    notes = [
-        f"The encoder's effort is {EFFORT} for all. -j is the number of processes that read; what they read is "
-        "encoded meanwhile.",
+    rows: list[Row] = []
+    for name, seconds in best.items():
+        row: Row = {"": name, "seconds": round(seconds, 2), "pictures per second": round(len(images) / seconds)}
+        rows.append({**row, "of the rate in memory": round(best[memory] / seconds, 3)})
+    return Table.of(
+        "The whole command",
+        rows,
+        f"The encoder's effort is {EFFORT}. -j is the number of processes that read while others encode.",
         "Processes help only where cores are free: compare the load above with the number of cores.",
-        "The command's time holds its start, and the check of a sample. Its records are those of Codec.encode, bit "
-        "for bit.",
-    ]
-    return report.Table(
-        "The whole command", ["", "seconds", "pictures per second", "of the rate in memory"], rows, notes
+        """The command's time includes its start and the check of a sample. Its records are those of Codec.encode, bit
+        for bit.""",
     )
-
-
-def timed_in_turns(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Seconds of the best turn of each; every other round goes backwards."""
-    best = dict.fromkeys(contestants, np.inf)
-    for number in range(rounds):
-        for name in list(contestants)[:: -1 if number % 2 else 1]:
-            start = time.perf_counter()
-            contestants[name]()
-            best[name] = min(best[name], time.perf_counter() - start)
-    return best
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The matrix products in a network, and nothing else of it: the least that its arithmetic costs with NumPy's BLAS."""
+"""The matrix products in a network, alone: the least that its arithmetic costs with NumPy's BLAS."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,61 +12,55 @@ CACHE = 1 << 20  # bytes of operands at a time, so that the product is measured 
 
 @dataclass(frozen=True)
 class Product:
-    """For each picture, a matrix of `rows` x `inner` times the weights, `inner` x `columns`."""
+    """For each image, a matrix of `rows` x `inner` times the weights, `inner` x `columns`."""
 
     rows: int
     inner: int
     columns: int
 
-    def __str__(self) -> str:
-        return f"{self.rows} x {self.inner} x {self.columns}"
-
 
 def products(file: bytes) -> list[Product]:
-    """What an ONNX file multiplies: its dense layers, and its convolutions as products of patches (im2col)."""
-    try:
-        import onnx
-    except ModuleNotFoundError as error:
-        raise SystemExit(
-            "reading the shapes of a network needs the package onnx: pip install 'atlcodec[train]'"
-        ) from error
+    """The products in an ONNX file: its dense layers, and its convolutions as products of patches (im2col)."""
+    import onnx
+
     model = onnx.load_model_from_string(file)
-    for source in model.graph.input:  # of one picture
+    for source in model.graph.input:  # for one image
         source.type.tensor_type.shape.dim[0].dim_value = 1
     for target in (*model.graph.value_info, *model.graph.output):
         target.type.tensor_type.ClearField("shape")
     graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    constants = {i.name: list(i.dims) for i in graph.initializer}
-    shapes = {
-        v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*graph.value_info, *graph.output)
-    } | constants
+    weights = {weight.name: list(weight.dims) for weight in graph.initializer}
+    values = (*graph.value_info, *graph.output)
+    shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in values} | weights
     found = []
     for node in graph.node:
-        if node.op_type not in ("Conv", "Gemm", "MatMulInteger"):
-            continue
-        left, right = (shapes.get(name, []) for name in node.input[:2])
         if node.op_type == "Conv":
-            outputs, *kernel = right
-            found.append(Product(int(np.prod(shapes[node.output[0]][2:])), int(np.prod(kernel)), outputs))
-        else:
-            turned = any(a.name == "transB" and a.i for a in node.attribute)
-            rows, inner, columns = *left, right[0] if turned else right[1]
-            # Where the weights stand on the left, the pictures are the columns.
-            found.append(Product(columns, inner, rows) if node.input[0] in constants else Product(rows, inner, columns))
-        if not (found[-1].rows and found[-1].inner and found[-1].columns):
-            raise SystemExit(f"cannot tell the shapes of {node.op_type} -> {node.output[0]}")
+            columns, *kernel = shapes[node.input[1]]
+            found.append(Product(int(np.prod(shapes[node.output[0]][2:])), int(np.prod(kernel)), columns))
+        elif node.op_type in ("Gemm", "MatMulInteger"):
+            left, right = shapes[node.input[0]], shapes[node.input[1]]
+            transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+            rows, inner, columns = *left, right[0] if transposed else right[1]
+            # Where the weights are on the left, the images are the columns.
+            found.append(Product(columns, inner, rows) if node.input[0] in weights else Product(rows, inner, columns))
+    if not all(p.rows and p.inner and p.columns for p in found):
+        raise SystemExit(f"a product has no fixed shape: {found}")
     return found
 
 
-def floor(shapes: Sequence[Product], pictures: int) -> Callable[[], None]:
-    """A call that does these products for so many pictures, float32, in blocks that stay in the cache."""
+def multiplications(file: bytes) -> int:
+    """Of an ONNX file, for one image."""
+    return sum(p.rows * p.inner * p.columns for p in products(file))
+
+
+def floor(file: bytes, images: int) -> Callable[[], None]:
+    """A call that does the products of an ONNX file for so many images, float32, in blocks that stay in the cache."""
     rng = np.random.default_rng(0)
     work = []
-    for p in shapes:
-        total = pictures * p.rows
+    for p in products(file):
+        total = images * p.rows
         block = min(total, max(1, CACHE // (4 * (p.inner + p.columns))))
-        patches = rng.random((block, p.inner), np.float32)
-        weights = rng.random((p.inner, p.columns), np.float32)
+        patches, weights = rng.random((block, p.inner), np.float32), rng.random((p.inner, p.columns), np.float32)
         work.append((total, block, patches, weights, np.empty((block, p.columns), np.float32)))
 
     def run() -> None:

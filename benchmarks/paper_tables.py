@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-import pictures
+import plots
 import report
 import training_speed
 from experiments import (
@@ -160,9 +160,9 @@ def draw_courses(known: dict[str, Any], output: Path) -> None:
         column, name, data, *_ = key.split("/")
         if name == "atl" and done.get("course"):
             course = {what: [value for step, value in done["course"] if step == what] for what in ("psnr", "accuracy")}
-            courses.append(pictures.Course(data, column, course["psnr"], [100 * value for value in course["accuracy"]]))
+            courses.append(plots.Course(data, column, course["psnr"], [100 * value for value in course["accuracy"]]))
     ends = {data: (float(PAPER["Table 5", data][1]), float(PAPER["Table 5", data][0])) for data in SETS}
-    pictures.rise(courses, ends, output / "paper_curves.png")
+    plots.rise(courses, ends, output / "paper_curves.png")
 
 
 def draw_confusion(folder: str, output: Path) -> None:
@@ -175,8 +175,8 @@ def draw_confusion(folder: str, output: Path) -> None:
         answers = codec.classify(codec.encode(data.test.images, effort=0)).argmax(axis=1)
         right = 100 * float((answers == data.test.labels).mean())
         title = f"{codec.name} on {data.name}: {right:.1f} % of {len(answers):,}"
-        matrices.append(pictures.Confusion.of(title, codec.labels, data.test.labels, answers))
-    pictures.confusions(matrices, output / "confusion.png")
+        matrices.append(plots.Confusion.of(title, codec.labels, data.test.labels, answers))
+    plots.confusions(matrices, output / "confusion.png")
 
 
 def draw_grids(experiment: Experiment, made: Trainer, data: list[Dataset], folder: Path) -> None:
@@ -186,7 +186,7 @@ def draw_grids(experiment: Experiment, made: Trainer, data: list[Dataset], folde
         assert one.test is not None
         images = one.test.images[:16]
         name = experiment.key.replace("/", "_") + (f"_{one.name}" if len(data) > 1 else "")
-        pictures.grid(images, made.decoded(images, number), folder / f"{name}.png")
+        plots.grid(images, made.decoded(images, number), folder / f"{name}.png")
 
 
 # -- the tables --------------------------------------------------------------------------------------------------------

@@ -1,9 +1,7 @@
-"""A linear codec to compare with: the principal components of training pictures, each in as many bits as it earns.
-NumPy alone.
+"""A linear codec to compare with: the principal components of training images, each with the number of bits it earns.
 
-Bits are dealt one at a time to the component whose squared error on the training pictures shrinks most for it, which is
-reverse water-filling in whole bits. Each component has a uniform quantiser, whose range cuts off as much of the tails
-as is best for it. Components are orthogonal, so errors in them are errors in pixels."""
+Bits are dealt one at a time to the component whose squared error on the training images shrinks most, which is reverse
+water-filling in whole bits. Each component has a uniform quantiser that cuts off the best share of the tails."""
 
 from __future__ import annotations
 
@@ -14,29 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST = 8  # bits of one component: codes are bytes
-TAILS = (
-    0.0,
-    0.0003,
-    0.001,
-    0.003,
-    0.006,
-    0.012,
-    0.025,
-    0.05,
-    0.1,
-)  # shares cut off at either end of a range, tried in turn
-ENOUGH = 10_000  # training pictures, evenly spread, from which quantisers are learned; the components are those of all
+TAILS = (0.0, 0.0003, 0.001, 0.003, 0.006, 0.012, 0.025, 0.05, 0.1)  # shares to cut off at either end of a range
+ENOUGH = 10_000  # training images from which quantisers are learned; the components use all
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Pca:
     """Images uint8 (N, 28, 28) <-> packed codes uint8 (N, bytes)."""
 
-    mean: NDArray[np.float32]  # (784,)
-    components: NDArray[np.float32]  # (784, K), orthonormal columns
+    mean: Floats  # (784,)
+    components: Floats  # (784, K), orthonormal columns
     bits: NDArray[np.int64]  # (K,), each 1..MOST
-    low: NDArray[np.float32]  # (K,), where the first cell of each quantiser begins
-    step: NDArray[np.float32]  # (K,)
+    low: Floats  # (K,), where the first cell of each quantiser begins
+    step: Floats  # (K,)
 
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         scores = (images.reshape(len(images), -1).astype(np.float32) - self.mean) @ self.components
@@ -52,36 +41,33 @@ class Pca:
 
     @property
     def _used(self) -> NDArray[np.bool_]:
-        """Which bits of the bytes of a picture's codes are kept, (K, 8): the lowest of each."""
+        """The bits that are kept of each code, (K, 8): the lowest."""
         return np.arange(MOST) >= MOST - self.bits[:, None]
 
 
 def fit(images: NDArray[np.uint8], budgets: Sequence[int]) -> dict[int, Pca]:
-    """The codecs of training images, uint8 (N, 28, 28), that spend at most so many bits a picture, by these bits."""
+    """For each budget, in bits per image, the codec of training images, uint8 (N, 28, 28)."""
     pixels = images.reshape(len(images), -1).astype(np.float32)
     mean = pixels.mean(axis=0)
     pixels -= mean
     values, vectors = np.linalg.eigh(pixels.T @ pixels / len(pixels))
     components = vectors[:, values > values[-1] * 1e-6][:, ::-1]  # the largest first
     few = pixels[np.linspace(0, len(pixels) - 1, min(len(pixels), ENOUGH)).astype(int)]
-    errors, low, step = quantisers(few @ components)
+    errors, low, step = _quantisers(few @ components)
     found = {}
     for budget in budgets:
-        bits = deal(errors, budget)
+        bits = _deal(errors, budget)
         kept = np.nonzero(bits)[0]
         best = bits[kept], kept
         found[budget] = Pca(mean, np.ascontiguousarray(components[:, kept]), bits[kept], low[best], step[best])
     return found
 
 
-def quantisers(
-    scores: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """The best uniform quantiser of each component with 0..MOST bits: mean squared error, low end and step, each (MOST
-    + 1, K)."""
-    count = scores.shape[1]
-    errors, low, step = np.full((MOST + 1, count), np.inf, np.float32), *np.zeros((2, MOST + 1, count), np.float32)
-    errors[0] = (scores * scores).mean(axis=0)
+def _quantisers(scores: Floats) -> tuple[Floats, Floats, Floats]:
+    """The best uniform quantiser of each component with 0..MOST bits: squared error, low end, step, (MOST + 1, K)."""
+    errors = np.full((MOST + 1, scores.shape[1]), np.inf, np.float32)
+    low, step = np.zeros((2, *errors.shape), np.float32)
+    errors[0] = np.square(scores).mean(axis=0)
     for tail in TAILS:
         first, last = np.quantile(scores, [tail, 1 - tail], axis=0).astype(np.float32)
         for bits in range(1, MOST + 1):
@@ -93,15 +79,14 @@ def quantisers(
     return errors, low, step
 
 
-def deal(errors: NDArray[np.float32], bits: int) -> NDArray[np.int64]:
-    """How many bits each component gets: errors (MOST + 1, K) -> (K,)."""
-    gains = np.concatenate([errors[:-1] - errors[1:], np.full((1, errors.shape[1]), -np.inf)])
-    dealt = np.zeros(errors.shape[1], np.int64)
-    everyone = np.arange(len(dealt))
-    for _ in range(bits):
-        wanted = gains[dealt, everyone]
-        most = int(wanted.argmax())
-        if wanted[most] <= 0:
+def _deal(errors: Floats, budget: int) -> NDArray[np.int64]:
+    """The number of bits of each component: errors (MOST + 1, K) -> (K,)."""
+    gains = np.pad(errors[:-1] - errors[1:], ((0, 1), (0, 0)), constant_values=-np.inf)
+    bits = np.zeros(errors.shape[1], np.int64)
+    for _ in range(budget):
+        offered = gains[bits, np.arange(len(bits))]
+        best = offered.argmax()
+        if offered[best] <= 0:
             break
-        dealt[most] += 1
-    return dealt
+        bits[best] += 1
+    return bits

@@ -1,26 +1,23 @@
-"""What the benchmarks share: contestants timed in turns, and tables that say how they were made."""
+"""The command line, tables and result files that all benchmarks share."""
 
 from __future__ import annotations
 
 import argparse
 import datetime
 import json
-import math
 import os
 import platform
 import shlex
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
 
 RESULTS = Path(__file__).parent / "results"
-K = TypeVar("K", bound=Hashable)
 Cell = str | int | float | None
+Row = dict[str, Cell]  # by column
 
 
 @dataclass(frozen=True)
@@ -30,37 +27,32 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     notes: Sequence[str] = ()
 
+    @classmethod
+    def of(cls, title: str, rows: Sequence[Mapping[str, Cell]], *notes: str) -> Table:
+        """From rows whose keys are the columns; a cell may be missing. Notes may be wrapped over several lines."""
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        cells = [[row.get(column) for column in columns] for row in rows]
+        return cls(title, columns, cells, [" ".join(note.split()) for note in notes])
+
     def markdown(self) -> str:
-        lines = [
-            f"## {self.title}",
-            "",
-            "| " + " | ".join(self.columns) + " |",
-            "|---" + "|---:" * (len(self.columns) - 1) + "|",
-        ]
-        lines += ["| " + " | ".join(_text(cell) for cell in row) + " |" for row in self.rows]
-        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes), *([""] if self.notes else [])])
+        rows = [self.columns, *([_text(cell) for cell in row] for row in self.rows)]
+        heading, *lines = (f"| {' | '.join(row)} |" for row in rows)
+        rule = "|---" + "|---:" * (len(self.columns) - 1) + "|"
+        notes = [*(f"- {note}" for note in self.notes), ""] if self.notes else []
+        return "\n".join([f"## {self.title}", "", heading, rule, *lines, "", *notes])
 
 
-def race(contestants: Mapping[K, Callable[[], object]], rounds: int, seconds: float) -> dict[K, float]:
-    """Seconds per call of each contestant: the mean over one turn, and the best of its turns.
-
-    All take a turn of `seconds` in every round, so that a slow spell of the computer does not fall on one of them
-    alone, and every other round goes backwards, so that none always follows the same neighbour."""
-    best = dict.fromkeys(contestants, math.inf)
-    for number in range(rounds):
-        for name in list(contestants)[:: -1 if number % 2 else 1]:
-            call = contestants[name]
-            call()  # not timed: the caches fill, and the threads of the one before come to rest
-            calls, start = 0, time.perf_counter()
-            while (taken := time.perf_counter() - start) < seconds or not calls:
-                call()
-                calls += 1
-            best[name] = min(best[name], taken / calls)
-    return best
+def _text(cell: Cell) -> str:
+    """Large numbers without decimals, the others with two."""
+    if cell is None:
+        return "-"
+    if isinstance(cell, str):
+        return cell.replace("|", "\\|")
+    return f"{cell:,}" if isinstance(cell, int) else f"{cell:,.0f}" if abs(cell) >= 100 else f"{cell:.2f}"
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
-    """A command line with what every benchmark takes."""
+    """A command line with the options of every benchmark."""
     made = argparse.ArgumentParser(
         description=(doc or "").split("\n\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -68,20 +60,22 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     return made
 
 
+def arguments(parser: argparse.ArgumentParser, images: int | None = None) -> argparse.Namespace:
+    """Parse the command line with one more option: the number of images, by default as many as the results have."""
+    parser.add_argument("-n", "--images", type=int, default=images, help="number of images; fewer for a quick look")
+    options = parser.parse_args()
+    if options.images != images and options.output == RESULTS:
+        parser.error("a quick look does not replace the results: choose another folder with --output")
+    return options
+
+
 def publish(
     name: str, title: str, tables: Sequence[Table], output: Path, facts: Mapping[str, Cell] | None = None
 ) -> None:
     """Write the tables to NAME.md and NAME.json, and print them."""
     made = {**provenance(), **(facts or {})}
-    text = "\n".join(
-        [
-            f"# {title}",
-            "",
-            *(f"- {key}: {value}" for key, value in made.items()),
-            "",
-            *(table.markdown() for table in tables),
-        ]
-    )
+    facts_text = [f"- {key}: {value}" for key, value in made.items()]
+    text = "\n".join([f"# {title}", "", *facts_text, "", *(table.markdown() for table in tables)])
     content = [
         {
             "title": table.title,
@@ -92,14 +86,13 @@ def publish(
     ]
     output.mkdir(parents=True, exist_ok=True)
     (output / f"{name}.md").write_text(text.rstrip() + "\n", "utf-8")
-    (output / f"{name}.json").write_text(
-        json.dumps({**made, "tables": content}, indent=1, ensure_ascii=False) + "\n", "utf-8"
-    )
+    results = json.dumps({**made, "tables": content}, indent=1, ensure_ascii=False)
+    (output / f"{name}.json").write_text(results + "\n", "utf-8")
     print(text)
 
 
 def provenance() -> dict[str, Cell]:
-    """Which command made a result, when, and on what."""
+    """The command that made a result, its date and its machine."""
     return {
         "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *map(_without_folder, sys.argv[1:])]),
         "date": datetime.date.today().isoformat(),
@@ -111,27 +104,16 @@ def provenance() -> dict[str, Cell]:
 
 
 def _without_folder(argument: str) -> str:
-    """An argument without the folders of the computer that ran it."""
+    """An argument without the folders of this machine."""
     option, equals, value = argument.rpartition("=")
     return f"{option}{equals}{Path(value).name}" if Path(value).is_absolute() else argument
 
 
 def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
     if sys.platform == "darwin":
-        asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True)
-        return asked.stdout.strip() or platform.machine()
-    return platform.processor() or platform.machine()
-
-
-def _text(cell: Cell) -> str:
-    """Large numbers without decimals, the others with two."""
-    if cell is None:
-        return "-"
-    if isinstance(cell, str):
-        return cell.replace("|", "\\|")
-    return f"{cell:,}" if isinstance(cell, int) else f"{cell:,.0f}" if abs(cell) >= 100 else f"{cell:.2f}"
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,10 +1,9 @@
 """How fast training is: the parts of Table 7, an epoch beside a plain PyTorch loop, a classifier from records, whole
 recipes.
 
-Contestants take turns within one run, and the best turn counts; once with one thread, once with as many as PyTorch
-takes by itself. More than one thread is for a computer that does nothing else: threads that wait for a busy core make
-all others wait. The pictures are test pictures, their labels numbers in a row: speed does not depend on what there is
-to learn."""
+Everything takes turns within one run, and the best turn counts; once with one thread, once with as many as PyTorch
+takes by itself. More than one thread is for an idle computer: a thread that waits for a busy core makes all others
+wait. The images are test images with arbitrary labels: speed does not depend on what is learned."""
 
 from __future__ import annotations
 
@@ -17,22 +16,20 @@ from typing import Any
 import inputs
 import numpy as np
 import report
+import timing
 import torch
 from experiments import PARAMETERS, SETTINGS
-from numpy.typing import NDArray
+from inputs import DIGITS, Dataset, Images, Split
+from report import Row, Table
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atlcodec.sets import Dataset, Split
-from atlcodec.sets.official import DIGITS
 from atlcodec.training.loop import Settings, Task, Trainer
 from atlcodec.training.networks import Networks, quantise
 from atlcodec.training.recipes import RECIPES
 
 BATCH = 512
 EPOCH = 60_000  # images, to which the parts are extrapolated, as the paper gives them
-PARTS = ("compress", "decompress", "classify")
-PASSES = ("forward", "backward")
 # Table 7, seconds an epoch.
 PAPER = {
     ("compress", "forward"): 10,
@@ -49,40 +46,29 @@ Times = dict[int, dict[tuple[str, str], float]]  # by number of threads
 
 def main() -> None:
     parser = report.parser(__doc__)
-    parser.add_argument("--data", metavar="DIR|NAME", help="data set [$ATLC_DATA/MNIST if there, else drawn digits]")
-    parser.add_argument(
-        "--images",
-        type=int,
-        default=10_240,
-        help="pictures in an epoch; the autoencoders get half of them, whole recipes a quarter",
-    )
+    inputs.add_set(parser)
     parser.add_argument("--rounds", type=int, default=4, help="turns of each contestant")
-    parser.add_argument(
-        "--threads", type=int, nargs="+", default=sorted({1, torch.get_num_threads()}), help="of PyTorch"
-    )
-    options = parser.parse_args()
-    images, what = inputs.pictures(options.data, options.images + 1)
-    half = images[
-        : options.images // 2 + 1
-    ]  # enough for what takes seconds; the turns are short then, and one may be undisturbed
-    quarter = images[: options.images // 4 + 1]
-    parts, epochs, runs = Times(), Times(), Times()
+    default = sorted({1, torch.get_num_threads()})
+    parser.add_argument("--threads", type=int, nargs="+", default=default, help="of PyTorch")
+    options = report.arguments(parser, 10_240)
+    images, what = inputs.some_images(options.data, options.images + 1)
+    # The autoencoders get half of the images, whole recipes a quarter: in a short turn less disturbs.
+    half, quarter = images[: options.images // 2 + 1], images[: options.images // 4 + 1]
+    times: Times = {}
     for threads in options.threads:
         torch.set_num_threads(threads)
         torch.manual_seed(0)
-        parts[threads] = report.race(passes(images[:BATCH]), 5 * options.rounds, 0.05)
+        times[threads] = timing.best(passes(images[:BATCH]), 5 * options.rounds, 0.05)
         with tempfile.TemporaryDirectory() as folder:
-            epochs[threads] = report.race(autoencoders(half, Path(folder)), options.rounds, 0.1)
-            epochs[threads] |= report.race(classifiers(images, Path(folder)), options.rounds, 0.1)
-        runs[threads] = report.race(
-            {("recipe", name): whole(quarter, name) for name in SHARING}, (options.rounds + 1) // 2, 0
-        )
-    tables = [table_7(parts), compared(epochs, len(half) - 1, len(images) - 1), shared(runs, len(quarter) - 1)]
+            times[threads] |= timing.best(epochs(images, half, Path(folder)), options.rounds, 0.1)
+        recipes = {("recipe", name): whole(quarter, name) for name in SHARING}
+        times[threads] |= timing.best(recipes, (options.rounds + 1) // 2)
+    tables = [table_7(times), compared(times, len(half) - 1, len(images) - 1), shared(times, len(quarter) - 1)]
     facts: dict[str, report.Cell] = {"torch": torch.__version__, "pictures": what, "images in a batch": BATCH}
     report.publish("training_speed", "The speed of training", tables, options.output, facts)
 
 
-def passes(images: NDArray[np.uint8]) -> dict[tuple[str, str], Callable[[], object]]:
+def passes(images: Images) -> dict[tuple[str, str], Callable[[], object]]:
     """One batch through each part, forward and backward. Going back is timed alone, again and again over one graph."""
     nets = Networks("lenet", [len(DIGITS)]).train()
     pixels = torch.from_numpy(images)
@@ -98,10 +84,9 @@ def passes(images: NDArray[np.uint8]) -> dict[tuple[str, str], Callable[[], obje
         "classify": [symbols, *nets.part("classifier").parameters()],
     }
     found: dict[tuple[str, str], Callable[[], object]] = {}
-    for part in PARTS:
-        result = forward[part]()
-        found[part, "forward"] = forward[part]
-        found[part, "backward"] = going_back(result, learning[part])
+    for part, call in forward.items():
+        found[part, "forward"] = call
+        found[part, "backward"] = going_back(call(), learning[part])
     return found
 
 
@@ -110,33 +95,27 @@ def going_back(result: Tensor, learning: list[Tensor]) -> Callable[[], object]:
     return lambda: torch.autograd.grad(result, learning, gradient, retain_graph=True)
 
 
-def autoencoders(images: NDArray[np.uint8], folder: Path) -> dict[tuple[str, str], Callable[[], object]]:
+def epochs(images: Images, half: Images, folder: Path) -> dict[tuple[str, str], Callable[[], object]]:
     return {
-        ("autoencoder", "ours"): ours(images, folder, "compressor+decompressor", "autoencoder"),
-        ("autoencoder", "plain"): plain(images[:-1]),
-    }
-
-
-def classifiers(images: NDArray[np.uint8], folder: Path) -> dict[tuple[str, str], Callable[[], object]]:
-    return {
+        ("autoencoder", "ours"): ours(half, folder, "compressor+decompressor", "autoencoder"),
+        ("autoencoder", "plain"): plain(half[:-1]),
         ("classifier", "pixels"): ours(images, folder, "compressor+classifier", "classifier"),
         ("classifier", "records"): ours(images, folder, "classifier", "classifier"),
     }
 
 
-def ours(images: NDArray[np.uint8], folder: Path, parts: str, task: Task) -> Callable[[], object]:
+def ours(images: Images, folder: Path, parts: str, task: Task) -> Callable[[], object]:
     """An epoch of our trainer, over all images but the last, which it wants for validation."""
-    trainer = Trainer(
-        Settings(batch=BATCH, validation=1, rate=1e-3, schedule="constant"), dataset(images), folder / parts
-    )
+    settings = Settings(batch=BATCH, validation=1, rate=1e-3, schedule="constant")
+    trainer = Trainer(settings, dataset(images), folder / parts)
     return lambda: trainer.train(parts, task, 1)
 
 
-def dataset(images: NDArray[np.uint8]) -> Dataset:
+def dataset(images: Images) -> Dataset:
     return Dataset("speed", Split(images, np.arange(len(images)) % len(DIGITS)), None, DIGITS)
 
 
-def whole(images: NDArray[np.uint8], recipe: str) -> Callable[[], object]:
+def whole(images: Images, recipe: str) -> Callable[[], object]:
     """A recipe from its beginning to its end, as the experiments' better training has it."""
     parameters: Any = PARAMETERS["better"][recipe]
     if recipe == "atl":
@@ -150,7 +129,7 @@ def whole(images: NDArray[np.uint8], recipe: str) -> Callable[[], object]:
     return run
 
 
-def plain(images: NDArray[np.uint8]) -> Callable[[], object]:
+def plain(images: Images) -> Callable[[], object]:
     """The peer: Table 1's autoencoder as anyone would write it in PyTorch, over pixels that lie ready as floats."""
     compressor = nn.Sequential(
         nn.Conv2d(1, 6, 5), nn.ReLU(), nn.ZeroPad2d(2), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.MaxPool2d(2)
@@ -184,29 +163,27 @@ def shapes(parameters: list[nn.Parameter]) -> list[tuple[int, ...]]:
     return [tuple(parameter.shape) for parameter in parameters]
 
 
-def table_7(times: Times) -> report.Table:
+def table_7(times: Times) -> Table:
     """Seconds an epoch of each part, and their ratios to the compressor's forward pass."""
-    columns = ["", "paper, seconds", "paper, ratio"]
-    for threads in times:
-        columns += [f"{named(threads)}, seconds", f"{named(threads)}, ratio"]
-    rows: list[list[report.Cell]] = []
-    for part in PARTS:
-        for direction in PASSES:
-            given = PAPER[part, direction]
-            row: list[report.Cell] = [f"{part}, {direction}", given, given / PAPER["compress", "forward"]]
-            for measured in times.values():
-                taken = measured[part, direction]
-                row += [round(taken * EPOCH / BATCH, 3), round(taken / measured["compress", "forward"], 3)]
-            rows.append(row)
-    notes = [f"Seconds for {EPOCH:,} images, from batches of {BATCH}; ratios to the compressor's forward pass."]
-    return report.Table(TABLE_7, columns, rows, notes)
+    rows: list[Row] = []
+    first = "compress", "forward"
+    for (part, direction), given in PAPER.items():
+        row: Row = {"": f"{part}, {direction}", "paper, seconds": given, "paper, ratio": given / PAPER[first]}
+        for threads, measured in times.items():
+            taken = measured[part, direction]
+            row[f"{named(threads)}, seconds"] = round(taken * EPOCH / BATCH, 3)
+            row[f"{named(threads)}, ratio"] = round(taken / measured[first], 3)
+        rows.append(row)
+    note = f"Seconds for {EPOCH:,} images, from batches of {BATCH}; ratios to the compressor's forward pass."
+    return Table.of(TABLE_7, rows, note)
 
 
-def compared(times: Times, half: int, images: int) -> report.Table:
-    rows: list[list[report.Cell]] = []
+def compared(times: Times, half: int, images: int) -> Table:
+    rows: list[Row] = []
 
     def row(label: str, value: Callable[[dict[tuple[str, str], float]], float]) -> None:
-        rows.append([label, *(round(value(measured), 3) for measured in times.values())])
+        values = {named(threads): round(value(measured), 3) for threads, measured in times.items()}
+        rows.append({"": label, **values})
 
     row(f"autoencoder, {half:,} images, ours, seconds", lambda t: t["autoencoder", "ours"])
     row(f"autoencoder, {half:,} images, plain PyTorch, seconds", lambda t: t["autoencoder", "plain"])
@@ -214,31 +191,28 @@ def compared(times: Times, half: int, images: int) -> report.Table:
     row(f"compressor + classifier from pixels, {images:,} images, seconds", lambda t: t["classifier", "pixels"])
     row(f"classifier alone from records, {images:,} images, seconds", lambda t: t["classifier", "records"])
     row("from records, times as fast as from pixels", lambda t: t["classifier", "pixels"] / t["classifier", "records"])
-    notes = [
-        "Ours: our trainer's epoch whole, with its checkpoint. Plain: the layers of Table 1 from torch.nn over "
-        "floats in memory, "
-        "the same batches, Adam and rounding, no checkpoint.",
+    return Table.of(
+        "Epochs",
+        rows,
+        """Ours: a whole epoch of our trainer, with its checkpoint. Plain: the layers of Table 1 from torch.nn over
+        floats in memory, the same batches, Adam and rounding, no checkpoint.""",
         "Records are made once, before the first epoch from them; that is not in the time.",
-    ]
-    return report.Table("Epochs", ["", *map(named, times)], rows, notes)
+    )
 
 
-def shared(times: Times, images: int) -> report.Table:
-    """What it takes to train one compressor for both tasks, one way or another."""
-    rows: list[list[report.Cell]] = [
-        [f"ATL, {images:,} images, seconds", *(round(measured["recipe", "atl"], 3) for measured in times.values())]
-    ]
+def shared(times: Times, images: int) -> Table:
+    """The time to train one compressor for both tasks, by recipe."""
+    rows: list[Row] = []
     for recipe, label in SHARING.items():
-        if recipe != "atl":
-            ratios = (measured["recipe", recipe] / measured["recipe", "atl"] for measured in times.values())
-            rows.append([f"{label}, of ATL's time", *(round(ratio, 3) for ratio in ratios)])
-    notes = [
-        f"From first to last, as in experiments.py's better training: batches of {SETTINGS['better'].batch}, and as "
-        "many epochs of "
-        "the compressor in each. ATL has an epoch of one half alone between them, from records or with the "
-        "compressor frozen."
-    ]
-    return report.Table("Whole recipes", ["", *map(named, times)], rows, notes)
+        row: Row = {"": f"{label}, of ATL's time" if rows else f"{label}, {images:,} images, seconds"}
+        for threads, measured in times.items():
+            atl = measured["recipe", "atl"]
+            row[named(threads)] = round(measured["recipe", recipe] / atl if rows else atl, 3)
+        rows.append(row)
+    note = f"""From first to last, as in experiments.py's better training: batches of {SETTINGS["better"].batch}, the
+        same number of epochs of the compressor in each. Between them, ATL has an epoch of one half alone, from records
+        or with the compressor frozen."""
+    return Table.of("Whole recipes", rows, note)
 
 
 def named(threads: int) -> str:

@@ -1,5 +1,4 @@
-"""The pictures beside the tables: how training went, what is taken for what, and images beside what the codec makes of
-them."""
+"""The plots beside the tables: courses of training, confusion matrices, and images beside their decoded records."""
 
 from __future__ import annotations
 
@@ -16,13 +15,13 @@ from PIL import Image
 from atlcodec import atomic
 
 LINES = {"paper": ("ours, the paper's training", "C0"), "better": ("ours, better training", "C1")}  # by column
-GAP, SCALE, GREY = 2, 3, 96  # of a grid: pixels between images, size of a pixel, brightness of what is between
+GAP, SCALE, GREY = 2, 3, 96  # of a grid: pixels between images, size of a pixel, brightness between images
 
 
 @dataclass(frozen=True)
 class Course:
-    """What a run of ATL reached on the validation split: PSNR in dB and accuracy in percent, set by set; the last is
-    after the fine-tuning."""
+    """PSNR in dB and accuracy in percent of a run of ATL on the validation split, by set; the last ones are after
+    fine-tuning."""
 
     data: str
     column: str
@@ -31,9 +30,9 @@ class Course:
 
 
 def rise(courses: Sequence[Course], paper: Mapping[str, tuple[float, float]], path: Path) -> None:
-    """The courses over the sets, a column of panels for each data set; `paper` gives its own PSNR and accuracy, on the
-    test set."""
-    names = [name for name in paper if any(course.data == name for course in courses)]
+    """The courses over the sets, a column of panels for each data set; `paper` has its PSNR and accuracy on the test
+    set."""
+    names = [name for name in paper if name in {course.data for course in courses}]
     if not names:
         return
     figure = Figure(figsize=(1 + 4.5 * len(names), 7), layout="constrained")
@@ -61,7 +60,7 @@ def rise(courses: Sequence[Course], paper: Mapping[str, tuple[float, float]], pa
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often each label (rows) was read as each (columns)."""
+    """How often each label (rows) was read as each label (columns)."""
 
     title: str
     labels: Sequence[str]
@@ -75,13 +74,13 @@ class Confusion:
 
 
 def confusions(matrices: Sequence[Confusion], path: Path) -> None:
-    """The matrices, three in a row: counts, on colours that show shares of the row."""
+    """The matrices, three in a row: counts on the colour of their share of the row."""
     columns, rows = min(3, len(matrices)), -(-len(matrices) // 3)
     figure = Figure(figsize=(6.5 * columns, 6.5 * rows), layout="constrained")
     for number, matrix in enumerate(matrices):
         axes = figure.add_subplot(rows, columns, number + 1)
         shares = matrix.counts / np.maximum(1, matrix.counts.sum(axis=1, keepdims=True))
-        axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))  # an error in a hundred is to be seen
+        axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))  # shows one error in a hundred
         for (row, column), count in np.ndenumerate(matrix.counts):
             colour = "white" if shares[row, column] > 0.4 else "black"
             if count:
@@ -95,19 +94,18 @@ def confusions(matrices: Sequence[Confusion], path: Path) -> None:
     save(figure, path)
 
 
-def save(figure: Figure, path: Path) -> None:
-    """A PNG that holds nothing but the picture: the same for the same figures."""
+def save(figure: Figure, path: Path, dpi: int = 80) -> None:
+    """A PNG that is the same for the same figures."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic.file(path) as file:
-        figure.savefig(file, format="png", dpi=80, metadata={"Software": None})
+        figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
 
 
 def grid(originals: NDArray[np.uint8], decoded: NDArray[np.uint8], path: Path) -> None:
-    """Images uint8 (N, 28, 28) in a row, above what was made of them."""
-    count, height, width = originals.shape
-    sheet = np.full((2, height + GAP, count, width + GAP), GREY, np.uint8)
-    sheet[0, GAP:, :, GAP:], sheet[1, GAP:, :, GAP:] = originals.transpose(1, 0, 2), decoded.transpose(1, 0, 2)
-    sheet = np.pad(sheet.reshape(2 * (height + GAP), count * (width + GAP)), ((0, GAP), (0, GAP)), constant_values=GREY)
-    picture = Image.fromarray(sheet)
+    """Images uint8 (N, 28, 28) in a row, above the decoded ones."""
+    rows = [np.pad(images, ((0, 0), (GAP, 0), (GAP, 0)), constant_values=GREY) for images in (originals, decoded)]
+    sheet = np.pad(np.vstack([np.hstack(list(row)) for row in rows]), ((0, GAP), (0, GAP)), constant_values=GREY)
+    enlarged = sheet.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic.file(path) as file:
-        picture.resize((picture.width * SCALE, picture.height * SCALE), Image.Resampling.NEAREST).save(file, "PNG")
+        Image.fromarray(enlarged).save(file, "PNG")

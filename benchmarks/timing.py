@@ -1,0 +1,59 @@
+"""Time and memory, measured in the same way by all benchmarks."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeVar
+
+K = TypeVar("K", bound=Hashable)
+Calls = dict[str, Callable[[], object]]  # what is timed, by name
+
+
+def turns(calls: Mapping[K, Callable[[], object]], rounds: int, seconds: float = 0) -> dict[K, list[float]]:
+    """Seconds per call in each turn; a turn lasts for `seconds`, or for one call.
+
+    All calls take a turn in every round, so that a slow spell of the machine does not hit one of them alone. Every
+    other round goes backwards, so that the neighbours change. The first call of a turn fills caches, untimed."""
+    taken: dict[K, list[float]] = {name: [] for name in calls}
+    for number in range(rounds):
+        for name in list(calls)[:: -1 if number % 2 else 1]:
+            call = calls[name]
+            call()
+            count, start = 0, time.perf_counter()
+            while (elapsed := time.perf_counter() - start) < seconds or not count:
+                call()
+                count += 1
+            taken[name].append(elapsed / count)
+    return taken
+
+
+def best(calls: Mapping[K, Callable[[], object]], rounds: int, seconds: float = 0) -> dict[K, float]:
+    """Seconds per call in the best turn."""
+    return {name: min(taken) for name, taken in turns(calls, rounds, seconds).items()}
+
+
+class Stopwatch:
+    """Adds up the seconds of all `with` blocks."""
+
+    seconds = 0.0
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - start
+
+
+def load_average() -> float | None:
+    """How many processes ran in the last minute, if the system says so."""
+    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+
+
+def peak_memory() -> int:
+    """The most bytes of memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
