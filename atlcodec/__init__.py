@@ -18,14 +18,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from atlcodec.sets.encode import encode_folder
+else:
 
+    def __getattr__(name: str) -> Any:
+        if name == "encode_folder":  # most programs need no sets
+            from atlcodec.sets.encode import encode_folder
 
-def __getattr__(name: str) -> Any:
-    if name == "encode_folder":  # most programs need no sets
-        from atlcodec.sets.encode import encode_folder
-
-        return encode_folder
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return encode_folder
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def register_pillow() -> None:

@@ -19,24 +19,23 @@ if TYPE_CHECKING:
     from atlcodec.sets.encode import EncodedSet, encode_folder
     from atlcodec.sets.manifest import Entry
     from atlcodec.sets.record_set import RecordSet, SetPart, open
+else:
+    _HOMES = {
+        "Dataset": "dataset",
+        "EncodedSet": "encode",
+        "Entry": "manifest",
+        "RecordSet": "record_set",
+        "SetPart": "record_set",
+        "Split": "dataset",
+        "encode_folder": "encode",
+        "load": "dataset",
+        "open": "record_set",
+    }
 
-_HOMES = {
-    "Dataset": "dataset",
-    "EncodedSet": "encode",
-    "Entry": "manifest",
-    "RecordSet": "record_set",
-    "SetPart": "record_set",
-    "Split": "dataset",
-    "encode_folder": "encode",
-    "load": "dataset",
-    "open": "record_set",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 __all__ = [
