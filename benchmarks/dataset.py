@@ -29,7 +29,8 @@ import atlcodec
 from atlcodec import picture, record
 from atlcodec.engine import threads
 from atlcodec.sets import sinks, sources
-from atlcodec.sets.journal import Journal, Quality
+from atlcodec.sets.encoder import Quality
+from atlcodec.sets.journal import Journal
 from atlcodec.sets.paths import OutputPaths
 from atlcodec.sets.sinks import Existing
 

@@ -26,8 +26,8 @@ from atlcodec.cli.common import (
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import AtlcError
 from atlcodec.refine import DEFAULT_EFFORT
-from atlcodec.sets import encode as sets
 from atlcodec.sets import manifest
+from atlcodec.sets.encoder import Encoder, choose
 from atlcodec.sets.paths import refuse_existing
 from atlcodec.sets.sources import ImageFiles
 
@@ -88,18 +88,20 @@ def encode(
 
 def _encode_folder(folder: str, output: str | None, options: dict[str, Any]) -> None:
     """The images of a folder to one file. Images that cannot be encoded are reported, and the others go on."""
+    from atlcodec.sets.encode import encode_folder, is_stream  # a single image does not need them
+
     if output is None:
         raise click.UsageError(f"{escape(folder)} is a folder; name the file for its records: -o set.atlc")
     if is_folder(output):
         raise click.UsageError(
             f"{escape(output)} is a folder; all images of {escape(folder)} go into one file: -o set.atlc"
         )
-    if options["append"] and (output == STANDARD or sets.is_stream(output)):
+    if options["append"] and (output == STANDARD or is_stream(output)):
         raise click.UsageError(f"--append adds to a file; {escape(output)} is not a regular file")
     errors = ErrorCount()
     with meter("encoding") as show:
         target = standard_output() if output == STANDARD else output
-        done = sets.encode_folder(folder, target, **options, log=log, problem=errors.report, progress=show)
+        done = encode_folder(folder, target, **options, log=log, problem=errors.report, progress=show)
     if done.paths:
         how = f"{done.model} ({done.choice})" if done.choice else done.model
         where = ", ".join(map(str, done.paths))
@@ -137,7 +139,7 @@ def _encode_files(
             continue
         if output and not together:
             make_folder(output)
-        encoder = sets.Encoder(fixed or sets.choose(source), effort)
+        encoder = Encoder(fixed or choose(source), effort)
         records, mse = encoder.encode(loaded.images)
         good = [name for name, _ in loaded.names]
         how = encoder.codec.name if fixed else f"{encoder.codec.name} (chosen)"

@@ -1,7 +1,4 @@
-"""A whole folder of images to one file of records, with a list of their paths and labels, or to one Parquet file.
-
-Three steps, for a folder, a pipe or a few files: `choose` the codec, encode and measure in an `Encoder`, and warn if
-the images do not suit the codec."""
+"""A whole folder of images to one file of records, with a list of their paths and labels, or to one Parquet file."""
 
 from __future__ import annotations
 
@@ -13,21 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
-from atlcodec import __version__, api, atomic, engine, metrics, zoo
-from atlcodec.codec import Codec, Images
+from atlcodec import __version__, atomic, engine, metrics, zoo
+from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, MissingFile
-from atlcodec.record import RECORD_BYTES, Records
+from atlcodec.record import RECORD_BYTES
 from atlcodec.sets import sinks, sources
-from atlcodec.sets.journal import Journal, Quality
+from atlcodec.sets.encoder import SAMPLE, Encoder, choose
+from atlcodec.sets.journal import Journal
 from atlcodec.sets.paths import refuse_existing
 from atlcodec.sets.sinks import Existing, Sink
 from atlcodec.sets.sources import Batch, Source
-
-SAMPLE = 1000  # images, spread over all, that choose the codec of a set and measure its quality
-POOR = 0.05  # share of poor images at which a set is of another kind; 0.001 is usual
 
 Log = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -111,52 +103,6 @@ def is_stream(output: str | os.PathLike[str] | BinaryIO) -> bool:
         return not (stat.S_ISREG(os.stat(output).st_mode) or stat.S_ISDIR(os.stat(output).st_mode))
     except OSError:
         return False
-
-
-# -- the three steps ---------------------------------------------------------------------------------------------------
-
-
-def choose(source: Source) -> Codec:
-    """The codec that suits a sample of the images best; the first default one if no image can be read."""
-    sample = source.sample(SAMPLE)
-    return api.choose(sample, effort=0)[0] if len(sample) else Codec(zoo.default()[0])
-
-
-@dataclass
-class Encoder:
-    """Encodes images with one codec, and measures every `step`-th of them."""
-
-    codec: Codec
-    effort: int | None
-    step: int = 1
-    quality: Quality = field(default_factory=Quality)
-
-    def encode(self, images: Images) -> tuple[Records, NDArray[np.float64]]:
-        """Images, uint8 (N, 28, 28) -> records, uint8 (N, 200), and mean squared errors of the measured ones, float64
-        (M,)."""
-        records = self.codec.encode(images, self.effort)
-        errors = metrics.squared_error(images[:: self.step], self.codec.decode(records[:: self.step]))
-        poor = sum(self.is_poor(error) for error in errors)
-        before = self.quality
-        self.quality = Quality(before.error + float(errors.sum()), before.measured + len(errors), before.poor + poor)
-        return records, errors
-
-    def is_poor(self, error: float) -> bool:
-        """Whether an image with this mean squared error is worse than nearly every image of the codec's kind."""
-        low = self.codec.model.psnr_low
-        return low is not None and metrics.psnr(error) < low
-
-    def warning(self, name: str) -> str:
-        """A warning if too many of the measured images are poor."""
-        poor, measured = self.quality.poor, self.quality.measured
-        return self.warn(name, f"{poor} of {measured} measured images") if poor > POOR * measured else ""
-
-    def warn(self, name: str, what: str) -> str:
-        low, kind = self.codec.model.psnr_low, self.codec.name
-        return (
-            f"atlc: warning: {name}: {what} below the {low:.1f} dB that nearly all images of {kind}'s kind reach; dark "
-            "on white, or of another kind?"
-        )
 
 
 # -- a folder ----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -29,19 +29,12 @@ from atlcodec import atomic, files, record
 from atlcodec.errors import AtlcError
 from atlcodec.record import RECORD_BYTES, Records
 from atlcodec.sets import manifest
+from atlcodec.sets.encoder import Quality
 from atlcodec.sets.manifest import Entry
 from atlcodec.sets.sources import Batch, Loaded
 
 if sys.platform != "win32":
     import fcntl
-
-
-class Quality(NamedTuple):
-    """Of some of the images, spread over all: the sum of their mean squared errors, how many, and how many are poor."""
-
-    error: float = 0.0
-    measured: int = 0
-    poor: int = 0
 
 
 class Journal:

@@ -6,8 +6,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,13 +132,15 @@ def download(name: str, *, into: Path | None = None, log: Callable[[str], None] 
 
 
 def _fetch(url: str, expected: str, target: Path) -> None:
+    import urllib.request  # slow to import, and rarely needed
+
     part = target.with_suffix(".part")
     try:
         with urllib.request.urlopen(url, timeout=60) as answer:
             part.write_bytes(answer.read(idx.LARGEST))
         with gzip.open(part) as opened:
             raw = opened.read(idx.LARGEST)
-    except (OSError, EOFError, urllib.error.URLError) as error:
+    except (OSError, EOFError) as error:
         part.unlink(missing_ok=True)
         raise BadData(f"{url}: {error}; put the four files into {target.parent} by hand, or set ATLC_MIRROR") from error
     # SHA-256 has 64 hex digits. Of KMNIST's training images the owners publish only an MD5.
