@@ -748,3 +748,12 @@ def test_a_list_that_becomes_invalid_later_is_one_problem(
     first, *others = (part.entries for part in parts if part.codec)
     assert [entry.path for entry in first or ()] == ["a.png", "b.png"]
     assert others == [None, None]
+
+
+def test_one_image_does_not_wait_for_sets() -> None:
+    code = "import sys, atlcodec.cli.encode; print(*(name for name in sys.modules if name.startswith('atlcodec.sets')))"
+    shown = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    assert not {f"atlcodec.sets.{name}" for name in ("encode", "sinks", "journal", "parquet")} & {*shown.stdout.split()}
+    code = "import sys, atlcodec; print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    assert "atlcodec.sets" not in shown.stdout.split()
