@@ -123,7 +123,7 @@ def test_columns_that_other_programs_write(kind: str, images: Array, records: Ar
     assert np.array_equal(packed(cluster.Encode(MNIST)(table)["record"]), records[3:])
 
 
-def test_a_bad_row_costs_itself_alone_and_says_why(images: Array, records: Array) -> None:
+def test_a_bad_row_stops_only_itself_and_says_why(images: Array, records: Array) -> None:
     rows: list[Any] = [row.tobytes() for row in records[:7]]
     rows[1:5] = [None, b"short", bytes([rows[3][0] ^ 1]) + rows[3][1:], bytes(200)]
     rows[5] = Codec.load(FASHION).encode(images[5:6]).tobytes()
@@ -166,7 +166,7 @@ def test_what_is_wrong_with_the_job_is_an_error(images: Array, records: Array, o
         encode({"image": images[:, 1:]})
     with pytest.raises(BadImage, match="column 'image' is string; it must"):
         encode(pa.table({"image": ["seven"]}))
-    with pytest.raises(NotARecord, match="no column 'record' but image; rename"):
+    with pytest.raises(NotARecord, match="no column 'record'; rename one of its columns: image"):
         classify({"image": images})
     with pytest.raises(AtlcError, match="a batch is a dict of NumPy arrays or a pyarrow Table, not a RecordBatch"):
         encode(pa.record_batch({"image": tensors(images)}))

@@ -126,7 +126,7 @@ def test_images_of_another_shape_or_type_are_refused(bad: codec.Images) -> None:
         Codec.load(MNIST).encode(bad)
 
 
-def test_records_that_are_none() -> None:
+def test_invalid_records() -> None:
     for bad in (b"", bytes(199), bytes(400)):
         with pytest.raises(NotARecord):
             atlcodec.decode(bad)

@@ -196,7 +196,7 @@ def test_what_is_more_than_grey_needs_to_be_told(kind: str, cli: Cli, digit: Pix
     assert encoded(cli, path, "--gray") == encoded(cli, path, "--grey") == record_of(shown)
 
 
-def test_four_inks_of_which_one_is_used_are_grey(digit: Pixels) -> None:
+def test_cmyk_with_black_ink_alone_is_grey(digit: Pixels) -> None:
     none = np.zeros_like(digit)
     shown = picture.read(io.BytesIO(saved(layered("CMYK", none, none, none, 255 - digit), "JPEG", quality=95)))
     assert np.abs(shown.astype(int) - digit).mean() < 3
@@ -312,7 +312,7 @@ def broken(digit: Pixels) -> dict[str, bytes]:
     }
 
 
-def test_what_is_no_picture_is_refused_in_one_line(cli: Cli, digit: Pixels, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_refused_in_one_line(cli: Cli, digit: Pixels, tmp_path: Path) -> None:
     for kind, content in broken(digit).items():
         path = tmp_path / "x.png"
         path.write_bytes(content)

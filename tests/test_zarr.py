@@ -160,7 +160,7 @@ def test_more_dimensions_shards_and_further_compression(sevens: Pixels, decoded:
     assert near(squeezed[5:20], decoded[5:20])
 
 
-def test_what_is_no_image_is_refused(sevens: Pixels) -> None:
+def test_arrays_of_other_shapes_or_types_are_refused(sevens: Pixels) -> None:
     for data, chunks, said in (
         (sevens.astype(np.float32), (16, 28, 28), "float32"),
         (sevens[:, :20], (16, 20, 28), r"\(50, 20, 28\)"),

@@ -317,7 +317,7 @@ CARDS: dict[str, bytes] = {
 
 @pytest.mark.parametrize("kind", CARDS)
 @pytest.mark.parametrize("place", ["card.json", "heads/letters/card.json"])
-def test_cards_that_are_no_cards(kind: str, place: str, mine: Path, cli: Cli) -> None:
+def test_invalid_cards(kind: str, place: str, mine: Path, cli: Cli) -> None:
     (mine / place).write_bytes(CARDS[kind])
     assert "card" in refusal(mine, cli)
 
@@ -591,7 +591,7 @@ def test_a_classifier_must_have_as_many_classes_as_labels(mine: Path, cli: Cli) 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
 @pytest.mark.parametrize("when", ["always", "only for some pictures"])
-def test_values_that_are_no_sensible_numbers(value: float, when: str, mine: Path) -> None:
+def test_infinite_values_and_nan(value: float, when: str, mine: Path) -> None:
     """A compressor that gives them, for black pictures or only for others."""
     nodes = [
         helper.make_node("Slice", ["images", "zero", "four", "one"], ["rows"]),
