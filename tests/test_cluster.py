@@ -168,7 +168,7 @@ def test_what_is_wrong_with_the_job_is_an_error(images: Array, records: Array, o
         encode(pa.table({"image": ["seven"]}))
     with pytest.raises(NotARecord, match="no column 'record'; rename one of its columns: image"):
         classify({"image": images})
-    with pytest.raises(AtlcError, match="a batch is a dict of NumPy arrays or a pyarrow Table, not a RecordBatch"):
+    with pytest.raises(AtlcError, match="a batch must be a dict of NumPy arrays or a pyarrow Table, not a RecordBatch"):
         encode(pa.record_batch({"image": tensors(images)}))
     with pytest.raises(AtlcError, match="a column 'label' already"):
         classify({"record": records, "label": records[:, 0]})
