@@ -169,6 +169,7 @@ def threads() -> int:
 @functools.cache
 def _runtime() -> Any:
     """ONNX Runtime, imported when first needed, with one limited arena for all graphs."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before the import, which starts it; a user's value stays
     import onnxruntime as ort
 
     ort.set_default_logger_severity(4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -125,6 +126,7 @@ def from_png(images: Images, budget: int, classes: int, threads: int) -> tuple[C
     """Calls that label PNG files of the images, with Pillow and a CNN of about `budget` multiplications in ONNX
     Runtime, and the number of its multiplications. The weights are random. Either Pillow decodes in one thread, or
     each thread does both steps for a chunk."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     torch.manual_seed(0)

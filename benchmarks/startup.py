@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("-m", "--model", default="mnist-lenet", help="for the encoder that need not choose")
     parser.add_argument("--rounds", type=int, default=30, help="runs of each command")
     options = parser.parse_args()
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # as atlcodec does, so that the import alone is as quick
     output = options.output.resolve()
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     calls, absent = {}, []

@@ -14,6 +14,8 @@ from typing import Any
 
 # Before anything loads PyTorch: on batches as small as those of the tests, threads only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Some tests import ONNX Runtime before the engine does.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import numpy as np
 import pytest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -30,10 +31,10 @@ pytestmark = [
 ]
 
 
-def read(path: Path, *more: str | Path) -> subprocess.CompletedProcess[str]:
+def read(path: Path, *more: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     assert NODE is not None
     command = [NODE, EXAMPLE / "atlc.mjs", path, *more]
-    return subprocess.run(command, cwd=path.parent, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=path.parent, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +71,22 @@ def test_a_flipped_bit_is_reported_and_the_rest_is_read(records: record.Records,
     damaged, torn = done.stderr.splitlines()
     assert re.match("2: damaged, or its model is not installed", damaged)
     assert re.match("5: damaged", torn)
+
+
+def test_nothing_is_kept_about_the_user(records: record.Records, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    atlcodec.write(tmp_path / "x.atlc", records[:1])
+    done = read(tmp_path / "x.atlc", env={"HOME": str(home), "PATH": os.environ["PATH"]})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(home.iterdir()) == []
+
+
+def test_a_setting_of_the_user_stays() -> None:
+    assert NODE is not None
+    program = f"await import({str(EXAMPLE / 'atlc.mjs')!r}); console.log(process.env.ORT_DISABLE_TELEMETRY)"
+    command = [NODE, "--input-type=module", "-e", program]
+    for own, expected in (({}, "1"), ({"ORT_DISABLE_TELEMETRY": "true"}, "true")):
+        env = {"PATH": os.environ["PATH"], **own}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.stdout, done.stderr) == (f"{expected}\n", "")

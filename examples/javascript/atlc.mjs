@@ -5,7 +5,9 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import ort from "onnxruntime-node";
+
+process.env.ORT_DISABLE_TELEMETRY ??= "1"; // ONNX Runtime reads it when it is loaded: hence no static import
+const { default: ort } = await import("onnxruntime-node");
 
 const RECORD = 200; // bytes: 400 symbols of four bits, which the networks unpack themselves
 const json = (...path) => JSON.parse(readFileSync(join(...path), "utf8"));
