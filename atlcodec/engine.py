@@ -87,6 +87,7 @@ class Graph:
         options.log_severity_level = 4  # what goes wrong comes as an exception
         options.intra_op_num_threads = 1  # see in_chunks
         options.add_session_config_entry("session.use_env_allocators", "1")
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # the only one that `graph` looks into
         if not optimise:
             # Optimising computes with the weights (folds constants, packs kernels) outside the limit on memory.
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL

@@ -26,6 +26,8 @@ TYPES = frozenset((1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 16))  # plain numbers
 
 def check(file: bytes, name: str) -> None:
     """Raise `BadModel` if an ONNX file holds more than a plain graph of the operators above."""
+    if file[4:8] == b"ORTM":
+        raise BadModel(f"{name}: holds a model in ONNX Runtime's own format; save it as ONNX")
     try:
         _Check(name).model(memoryview(file))
     except (IndexError, UnicodeDecodeError, ValueError) as error:
@@ -120,8 +122,8 @@ class _Check:
             if self._fields_left < 0:
                 raise self._refused(f"more than {FIELDS} fields")
             tag, at = _varint(data, at)
-            if tag >> 32:
-                raise ValueError("not protobuf")  # other readers would drop the high bits and see another field
+            if tag >> 32 or not tag >> 3:  # other readers would drop the high bits and see another field
+                raise ValueError("not protobuf")
             number, wire = tag >> 3, tag & 7
             if wire == 0:
                 value, at = _varint(data, at)
