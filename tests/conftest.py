@@ -90,10 +90,8 @@ class Cli:
         return Ran(code, _written(out), _written(err).decode())
 
     def process(self, *arguments: str | Path, command: list[str] = COMMAND, **options: Any) -> Ran:
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment(), **options}
-        done = subprocess.run(
-            [*command, *map(str, arguments)], stdin=subprocess.DEVNULL, timeout=60, check=False, **options
-        )
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment(), "timeout": 60, **options}
+        done = subprocess.run([*command, *map(str, arguments)], stdin=subprocess.DEVNULL, check=False, **options)
         return Ran(done.returncode, done.stdout or b"", done.stderr.decode())
 
 
