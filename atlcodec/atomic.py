@@ -1,13 +1,17 @@
-"""Whole or not at all: a file or a folder takes its place when it is complete, and leaves nothing when it is not."""
+"""Whole or not at all: a file or a folder takes its place when it is complete, and leaves nothing when it is not.
+
+What is added to a file in place is added under a lock."""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -68,6 +72,26 @@ def folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         if isinstance(error, OSError):
             raise AtlcError(f"{path}: cannot be written ({error.strerror or error})") from error
         raise
+
+
+def lock(file: BinaryIO | FileIO, *, wait: bool) -> None:
+    """Lock an open file against all others that lock it. Closing it gives the lock back, and so does the end of the
+    process. Nothing is written for it.
+
+    Without `wait` a lock that is taken raises `BlockingIOError`. Raises `OSError` if the file cannot be locked."""
+    import portalocker  # here, because it is slow to import and only those who write need it
+
+    how = portalocker.LockFlags.EXCLUSIVE
+    while True:
+        try:
+            portalocker.lock(file, how if wait else how | portalocker.LockFlags.NON_BLOCKING)
+            return
+        except portalocker.AlreadyLocked as error:
+            if not wait:
+                raise BlockingIOError(errno.EAGAIN, "another process has locked it") from error
+            # Windows waits for ten seconds and no longer
+        except portalocker.LockException as error:
+            raise OSError(errno.ENOLCK, "files cannot be locked there") from error
 
 
 def _sync(folder: Path) -> None:

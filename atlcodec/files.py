@@ -7,7 +7,9 @@ import os
 import stat
 import zlib
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Protocol, overload, runtime_checkable
 
@@ -164,28 +166,46 @@ def write(
 ) -> None:
     """Write records, uint8 (N, 200) or bytes, to a file: whole or not at all.
 
-    `append=True` adds them to the end of what is there. If that ends in a torn record it is refused, unless
-    `repair=True` cuts the torn bytes off first. Raises `NotARecord` for bytes that are not whole records."""
+    `append=True` adds them to the end of the existing file. Several processes may do so at once: each waits for its
+    turn. If the file ends in a torn record it is refused, unless `repair=True` cuts the torn bytes off first. Raises
+    `NotARecord` for bytes that are not whole records."""
     packed = record.as_records(records)
     if not append:
         with atomic.file(path) as file:
             file.write(packed.reshape(-1).data)
         return
     try:
-        with Path(path).open("ab", buffering=0) as file:
+        with _locked(path) as file:
             end = file.seek(0, os.SEEK_END)
             torn = end % RECORD_BYTES
             if torn and not repair:
                 raise NotARecord(
                     f"{path}: ends in a torn record of {torn} bytes; repair=True cuts them off before adding"
                 )
-            file.truncate(end - torn)
+            if torn:
+                end = file.truncate(end - torn)
             left = packed.reshape(-1).data
             try:
                 while left:
                     left = left[file.write(left) :]
-            except BaseException:
-                file.truncate(end - torn)  # a full disk, or an interruption: back to what was whole
+            except BaseException:  # a full disk, or an interruption: back to what was whole
+                with suppress(OSError):  # a device has no end to cut off
+                    file.truncate(end)
                 raise
     except OSError as error:
         raise AtlcError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+@contextmanager
+def _locked(path: str | os.PathLike[str]) -> Iterator[FileIO]:
+    """A file that is opened to append, locked against all others that append to it."""
+    while True:
+        with Path(path).open("ab", buffering=0) as file:
+            atomic.lock(file, wait=True)
+            try:
+                same = os.path.samestat(os.stat(path), os.fstat(file.fileno()))
+            except FileNotFoundError:
+                same = False
+            if same:  # else it was replaced or removed meanwhile, and what is added to it would be lost
+                yield file
+                return

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import environment
 
 import atlcodec
-from atlcodec import record
+from atlcodec import atomic, record
 from atlcodec.errors import AtlcError, NotARecord
 from atlcodec.files import RecordFile, Span
 
@@ -112,6 +117,83 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         atlcodec.write(path, sealed(5))
     assert path.read_bytes() == sealed(2).tobytes()
     assert os.listdir(tmp_path) == ["x.atlc"]
+
+
+APPENDS = """
+import sys
+import atlcodec
+writer = int(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+for turn in range(250):
+    atlcodec.write("x.atlc", bytes([writer, turn]) * 1000, append=True)
+"""
+
+
+def test_appends_of_several_processes_are_all_there(tmp_path: Path) -> None:
+    """Eight at once, ten records at a time. Torn appends would be refused, and others overwritten."""
+    (tmp_path / "x.atlc").write_bytes(b"")
+    pipe = subprocess.PIPE
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", APPENDS, str(n)], cwd=tmp_path, env=environment(), stdin=pipe, stdout=pipe
+        )
+        for n in range(8)
+    ]
+    for process in processes:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+    for process in processes:
+        assert process.stdin
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    blocks = np.fromfile(tmp_path / "x.atlc", np.uint8).reshape(-1, 1000, 2)
+    assert (blocks == blocks[:, :1]).all()
+    for writer in range(8):
+        assert blocks[blocks[:, 0, 0] == writer, 0, 1].tolist() == list(range(250))
+    assert os.listdir(tmp_path) == ["x.atlc"]
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "replaced", "removed"])
+def test_an_append_waits_for_its_turn(meanwhile: str, tmp_path: Path) -> None:
+    """And then it adds to the file that has the name now, not to the one that it waited for."""
+    path, old, new, more = tmp_path / "x.atlc", sealed(2).tobytes(), sealed(3).tobytes(), sealed(1, B).tobytes()
+    path.write_bytes(old)
+    waiting = threading.Thread(target=atlcodec.write, args=(path, more), kwargs={"append": True})
+    with path.open("ab") as file:
+        atomic.lock(file, wait=True)
+        waiting.start()
+        time.sleep(0.2)
+        assert path.read_bytes() == old
+        if meanwhile == "replaced":
+            atlcodec.write(path, new)
+        elif meanwhile == "removed":
+            path.unlink()
+    waiting.join(60)
+    assert path.read_bytes() == {"nothing": old, "replaced": new, "removed": b""}[meanwhile] + more
+    assert os.listdir(tmp_path) == ["x.atlc"]
+
+
+def test_a_lock_that_is_taken_is_refused_at_once(tmp_path: Path) -> None:
+    with (tmp_path / "x").open("wb") as first, (tmp_path / "x").open("wb") as second:
+        atomic.lock(first, wait=False)
+        with pytest.raises(BlockingIOError):
+            atomic.lock(second, wait=False)
+        first.close()
+        atomic.lock(second, wait=False)
+
+
+def test_appending_to_what_is_not_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    for path, why in (("/dev/full", "No space left"), (tmp_path / "pipe", "Illegal seek"), (tmp_path, "directory")):
+        with pytest.raises(AtlcError, match=why):
+            atlcodec.write(path, sealed(1), append=True)
+    os.close(reader)
+    atlcodec.write(os.devnull, sealed(1), append=True)
 
 
 @pytest.mark.parametrize("cut", [1, 100, 199])

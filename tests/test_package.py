@@ -293,10 +293,10 @@ def test_importing_is_cheap_and_using_needs_no_pytorch_here_either(tmp_path: Pat
     use."""
     program = """
 import json, sys, atlcodec
-early = sorted({"torch", "onnx", "onnxruntime", "PIL", "click"} & set(sys.modules))
+early = sorted({"torch", "onnx", "onnxruntime", "PIL", "click", "portalocker"} & set(sys.modules))
 import numpy
 label = atlcodec.classify(atlcodec.encode(numpy.zeros((28, 28), "u1"))).label
-print(json.dumps([early, sorted({"torch", "onnx", "onnxruntime"} & set(sys.modules)), label]))
+print(json.dumps([early, sorted({"torch", "onnx", "onnxruntime", "portalocker"} & set(sys.modules)), label]))
 """
     early, late, label = json.loads(run(sys.executable, "-c", program, cwd=tmp_path, home=tmp_path).stdout)
     assert early == []

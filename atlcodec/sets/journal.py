@@ -33,9 +33,6 @@ from atlcodec.sets.encoder import Quality
 from atlcodec.sets.manifest import Entry
 from atlcodec.sets.sources import Batch, Loaded
 
-if sys.platform != "win32":
-    import fcntl
-
 
 class Journal:
     """The journal for one output. In a `with` block it is locked for this process; afterwards it stays if a later run
@@ -62,8 +59,7 @@ class Journal:
                 )
             self._keep = self._log.exists()
             self._lock = (self.folder / "lock").open("wb")
-            if sys.platform != "win32":
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            atomic.lock(self._lock, wait=False)
         except BlockingIOError as error:
             self._lock.close()
             raise AtlcError(f"{self._output}: another run is writing it now") from error
