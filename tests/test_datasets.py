@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import Cli
 
 from atlcodec import picture, sets
 from atlcodec.errors import BadData
@@ -74,6 +75,7 @@ def test_images_without_labels_or_test_files(tmp_path: Path) -> None:
         (b"not idx at all", "not an IDX file", "cannot be read"),
         (idx(np.zeros((4, 28, 28), np.uint8))[:-1], "promises 4 x 28 x 28 bytes", "cannot be read"),
         (idx(np.zeros((4, 32, 32), np.uint8)), r"shape \(32, 32\), not \(28, 28\)", r"shape \(32, 32\)"),
+        (b"\0\0\x08\0" + bytes(13), "not an IDX file", "not an IDX file"),
         (struct.pack(">HBB3I", 0, 8, 3, 2**32 - 1, 28, 28), "promises 4294967295 x", "cannot be read"),
         (struct.pack(">HBB3I", 0, 8, 3, *[2**32 - 1] * 3), "shape", "cannot be read"),
     ],
@@ -86,6 +88,25 @@ def test_broken_idx_files_are_refused(tmp_path: Path, content: bytes, message: s
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(content)[:-9])
     with pytest.raises(BadData, match=if_cut_off):
         sets.load(tmp_path)
+
+
+def test_labels_of_too_many_dimensions(tmp_path: Path) -> None:
+    write_idx(tmp_path)
+    labels = b"\0\0\x08\x41" + bytes((0, 0, 0, 1)) * 65 + b"\0"
+    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
+    with pytest.raises(BadData, match="not an IDX file"):
+        sets.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"caf\xe9\nbar\n", "not UTF-8"), (b"x" * ((1 << 20) + 1), "larger than 1048576 bytes")]
+)
+def test_label_names_that_cannot_be_read(content: bytes, message: str, tmp_path: Path, cli: Cli) -> None:
+    write_idx(tmp_path)
+    (tmp_path / "labels.txt").write_bytes(content)
+    with pytest.raises(BadData, match=message):
+        sets.load(tmp_path)
+    assert message in cli("encode", tmp_path, "-o", tmp_path / "set.atlc").complaint
 
 
 def test_labels_must_be_as_many_as_images(tmp_path: Path) -> None:

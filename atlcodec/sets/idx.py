@@ -24,6 +24,7 @@ from atlcodec.errors import BadData
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 LARGEST = 1 << 30  # bytes of one decompressed file: a gzip bomb stops here
+LARGEST_NAMES = 1 << 20  # bytes of labels.txt
 _START = 16  # of the pixels: after the header of images
 _SIZE = math.prod(SHAPE)
 
@@ -96,11 +97,11 @@ def parts(folder: Path) -> list[Part]:
 def label_names(folder: Path, parts: Sequence[Part], names: Sequence[str] = ()) -> tuple[str, ...]:
     """What the labels stand for: the `names` that you give, or else the lines of labels.txt, or else the numbers.
 
-    Raises `BadData` if a label has no name."""
+    Raises `BadData` if a label has no name, or labels.txt cannot be read."""
     highest = max((int(part.labels.max()) for part in parts if part.labels is not None and part.count), default=-1)
     path = folder / "labels.txt"
     if not names and path.is_file() and highest >= 0:
-        names = path.read_text("utf-8").split("\n")[: highest + 1]
+        names = _lines(path)[: highest + 1]
     elif not names:
         names = [str(number) for number in range(highest + 1)]
     if highest >= len(names):
@@ -108,9 +109,20 @@ def label_names(folder: Path, parts: Sequence[Part], names: Sequence[str] = ()) 
     return tuple(names)
 
 
+def _lines(path: Path) -> list[str]:
+    try:
+        if path.stat().st_size > LARGEST_NAMES:
+            raise BadData(f"{path}: larger than {LARGEST_NAMES} bytes")
+        return path.read_text("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise BadData(f"{path}: not UTF-8 text; save it as UTF-8") from error
+    except OSError as error:
+        raise BadData(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
 def _header(raw: bytes, path: Path) -> tuple[tuple[int, ...], int]:
     """The shape of the array, and where it starts."""
-    if len(raw) < 4 or raw[:3] != b"\0\0\x08" or len(raw) < 4 + 4 * raw[3]:
+    if len(raw) < 4 or raw[:3] != b"\0\0\x08" or not 1 <= raw[3] <= 4 or len(raw) < 4 + 4 * raw[3]:
         raise BadData(f"{path}: not an IDX file of bytes")
     return tuple(int(n) for n in np.frombuffer(raw, ">u4", raw[3], 4)), 4 + 4 * raw[3]
 
