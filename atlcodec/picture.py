@@ -1,7 +1,8 @@
 """Image files <-> uint8 arrays. Image files come in here; the bridge `pillow` shows records as images. Only these two
 files know Pillow.
 
-An image of another size or in colour is refused, and the message names the option that converts it. A colour image with three equal channels counts as grey; so does one without transparent pixels."""
+An image of another size or in colour is refused, and the message names the option that converts it. A colour image with
+three equal channels counts as grey; so does one without transparent pixels."""
 
 from __future__ import annotations
 
