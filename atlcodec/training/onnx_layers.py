@@ -1,0 +1,182 @@
+"""The layers of a network as ONNX nodes, one rule for each kind of layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto
+from torch import nn
+
+from atlcodec import record
+from atlcodec.errors import BadModel
+from atlcodec.training.layers import (
+    ConvPool2d,
+    Join,
+    MixChannels,
+    MixTokens,
+    Patches,
+    PhasesConv2d,
+    Scale,
+    Tokens,
+    Unpatches,
+    UpscaleConv2d,
+)
+from atlcodec.training.onnx_builder import GraphBuilder
+
+Linear = nn.Conv2d | nn.Linear | UpscaleConv2d | PhasesConv2d | ConvPool2d
+
+
+def add_layers(g: GraphBuilder, network: nn.Module, x: str, *, nibbles: bool = False) -> str:
+    """Add the layers of a network behind the value `x`; returns the last value. With `nibbles`, `x` are the nibbles of
+    records, which a dense layer takes.
+
+    A Scale is folded into the linear layer behind it, or into the one before it. Raises `BadModel` for layers that
+    cannot be exported."""
+    named = [(name, layer) for name, layer in network.named_children() if not isinstance(layer, nn.Dropout)]
+    writer = _Layers(g, x, nibbles)
+    for index, (name, layer) in enumerate(named):
+        if not isinstance(layer, nn.ReLU):  # a ReLU goes before the shuffle, as in the files of released models
+            writer.shuffle()
+        if isinstance(layer, Scale):
+            if index == 0 or not isinstance(named[index - 1][1], Linear):
+                writer.factor *= layer.factor
+            continue  # otherwise the layer before has taken it in
+        if isinstance(layer, Linear):
+            behind = named[index + 1][1] if index + 1 < len(named) else None
+            writer.linear(name, layer, behind.factor if isinstance(behind, Scale) else 1.0)
+        elif isinstance(layer, MixChannels | MixTokens):
+            writer.mix(name, layer)
+        elif writer.factor != 1 and not isinstance(layer, nn.Flatten | nn.ZeroPad2d | nn.ReLU | Patches):
+            raise BadModel(f"a Scale before {type(layer).__name__} cannot be folded")
+        else:
+            writer.other(layer)
+    if writer.factor != 1:
+        raise BadModel("a Scale must have a convolution or a dense layer before or behind it")
+    writer.shuffle()
+    return writer.x
+
+
+class _Layers:
+    """The value so far, and how to look at it.
+
+    Tokens lie one after another, each with its images, each with its channels: every layer takes the view that it
+    needs."""
+
+    def __init__(self, g: GraphBuilder, x: str, nibbles: bool) -> None:
+        self.g, self.x, self.nibbles = g, x, nibbles
+        self.factor = 1.0  # of Scales that wait for a linear layer
+        self.phases = False  # whether the value is four phases that wait to become one image
+        self.tokens = False
+        self.side = record.BOTTLENECK[-1]
+
+    def shuffle(self) -> None:
+        if self.phases:
+            self.x, self.phases, self.side = self.g.shuffled(self.x, self.side), False, 2 * self.side
+
+    def linear(self, name: str, layer: Linear, after: float) -> None:
+        """A layer with weights; `after` is the factor of the Scale behind it."""
+        g, scale, self.factor = self.g, self.factor * after, 1.0
+        weights = _array(layer.weight)
+        if self.nibbles:
+            product = _rounded_product(g, self.x, f"{name}.weight", weights, scale)
+        else:
+            weight = g.scaled(g.weight(f"{name}.weight", weights), scale)
+        bias = g.scaled(g.weight(f"{name}.bias", _array(layer.bias)), after)
+        match layer:
+            case nn.Conv2d():
+                pads = [_pixels(layer.padding)] * 4
+                self.x = g.add("Conv", self.x, weight, bias, kernel_shape=list(layer.kernel_size), pads=pads)
+            case UpscaleConv2d() | PhasesConv2d():
+                self.x = _merged_conv(g, self.x, weight, bias, layer.merge.cpu().numpy(), layer.weight.shape)
+                self.phases = not isinstance(layer, UpscaleConv2d) or layer.shuffle
+                self.side += 1
+            case ConvPool2d():  # here the plain way is the faster one
+                self.x = g.add("Conv", self.x, weight, bias, kernel_shape=list(layer.weight.shape[2:]))
+                self.x = g.add("MaxPool", self.x, kernel_shape=[2, 2], strides=[2, 2])
+            case nn.Linear():
+                if self.tokens:
+                    self.x = g.add("Reshape", self.x, g.ints(-1, layer.in_features))
+                if self.nibbles:
+                    self.x, self.nibbles = g.add("Add", product, bias), False
+                else:
+                    self.x = g.add("Gemm", self.x, weight, bias, transB=1)
+
+    def mix(self, name: str, layer: MixChannels | MixTokens) -> None:
+        g, outputs = self.g, layer.weight.shape[1]
+        weight, bias = g.weight(f"{name}.weight", _array(layer.weight)), g.weight(f"{name}.bias", _array(layer.bias))
+        if isinstance(layer, MixChannels):
+            x = g.add("Reshape", self.x, g.ints(-1, outputs))
+            hidden = g.add("Relu", g.add("Gemm", x, weight, bias, transB=1))
+            self.x = g.add("Gemm", hidden, g.weight(f"{name}.back", _array(layer.back)), x, transB=1)
+        else:
+            x = g.add("Reshape", self.x, g.ints(outputs, -1))
+            hidden = g.add("Relu", g.add("Gemm", weight, x, g.add("Unsqueeze", bias, g.ints(1))))
+            self.x = g.add("Gemm", g.weight(f"{name}.back", _array(layer.back)), hidden, x)
+
+    def other(self, layer: nn.Module) -> None:
+        """A layer without weights."""
+        g, x = self.g, self.x
+        match layer:
+            case Patches():
+                side = 28 // layer.size
+                x = g.add("Reshape", x, g.ints(-1, side, layer.size, side, layer.size))
+                x, self.tokens = g.add("Transpose", x, perm=[1, 3, 0, 2, 4]), True
+            case Unpatches():
+                side = 28 // layer.size
+                x = g.add("Reshape", x, g.ints(side, side, -1, layer.size, layer.size))
+                x = g.add("Reshape", g.add("Transpose", x, perm=[2, 0, 3, 1, 4]), g.ints(-1, 1, 28, 28))
+                self.tokens = False
+            case Tokens():
+                x = g.add("Transpose", g.add("Reshape", x, g.ints(0, layer.tokens, -1)), perm=[1, 0, 2])
+                self.tokens = True
+            case Join():
+                x = g.add("Reshape", x, g.ints(layer.tokens, -1, layer.channels))
+                x = g.add("Transpose", x, perm=[1, 0, 2])
+                x, self.tokens = g.add("Reshape", x, g.ints(-1, layer.tokens * layer.channels)), False
+            case nn.Unflatten():
+                x = g.add("Reshape", x, g.ints(-1, *layer.unflattened_size))
+            case nn.ReLU():
+                x = g.add("Relu", x)
+            case nn.ZeroPad2d():
+                left, right, top, bottom = layer.padding
+                x = g.add("Pad", x, g.ints(0, 0, top, left, 0, 0, bottom, right))
+            case nn.Flatten():
+                x = x if self.nibbles else g.add("Flatten", x, axis=1)
+            case _:
+                raise BadModel(f"a layer {type(layer).__name__} cannot be exported; use those of training/layers.py")
+        self.x = x
+
+
+def _rounded_product(g: GraphBuilder, x: str, name: str, weight: NDArray[np.float32], scale: float) -> str:
+    """Nibbles uint8 (N, 400), the high ones first, times weights (outputs, 400) rounded to eight bits: for each output,
+    255 levels from its largest weight to the opposite one. The steps have 16 bits, so that all levels are exact floats,
+    and a network with these weights gives the same file again."""
+    step = np.maximum(np.abs(weight).max(axis=1) / np.float32(127), np.float32(1e-30))
+    step = (step.view(np.int32) + 0xFF & ~0xFF).view(np.float32)
+    levels = np.rint(weight / step[:, None]).astype(np.int8)
+    levels = np.concatenate([levels[:, 0::2], levels[:, 1::2]], axis=1)
+    product = g.add("MatMulInteger", x, g.weight(f"{name}.levels", levels.T))
+    return g.add("Mul", g.add("Cast", product, to=TensorProto.FLOAT), g.scaled(g.weight(f"{name}.step", step), scale))
+
+
+def _merged_conv(g: GraphBuilder, x: str, weight: str, bias: str, merge: NDArray[np.float32], shape: torch.Size) -> str:
+    """A 3 x 3 convolution that gives its four phases as channels, by 2 x 2 kernels (see `layers._Phased`)."""
+    outputs, inputs = shape[:2]
+    kernels = g.add("MatMul", g.add("Reshape", weight, g.ints(outputs * inputs, 9)), g.constant(merge))
+    phases = merge.shape[1] // 16  # of the input
+    kernels = g.add("Transpose", g.add("Reshape", kernels, g.ints(outputs, inputs, 4, phases * 4)), perm=[0, 2, 1, 3])
+    kernels = g.add("Reshape", kernels, g.ints(outputs * 4, inputs * phases, 2, 2))
+    biases = g.add("MatMul", g.add("Reshape", bias, g.ints(outputs, 1)), g.constant(np.ones((1, 4), np.float32)))
+    return g.add("Conv", x, kernels, g.add("Reshape", biases, g.ints(-1)), kernel_shape=[2, 2], pads=[1, 1, 1, 1])
+
+
+def _array(parameter: torch.Tensor | None) -> NDArray[np.float32]:
+    assert parameter is not None
+    return parameter.detach().cpu().numpy().astype(np.float32)
+
+
+def _pixels(padding: str | tuple[int, ...]) -> int:
+    if isinstance(padding, str) or len(set(padding)) != 1:
+        raise BadModel("give the padding of a convolution in pixels, the same on all sides")
+    return padding[0]
