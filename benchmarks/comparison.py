@@ -36,7 +36,7 @@ PART = 100  # images that a process gets at a time
 WINDOW = 7  # side of SSIM's window
 QUICK, SLOW, SLOWEST = 1024, 256, 128  # images in a turn, by how long one takes
 EPOCHS = {"MNIST": 12, "FashionMNIST": 12, "KMNIST-part": 60}  # of the classifiers of pixels
-AUGMENT = {"MNIST": "bend", "FashionMNIST": "bend+mirror", "KMNIST-part": "bend"}
+AUGMENT = {"MNIST": "affine", "FashionMNIST": "affine+mirror", "KMNIST-part": "affine"}
 NETWORKS = (
     ("MLP", "raw"),
     ("MLP", "WebP's"),

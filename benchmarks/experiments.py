@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,49 +18,46 @@ import torch
 
 from atlcodec import sets
 from atlcodec.sets.dataset import Dataset
-from atlcodec.training.atl import Atl
-from atlcodec.training.loop import Settings, Trainer, kind
-from atlcodec.training.recipes import CLASSIFIER, DECOMPRESSOR, RECIPES, Both, Epochs, Turns
+from atlcodec.training import measure, recipes
+from atlcodec.training.atl import classifier, decompressor
+from atlcodec.training.settings import Atl, Epochs, Interleave, Joint, Settings
+from atlcodec.training.trainer import Trainer
 
 SETS = ("MNIST", "KMNIST", "FashionMNIST")  # the paper's, whole
 # Questions beyond the paper were asked of a part of KMNIST: 7,200 training images, a minute a run.
 SETS_WITH_PART = ("MNIST", "KMNIST-part", "FashionMNIST")
 # Per column: what all recipes take, and the parameters of each.
 SETTINGS = {
-    "paper": Settings(batch=512, rate=1e-3, schedule="constant"),
-    "better": Settings(batch=128, rate=4e-3, rise=400, schedule="cosine", shift=1),
+    "paper": Settings(batch_size=512, learning_rate=1e-3, schedule="constant"),
+    "better": Settings(batch_size=128, learning_rate=4e-3, lr_warmup_steps=400, schedule="cosine", shift=1),
 }
 PARAMETERS: dict[str, dict[str, Any]] = {
     "paper": {"atl": Atl(tune=3), "": Epochs(50)},
-    "better": {"atl": Atl(warmup=3, sets=8, tune=3), "joint": Both(19, 3), "turns": Turns(19, 3), "": Epochs(12)},
+    "better": {
+        "atl": Atl(warmup=3, sets=8, tune=3),
+        "joint": Joint(19, 3),
+        "interleave": Interleave(19, 3),
+        "": Epochs(12),
+    },
     "better, few images": {
         "atl": Atl(warmup=5, sets=15, tune=5),
-        "joint": Both(35, 5),
-        "turns": Turns(35, 5),
+        "joint": Joint(35, 5),
+        "interleave": Interleave(35, 5),
         "": Epochs(25),
     },
 }
 PARAMETERS["better"]["multi-domain"] = PARAMETERS["better"]["atl"]
 PARAMETERS["paper"]["past-50"] = Epochs(400)
 # What the paper leaves open, each tried in the better column with as many epochs of the compressor as ATL: how often to
-# take turns (a turn of an epoch is ATL itself), and how much labels weigh when both losses are taken at once.
+# alternate (ATL itself alternates between epochs), and how much labels weigh when both losses are taken at once.
 WEIGHTS = ["weight=0.005", "weight=0.02", "weight=0.1"]
 OPEN = {
-    "MNIST": ["turn=1", "turn=64", *WEIGHTS],
-    "KMNIST-part": ["turn=1", "turn=8", *WEIGHTS],  # its epoch has 57 mini-batches
-    "FashionMNIST": ["turn=1", "turn=64", *WEIGHTS],
+    "MNIST": ["interleave_steps=1", "interleave_steps=64", *WEIGHTS],
+    "KMNIST-part": ["interleave_steps=1", "interleave_steps=8", *WEIGHTS],  # its epoch has 57 mini-batches
+    "FashionMNIST": ["interleave_steps=1", "interleave_steps=64", *WEIGHTS],
 }
-ASKS = {"turn": "turns", "weight": "joint"}  # the recipe of each
+ASKS = {"interleave_steps": "interleave", "weight": "joint"}  # the recipe of each
 MILESTONES = (50, 100, 200, 400)  # epochs at which `past_50` looks at the test set
-# What there was to set when the first experiments were run. What came later is part of a recipe only where it has not
-# its default: what was run before is still known then.
-FIRST: dict[type[Any], str] = {
-    Settings: "architecture seed batch rate schedule shift sealed validation weight device",
-    Atl: "warmup k_ae j_class k_class j_ae sets patience class_rate tune",
-    Epochs: "epochs",
-    Both: "epochs tune",
-    Turns: "epochs tune turn",
-}
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class Experiment:
     data: str  # joined by "+" for multi-domain
     seed: int
     start: str = ""  # transfer: the data set whose ATL compressor it keeps, or several
-    change: str = ""  # of one of the column's settings or the recipe's parameters, as "turn=8"
+    change: str = ""  # of one of the column's settings or the recipe's parameters, as "interleave_steps=8"
 
     @property
     def key(self) -> str:
@@ -93,7 +90,7 @@ class Experiment:
         )
 
     @property
-    def giver(self) -> Experiment | None:
+    def source(self) -> Experiment | None:
         """The experiment whose compressor it keeps."""
         return (
             Experiment(self.column, "multi-domain" if "+" in self.start else "atl", self.start, self.seed)
@@ -161,15 +158,14 @@ def asked(data: str, seed: int) -> list[Experiment]:
 
 
 def recipe(experiment: Experiment) -> dict[str, Any]:
-    """What an experiment is made with: one that was made with something else is to be run again."""
-    return {"recipe": experiment.recipe, **told(settings(experiment)), **told(parameters(experiment))}
+    """What an experiment is made with: one that was made with something else must run again."""
+    return {"recipe": experiment.recipe, **asdict(settings(experiment)), **asdict(parameters(experiment))}
 
 
-def told(one: Any) -> dict[str, Any]:
-    """The fields of a dataclass: those that there always were, and the others where they have not their default."""
-    first = FIRST[type(one)].split()
-    defaults = {field.name: MISSING if field.name in first else field.default for field in fields(one)}
-    return {name: value for name, value in asdict(one).items() if value != defaults[name]}
+def is_current(stored: dict[str, Any], experiment: Experiment) -> bool:
+    """Whether a stored recipe is today's. A parameter that is newer than the stored one had its default."""
+    defaults = {**asdict(Settings()), **asdict(type(parameters(experiment))())}
+    return {**defaults, **stored} == recipe(experiment)
 
 
 def settings(experiment: Experiment) -> Settings:
@@ -214,45 +210,48 @@ def trainer(
         where,
         start=start,
         recipe=made,
-        say=lambda line: print(experiment.key, line, flush=True),
+        log=lambda line: print(experiment.key, line, flush=True),
     )
 
 
 def trained(experiment: Experiment, folder: str, run_folder: Path) -> tuple[Trainer, list[Dataset]]:
     """Train, or go on; before that the one whose compressor it keeps, if it is not yet."""
     start = None
-    if experiment.giver:
-        start = trained(experiment.giver, folder, run_folder)[0].nets.compressor.state_dict()
+    if experiment.source:
+        start = trained(experiment.source, folder, run_folder)[0].nets.compressor.state_dict()
     made = trainer(experiment, folder, run_folder, start)
     data = domains(experiment, folder)
     if experiment.recipe == "past-50":
         past_50(made, parameters(experiment), data[0])
     else:
-        RECIPES[experiment.recipe].run(made, parameters(experiment))
+        recipes.run(experiment.recipe, made, parameters(experiment))
     return made, data
 
 
 def past_50(trainer: Trainer, p: Epochs, data: Dataset) -> None:
     """A transfer gone on with for more epochs than the paper's 50 (Section 3.8): measured every ten epochs on the
     validation split, and at the milestones on the test set."""
-    trainer.plan({kind(parts, task): p.epochs for parts, task in (DECOMPRESSOR, CLASSIFIER)})
+    trainer.plan({decompressor(): p.epochs, classifier(): p.epochs})
     for epoch in range(10, p.epochs + 1, 10):
-        for parts, task in (DECOMPRESSOR, CLASSIFIER):
-            trainer.train(parts, task, 10)
-            trainer.measure(task)
-            if epoch in MILESTONES:
-                trainer.measure(task, test=data.test)
+        trainer.train(decompressor(), 10)
+        trainer.measure("autoencoder")
+        if epoch in MILESTONES:
+            trainer.measure("autoencoder", test=data.test)
+        trainer.train(classifier(), 10)
+        trainer.measure("classifier")
+        if epoch in MILESTONES:
+            trainer.measure("classifier", test=data.test)
 
 
 def figures(experiment: Experiment, made: Trainer, data: list[Dataset]) -> dict[str, Any]:
     """Accuracy in percent and PSNR in dB on the test set, or on each of several; and how they came about."""
-    end_to_end = made.beside("classifier") if experiment.recipe == "baseline" else made
+    end_to_end = made.sub_run("classifier") if experiment.recipe == "baseline" else made
     each = {}
     for number, one in enumerate(data):
         assert one.test is not None
         each[one.name] = {
-            "accuracy": 100 * end_to_end.accuracy(one.test, number),
-            "psnr": made.psnr(one.test.images, number),
+            "accuracy": 100 * measure.accuracy(end_to_end.nets, one.test, number),
+            "psnr": measure.psnr(made.nets, one.test.images, number),
         }
 
     def name(domain: int) -> str:

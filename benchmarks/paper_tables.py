@@ -38,6 +38,7 @@ from experiments import (
     domains,
     experiments,
     figures,
+    is_current,
     recipe,
     trained,
     trainer,
@@ -47,7 +48,8 @@ from atlcodec import atomic, zoo
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData
 from atlcodec.sets.dataset import Dataset
-from atlcodec.training.loop import Trainer
+from atlcodec.training import measure
+from atlcodec.training.trainer import Trainer
 
 # The paper's figures: accuracy in percent, PSNR in dB. It contradicts itself on the baselines: where two stand, the
 # second is from its Tables 4 and 5.
@@ -93,7 +95,7 @@ def main() -> None:
     chosen = [experiment for experiment in experiments(options.seeds) if options.only in experiment.key]
 
     def is_known(experiment: Experiment) -> bool:
-        return bool(known.get(experiment.key, {}).get("recipe") == recipe(experiment))
+        return experiment.key in known and is_current(known[experiment.key]["recipe"], experiment)
 
     if options.dry_run:
         for experiment in chosen:
@@ -186,7 +188,7 @@ def draw_grids(experiment: Experiment, made: Trainer, data: list[Dataset], folde
         assert one.test is not None
         images = one.test.images[:16]
         name = experiment.key.replace("/", "_") + (f"_{one.name}" if len(data) > 1 else "")
-        plots.grid(images, made.decoded(images, number), folder / f"{name}.png")
+        plots.grid(images, measure.decoded(made.nets, images, number), folder / f"{name}.png")
 
 
 # -- the tables --------------------------------------------------------------------------------------------------------
@@ -308,7 +310,7 @@ def multi_domain(known: dict[str, Any]) -> report.Table:
 def open_table(known: dict[str, Any]) -> report.Table:
     """ATL beside its rivals that the paper leaves open."""
     labels = {
-        "turn": "turns of mini-batches: {}",
+        "interleave_steps": "turns of mini-batches: {}",
         "weight": "both losses at once, labels weigh {}",
         "": "ATL, turns of epochs (Table 5)",
     }
@@ -319,11 +321,11 @@ def open_table(known: dict[str, Any]) -> report.Table:
             done = runs(known, "better", ASKS.get(name, "atl"), data, change=change)
             pair = [cell([run[figure] for run in done]) for figure in ("accuracy", "psnr")]
             rows.append([f"{data}, {labels[name].format(value)}", *pair])
-    turns, atl = PARAMETERS["better"]["turns"], PARAMETERS["better"]["atl"]
+    interleave, atl = PARAMETERS["better"]["interleave"], PARAMETERS["better"]["atl"]
     notes = [
-        f"Better training. The compressor learns for {turns.epochs} epochs, in ATL {atl.warmup + atl.sets} of the "
+        f"Better training. The compressor learns for {interleave.epochs} epochs, in ATL {atl.warmup + atl.sets} of the "
         f"autoencoder and {atl.sets} of the classifier (KMNIST-part: about twice as many); then each half alone for "
-        f"{turns.tune}.",
+        f"{interleave.tune}.",
         "A mini-batch of a turn serves one task, one of both losses both. What each takes, side by side, is in "
         "training_speed.md.",
     ]

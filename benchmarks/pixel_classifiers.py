@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atlcodec.training import augment
-from atlcodec.training.loop import cosine, split_validation
+from atlcodec.training.data import split_validation
+from atlcodec.training.loop import cosine
 
 RATE, BATCH, SMOOTHING, VALIDATION = 2e-3, 128, 0.1, 5000
 SECOND = 64  # width of the MLP's second layer, as in the classifiers of records
@@ -55,7 +56,7 @@ class Training:
                 group["lr"] = cosine(RATE, RATE / 50, epoch / self.epochs)
             order = torch.randperm(len(images), generator=generator)
             for rows in torch.split(order[: len(images) // BATCH * BATCH], BATCH):
-                batch = augment.some(images[rows], self.augment, generator) if self.augment else images[rows]
+                batch = augment.augment_half(images[rows], self.augment, generator) if self.augment else images[rows]
                 loss = functional.cross_entropy(net(batch), labels[rows], label_smoothing=SMOOTHING)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]

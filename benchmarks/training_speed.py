@@ -24,9 +24,12 @@ from report import Row, Table
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atlcodec.training.loop import Settings, Task, Trainer
+from atlcodec.training import recipes
+from atlcodec.training.atl import autoencoder, classifier, cnn
+from atlcodec.training.loop import Phase
 from atlcodec.training.networks import Networks, quantise
-from atlcodec.training.recipes import RECIPES
+from atlcodec.training.settings import Settings
+from atlcodec.training.trainer import Trainer
 
 BATCH = 512
 EPOCH = 60_000  # images, to which the parts are extrapolated, as the paper gives them
@@ -40,7 +43,7 @@ PAPER = {
     ("classify", "backward"): 7,
 }
 TABLE_7 = "Table 7: the parts of the networks"  # paper_tables.py looks for it
-SHARING = {"atl": "ATL", "turns": "ATL in turns of a mini-batch", "joint": "both losses at once"}  # recipes
+SHARING = {"atl": "ATL", "interleave": "ATL in turns of a mini-batch", "joint": "both losses at once"}  # recipes
 Times = dict[int, dict[tuple[str, str], float]]  # by number of threads
 
 
@@ -61,8 +64,8 @@ def main() -> None:
         times[threads] = timing.best(passes(images[:BATCH]), 5 * options.rounds, 0.05)
         with tempfile.TemporaryDirectory() as folder:
             times[threads] |= timing.best(epochs(images, half, Path(folder)), options.rounds, 0.1)
-        recipes = {("recipe", name): whole(quarter, name) for name in SHARING}
-        times[threads] |= timing.best(recipes, (options.rounds + 1) // 2)
+        runs = {("recipe", name): whole(quarter, name) for name in SHARING}
+        times[threads] |= timing.best(runs, (options.rounds + 1) // 2)
     tables = [table_7(times), compared(times, len(half) - 1, len(images) - 1), shared(times, len(quarter) - 1)]
     facts: dict[str, report.Cell] = {"torch": torch.__version__, "pictures": what, "images in a batch": BATCH}
     report.publish("training_speed", "The speed of training", tables, options.output, facts)
@@ -97,18 +100,18 @@ def going_back(result: Tensor, learning: list[Tensor]) -> Callable[[], object]:
 
 def epochs(images: Images, half: Images, folder: Path) -> dict[tuple[str, str], Callable[[], object]]:
     return {
-        ("autoencoder", "ours"): ours(half, folder, "compressor+decompressor", "autoencoder"),
+        ("autoencoder", "ours"): ours(half, folder, autoencoder()),
         ("autoencoder", "plain"): plain(half[:-1]),
-        ("classifier", "pixels"): ours(images, folder, "compressor+classifier", "classifier"),
-        ("classifier", "records"): ours(images, folder, "classifier", "classifier"),
+        ("classifier", "pixels"): ours(images, folder, cnn()),
+        ("classifier", "records"): ours(images, folder, classifier()),
     }
 
 
-def ours(images: Images, folder: Path, parts: str, task: Task) -> Callable[[], object]:
+def ours(images: Images, folder: Path, phase: Phase) -> Callable[[], object]:
     """An epoch of our trainer, over all images but the last, which it wants for validation."""
-    settings = Settings(batch=BATCH, validation=1, rate=1e-3, schedule="constant")
-    trainer = Trainer(settings, dataset(images), folder / parts)
-    return lambda: trainer.train(parts, task, 1)
+    settings = Settings(batch_size=BATCH, validation=1, learning_rate=1e-3, schedule="constant")
+    trainer = Trainer(settings, dataset(images), folder / "+".join(phase.parts))
+    return lambda: trainer.train(phase, 1)
 
 
 def dataset(images: Images) -> Dataset:
@@ -124,7 +127,7 @@ def whole(images: Images, recipe: str) -> Callable[[], object]:
     def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
             trainer = Trainer(replace(SETTINGS["better"], validation=1), dataset(images), Path(folder))
-            RECIPES[recipe].run(trainer, parameters)
+            recipes.run(recipe, trainer, parameters)
 
     return run
 
@@ -209,9 +212,9 @@ def shared(times: Times, images: int) -> Table:
             atl = measured["recipe", "atl"]
             row[named(threads)] = round(measured["recipe", recipe] / atl if rows else atl, 3)
         rows.append(row)
-    note = f"""From first to last, as in experiments.py's better training: batches of {SETTINGS["better"].batch}, the
-        same number of epochs of the compressor in each. Between them, ATL has an epoch of one half alone, from records
-        or with the compressor frozen."""
+    note = f"""From first to last, as in experiments.py's better training: batches of {SETTINGS["better"].batch_size},
+        the same number of epochs of the compressor in each. Between them, ATL has an epoch of one half alone, from
+        records or with the compressor frozen."""
     return Table.of("Whole recipes", rows, note)
 
 

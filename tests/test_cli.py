@@ -339,7 +339,7 @@ def test_an_unknown_model_is_refused_with_a_list(cli: Cli, here: Path, mine: Pat
 def test_help_and_version(cli: Cli) -> None:
     assert cli("--version").lines == [f"atlc, version {atlcodec.__version__}"]
     assert cli("-h").code == cli("--help").code == 0
-    for command in ("encode", "decode", "classify", "info", "models", "train", "evaluate"):
+    for command in ("encode", "decode", "classify", "info", "models", "train", "train-head", "evaluate"):
         assert command in cli("-h").out.decode()
         ran = cli(command, "-h")
         assert ran.code == 0

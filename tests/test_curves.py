@@ -1,5 +1,4 @@
-"""A run as a picture: what is drawn is what was measured, it is there after a run and after Ctrl-C, and costs no
-training."""
+"""The curves of a run: they show what was measured, exist after a run and after Ctrl-C, and never end a training."""
 
 from __future__ import annotations
 
@@ -11,11 +10,14 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from test_loop import SETTINGS, Killed, bars
+from training_kit import SETTINGS, Killed, bars
 
+from atlcodec.training.atl import classifier
+from atlcodec.training.checkpoint import Step
 from atlcodec.training.curves import NAME, Curves, curves, draw
-from atlcodec.training.loop import Step, Trainer
-from atlcodec.training.recipes import Epochs, ae_driven, baseline
+from atlcodec.training.recipes import ae_driven, baseline
+from atlcodec.training.settings import Epochs
+from atlcodec.training.trainer import Trainer
 
 STEPS = [
     Step("train compressor+decompressor (autoencoder)", 0, 0.05, 1.0),
@@ -29,7 +31,7 @@ STEPS = [
 
 
 def test_steps_become_curves() -> None:
-    found = {(c.panel, c.kind, c.domain): (c.steps, c.values) for c in curves(STEPS)}
+    found = {(c.panel, c.name, c.domain): (c.steps, c.values) for c in curves(STEPS)}
     assert found == {
         ("loss", "compressor+decompressor (autoencoder)", 0): ([1, 5], [0.05, 0.02]),
         ("loss", "compressor+decompressor (autoencoder)", 1): ([3], [0.04]),
@@ -48,28 +50,28 @@ def test_the_same_steps_give_the_same_bytes() -> None:
 
 
 def drawn(folder: Path) -> int:
-    """The height of the picture of a run, which grows with the panels."""
-    with Image.open(folder / NAME) as picture:
-        picture.load()
-        assert picture.width == 1000
-        return picture.height
+    """The height of a run's curves, which grows with the panels."""
+    with Image.open(folder / NAME) as image:
+        image.load()
+        assert image.width == 1000
+        return image.height
 
 
-def test_a_run_is_drawn_at_its_end_with_those_below_it(tmp_path: Path) -> None:
+def test_a_run_is_drawn_at_its_end_with_its_sub_runs(tmp_path: Path) -> None:
     watch = Curves(lambda line: pytest.fail(line))
     trainer = Trainer(SETTINGS, bars(60), tmp_path, watch=watch)
     baseline(trainer, Epochs(1))
-    assert not (tmp_path / NAME).exists()  # it took no half minute
+    assert not (tmp_path / NAME).exists()  # it took less than half a minute
     watch.finish()
     assert drawn(tmp_path) == drawn(tmp_path / "classifier") == 600  # the losses, and what was measured
 
 
-def test_a_run_gone_on_with_is_drawn_whole(tmp_path: Path) -> None:
+def test_a_resumed_run_is_drawn_whole(tmp_path: Path) -> None:
     def kill(line: str) -> None:
         raise Killed
 
     with pytest.raises(Killed):
-        ae_driven(Trainer(SETTINGS, bars(60), tmp_path, say=kill), Epochs(1))
+        ae_driven(Trainer(SETTINGS, bars(60), tmp_path, log=kill), Epochs(1))
     watch = Curves(lambda line: pytest.fail(line))
     trainer = Trainer(SETTINGS, bars(60), tmp_path, watch=watch)
     watch.finish()
@@ -85,7 +87,7 @@ def test_a_run_gone_on_with_is_drawn_whole(tmp_path: Path) -> None:
 def test_it_is_redrawn_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atlcodec.training.curves.PAUSE", 0.0)
     trainer = Trainer(SETTINGS, bars(60), tmp_path, watch=Curves(lambda line: pytest.fail(line)))
-    trainer.train("classifier", "classifier", 1)
+    trainer.train(classifier(), 1)
     assert drawn(tmp_path) == 350
 
 
@@ -102,8 +104,8 @@ def test_without_matplotlib_training_goes_on(tmp_path: Path, monkeypatch: pytest
     watch = Curves(said.append)
     trainer = Trainer(SETTINGS, bars(60), tmp_path, watch=watch)
     for _ in range(2):
-        trainer.train("classifier", "classifier", 1)
+        trainer.train(classifier(), 1)
         watch.finish()
     assert len(trainer.steps) == 2
-    assert said == [f"{tmp_path / NAME}: not drawn (needs matplotlib: pip install 'atlcodec[train]')"]
+    assert said == [f"{tmp_path / NAME}: not drawn (matplotlib is not installed: pip install 'atlcodec[train]')"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.pt", "metrics.jsonl"]

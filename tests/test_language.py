@@ -74,29 +74,22 @@ OLD_PHRASES: dict[str, str] = {
         files.py
     """,
     "atlcodec/cli/": """
-        train.py train_head.py
     """,
     "atlcodec/training/": """
-        augment.py curves.py export.py heads.py loop.py networks.py recipes.py records.py
+        records.py
     """,
     "docs/": """
     """,
     "help/": """
-        atlc-train
     """,
     "tests/": """
-        test_curves.py test_loop.py
     """,
 }
 OLD_COLUMNS = """
 """
 OLD_FUNCTIONS = """
-    atlcodec/cli/train.py:train
-    atlcodec/training/export.py:_layers
 """
 OLD_FILES = """
-    atlcodec/training/export.py
-    atlcodec/training/loop.py
 """
 
 
@@ -151,7 +144,7 @@ def everything() -> Iterator[tuple[str, int, str]]:
                 yield name(path), node.lineno, node.name.replace("_", " ")
     for path in PAGES:
         yield name(path), 1, path.read_text("utf-8")
-    top = click.Context(atlc, info_name="atlc")
+    top = click.Context(atlc, info_name="atlc", **atlc.context_settings)  # click keeps the names of the help option
     for context in (top, *commands(atlc, top)):
         yield f"help/{context.command_path.replace(' ', '-')}", 1, context.command.get_help(context)
 

@@ -1,26 +1,30 @@
-"""The recipes: each leaves what it freezes as it is, to the bit, and can be stopped and gone on with."""
+"""The recipes: each leaves what it freezes as it is, to the bit, and can be stopped and resumed."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import subprocess
+import sys
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
-from test_loop import Killed, bars, same, weights
+from conftest import Cli, environment
+from training_kit import Killed, Weights, bars, changed, same, weights
 
-from atlcodec.cli.train import RECIPES as NAMES
-from atlcodec.training.atl import Atl
-from atlcodec.training.loop import Settings, Task, Trainer
-from atlcodec.training.recipes import RECIPES, Both, Epochs, Turns
+from atlcodec.training import recipes
+from atlcodec.training.loop import Phase
+from atlcodec.training.recipes import EVERYTHING, FUNCTIONS
+from atlcodec.training.settings import RECIPES, Atl, Epochs, HeadSettings, Interleave, Joint, Settings
+from atlcodec.training.trainer import Trainer
 
-SETTINGS = Settings(batch=32, seed=5, rate=1e-3, shift=1)
-QUICK = {Atl: Atl(sets=1, tune=1, warmup=1), Epochs: Epochs(1), Both: Both(1, 1), Turns: Turns(1, 1, 2)}
+SETTINGS = Settings(batch_size=32, seed=5, learning_rate=1e-3, shift=1)
+QUICK = {Atl: Atl(sets=1, tune=1, warmup=1), Epochs: Epochs(1), Joint: Joint(1, 1), Interleave: Interleave(1, 1, 2)}
 
 # What each recipe trains, in order; everything else is frozen.
 PHASES = {
     "atl": [
-        *["compressor+decompressor", "compressor+decompressor"],  # the warm-up, and the first turn
+        *["compressor+decompressor", "compressor+decompressor"],  # the warm-up, and the first phase
         *["classifier", "compressor+classifier", "decompressor"],
         *["classifier", "decompressor"],  # the fine-tuning
     ],
@@ -29,78 +33,107 @@ PHASES = {
     "classifier-driven": ["compressor+classifier", "decompressor"],
     "transfer": ["decompressor", "classifier"],
     "joint": ["compressor+decompressor+classifier", "classifier", "decompressor"],
-    "turns": ["compressor+decompressor+classifier", "classifier", "decompressor"],
+    "interleave": ["compressor+decompressor+classifier", "classifier", "decompressor"],
 }
 
 
-def make(folder: Path, name: str, **options: object) -> Trainer:
+def make(folder: Path, name: str, **options: Any) -> Trainer:
     data = [bars(), replace(bars(120), name="more bars")] if name == "multi-domain" else bars()
-    return Trainer(SETTINGS, data, folder, **options)  # type: ignore[arg-type]
+    return Trainer(SETTINGS, data, folder, **options)
 
 
-def test_the_command_knows_every_recipe() -> None:
-    # "classifier" trains from records, without a `Trainer`
-    assert sorted([*RECIPES, "classifier"]) == sorted(NAMES) == sorted([*PHASES, "multi-domain", "classifier"])
+def quick(name: str, trainer: Trainer) -> None:
+    recipes.run(name, trainer, QUICK[RECIPES[name].parameters])
+
+
+class Watch:
+    """Collects what changed in each epoch: the step's name and domain, and the weights."""
+
+    def __init__(self) -> None:
+        self.epochs: list[tuple[str, int, set[str]]] = []
+        self._before: dict[Path, Weights] = {}
+
+    def __call__(self, trainer: Trainer) -> None:
+        now, step = weights(trainer), trainer.steps[-1]
+        if trainer.folder in self._before:
+            moved = changed(self._before[trainer.folder], now)
+            if step.name.startswith("train "):
+                self.epochs.append((step.name.split()[1], step.domain, moved))
+            else:
+                assert not moved
+        self._before[trainer.folder] = now
+
+    def start(self, trainer: Trainer) -> None:
+        self._before[trainer.folder] = weights(trainer)
+
+
+def watched(folder: Path, name: str) -> Watch:
+    """A recipe from beginning to end, watched."""
+    watch = Watch()
+    trainer = make(folder, name, watch=watch)
+    watch.start(trainer)
+    if name == "baseline":  # its sub-run begins with the same weights, since it has the same seed
+        watch.start(trainer.sub_run("classifier"))
+    quick(name, trainer)
+    return watch
+
+
+def test_every_recipe_has_its_parameters_and_its_code() -> None:
+    assert sorted(RECIPES) == sorted(FUNCTIONS) == sorted([*PHASES, "multi-domain"])
+
+
+def test_settings_need_no_torch() -> None:
+    program = "import sys; import atlcodec.training.settings, atlcodec.cli.train; assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "classes"),
+    [("train", [Settings, *{recipe.parameters for recipe in RECIPES.values()}]), ("train-head", [HeadSettings])],
+)
+def test_the_help_shows_every_default(command: str, classes: list[type[Any]], cli: Cli) -> None:
+    shown = " ".join(cli(command, "--help").out.decode().split()).replace("- ", "-")
+    options = {part.split()[0]: part for part in shown.split(" --")}
+    for cls in classes:
+        for field in fields(cls):
+            assert field.metadata["help"].replace("- ", "-") in options[field.name.replace("_", "-")], field.name
+            if field.default is not False:
+                assert f"[default: {field.default}" in options[field.name.replace("_", "-")], field.name
 
 
 @pytest.mark.parametrize("name", PHASES)
-def test_what_is_frozen_does_not_change_by_a_bit(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After every epoch of the recipe, just the parts that it names have changed."""
-    seen: list[str] = []
-    once = Trainer._epoch
-
-    def watched(self: Trainer, parts: list[str], task: Task, *rest: object) -> float:
-        before = weights(self)
-        loss = once(self, parts, task, *rest)  # type: ignore[arg-type]
-        changed = {
-            key.split(".")[0].rstrip("s") for key, value in weights(self).items() if not torch.equal(value, before[key])
-        }
-        assert changed == set(parts)
-        seen.append("+".join(parts))
-        return loss
-
-    monkeypatch.setattr(Trainer, "_epoch", watched)
-    recipe = RECIPES[name]
-    recipe.run(make(tmp_path, name), QUICK[recipe.parameters])
-    assert seen == PHASES[name]
+def test_frozen_parts_do_not_change_by_a_bit(name: str, tmp_path: Path) -> None:
+    """After every epoch of the recipe, only the parts that it names have changed."""
+    epochs = watched(tmp_path, name).epochs
+    assert [parts for parts, _, _ in epochs] == PHASES[name]
+    for parts, _, moved in epochs:
+        assert {weight.split(".")[0].rstrip("s") for weight in moved} == set(parts.split("+"))
 
 
-def test_several_domains_share_the_compressor_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    once = Trainer._epoch
-
-    def watched(
-        self: Trainer, parts: list[str], task: Task, rates: tuple[float, float], domain: int, turn: int
-    ) -> float:
-        before = weights(self)
-        loss = once(self, parts, task, rates, domain, turn)
-        changed = {key for key, value in weights(self).items() if not torch.equal(value, before[key])}
-        own = tuple("compressor." if part == "compressor" else f"{part}s.{domain}." for part in parts)
-        assert changed
-        assert all(key.startswith(own) for key in changed)
-        return loss
-
-    monkeypatch.setattr(Trainer, "_epoch", watched)
-    trainer = make(tmp_path, "multi-domain")
-    RECIPES["multi-domain"].run(trainer, QUICK[Atl])
-    assert {step.domain for step in trainer.steps} == {0, 1}
+def test_several_domains_share_the_compressor_alone(tmp_path: Path) -> None:
+    epochs = watched(tmp_path, "multi-domain").epochs
+    assert {domain for _, domain, _ in epochs} == {0, 1}
+    for parts, domain, moved in epochs:
+        own = tuple("compressor." if part == "compressor" else f"{part}s.{domain}." for part in parts.split("+"))
+        assert moved
+        assert all(weight.startswith(own) for weight in moved)
 
 
 def test_transfer_keeps_the_compressor_it_was_given(tmp_path: Path) -> None:
-    given = make(tmp_path / "a", "ae-driven")
-    RECIPES["ae-driven"].run(given, Epochs(1))
-    start = given.nets.compressor.state_dict()
+    source = make(tmp_path / "a", "ae-driven")
+    quick("ae-driven", source)
+    start = source.nets.compressor.state_dict()
     trainer = make(tmp_path / "b", "transfer", start=start)
-    RECIPES["transfer"].run(trainer, Epochs(1))
-    assert same({k: v.clone() for k, v in trainer.nets.compressor.state_dict().items()}, dict(start))
+    quick("transfer", trainer)
+    assert same(trainer.nets.compressor.state_dict(), start)
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_that_was_stopped_ends_as_an_unbroken_one(name: str, tmp_path: Path) -> None:
-    recipe = RECIPES[name]
     whole = make(tmp_path / "whole", name)
-    recipe.run(whole, QUICK[recipe.parameters])
-    steps = len(whole.steps)
-    for after in {1, max(1, steps - 1)}:
+    quick(name, whole)
+    for after in {1, max(1, len(whole.steps) - 1)}:
         lines: list[str] = []
 
         def kill(line: str, lines: list[str] = lines, after: int = after) -> None:
@@ -110,21 +143,17 @@ def test_a_recipe_that_was_stopped_ends_as_an_unbroken_one(name: str, tmp_path: 
 
         folder = tmp_path / f"broken{after}"
         with pytest.raises(Killed):
-            recipe.run(make(folder, name, say=kill), QUICK[recipe.parameters])
+            quick(name, make(folder, name, log=kill))
         resumed = make(folder, name)
-        recipe.run(resumed, QUICK[recipe.parameters])
+        quick(name, resumed)
         assert same(weights(whole), weights(resumed))
 
 
-def test_turns_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tasks: list[str] = []
-    once = Trainer._loss
-
-    def watched(self: Trainer, data: object, rows: object, task: Task, *rest: object) -> torch.Tensor:
-        tasks.append(task)
-        return once(self, data, rows, task, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Trainer, "_loss", watched)
-    trainer = make(tmp_path, "turns")
-    trainer.train("compressor+decompressor+classifier", "turns", 1, turn=2)
-    assert tasks == ["autoencoder", "autoencoder", "classifier", "classifier", "autoencoder", "autoencoder"]
+def test_interleaved_mini_batches_alternate(tmp_path: Path) -> None:
+    phase = Phase(EVERYTHING, "interleaved", interleave_steps=2)
+    assert [phase.task_at(step)[0] for step in range(6)] == ["a", "a", "c", "c", "a", "a"]
+    trainer = make(tmp_path, "interleave")
+    trainer.train(phase, 1)
+    state = {key: optimizer.state_dict()["state"] for key, optimizer in trainer.optimizers.known.items()}
+    steps = {key.split("/")[1]: int(one[0]["step"]) for key, one in state.items()}
+    assert steps == {"autoencoder": 4, "classifier": 2}

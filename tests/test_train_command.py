@@ -1,8 +1,10 @@
-"""`atlc train`: from a folder of labelled pictures to a model folder that -m takes, stopped and gone on with."""
+"""`atlc train`: from a folder of labelled images to a model folder that -m takes, stopped and resumed."""
 
 from __future__ import annotations
 
 import json
+import shlex
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +13,20 @@ import torch
 from conftest import Cli
 
 from atlcodec import picture, zoo
+from atlcodec.card import BUNDLED
+from atlcodec.cli import atlc, parameters
+from atlcodec.cli.train import train
 from atlcodec.codec import Codec
 from atlcodec.errors import UnknownModel
 from atlcodec.training import export
+from atlcodec.training.settings import RECIPES, Settings
 
-QUICK = ["--warmup", "1", "--sets", "1", "--tune", "1", "--batch", "16", "--seed", "3", "--head", "bars"]
+QUICK = ["--warmup", "1", "--sets", "1", "--tune", "1", "--batch-size", "16", "--seed", "3", "--head", "bars"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Labelled pictures: bars upright and lying."""
+    """Labelled images: vertical and horizontal bars."""
     root = tmp_path_factory.mktemp("bars")
     for label in ("upright", "lying"):
         (root / "data" / label).mkdir(parents=True)
@@ -38,13 +44,13 @@ def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_folder_of_pictures_becomes_a_model_that_is_used_at_once(here: Path, cli: Cli) -> None:
+def test_a_folder_of_images_becomes_a_model_that_is_used_at_once(here: Path, cli: Cli) -> None:
     done = cli.process("train", "--data", "data", "-o", "bars", *QUICK)
     assert done.code == 0, done.err
     card = json.loads((here / "bars/card.json").read_text())
     assert (
         card["command"]
-        == "atlc train --data data --output bars --head bars --seed 3 --batch 16 --warmup 1 --sets 1 --tune 1"
+        == "atlc train --data data --output bars --head bars --seed 3 --batch-size 16 --warmup 1 --sets 1 --tune 1"
     )
     assert card["recipe"]["recipe"] == "atl"
     assert card["recipe"]["sets"] == 1
@@ -53,7 +59,7 @@ def test_a_folder_of_pictures_becomes_a_model_that_is_used_at_once(here: Path, c
     metrics = [json.loads(line) for line in (here / "bars.run/metrics.jsonl").read_text().splitlines()]
     assert [m["name"] for m in metrics][-2:] == ["accuracy", "psnr"]
 
-    # Not in the folder of the data: a decoded picture there would be data, too.
+    # Not in the folder of the data: a decoded image there would be data, too.
     (here / "x.png").write_bytes((here / "data/lying/3.png").read_bytes())
     assert cli.process("encode", "-m", "./bars", "x.png").code == 0
     assert (here / "x.atlc").stat().st_size == 200
@@ -70,7 +76,7 @@ def test_a_folder_of_pictures_becomes_a_model_that_is_used_at_once(here: Path, c
     before = Codec.load(here / "bars").id
     again = cli.process("train", "--data", "data", "-o", "bars", "-f", *QUICK)
     assert again.code == 0, again.err
-    assert "going on after" in again.err
+    assert "resuming after" in again.err
     assert Codec.load(here / "bars").id == before
 
 
@@ -78,13 +84,13 @@ def test_a_folder_of_pictures_becomes_a_model_that_is_used_at_once(here: Path, c
     ("arguments", "message"),
     [
         (["--data", "nowhere", "-o", "x"], "no such folder"),
-        (["--data", "data", "-o", "data", "-f"], "is no model folder"),
+        (["--data", "data", "-o", "data", "-f"], "is not a folder that this command writes"),
         (["--data", "data", "-o", "x", "--name", "../x"], "cannot name a model"),
-        (["--data", "data", "-o", "x", "--device", "abacus"], "'abacus' is not to be had"),
-        (["--data", "data", "-o", "x", "--rate", "1e30", *QUICK], "diverged"),
+        (["--data", "data", "-o", "x", "--device", "abacus"], "'abacus' is not available"),
+        (["--data", "data", "-o", "x", "--learning-rate", "1e30", *QUICK], "diverged"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(here: Path, cli: Cli, arguments: list[str], message: str) -> None:
+def test_failures_are_one_line(here: Path, cli: Cli, arguments: list[str], message: str) -> None:
     done = cli("train", *arguments)
     assert done.code == 1
     assert message in done.err
@@ -99,15 +105,15 @@ def test_what_cannot_be_done_is_one_line(here: Path, cli: Cli, arguments: list[s
         ("ae-driven", ["--epochs", "1"]),
         ("classifier-driven", ["--epochs", "1"]),
         ("transfer", ["--epochs", "1", "--start", "mnist-lenet"]),
-        ("joint", ["--epochs", "1", "--tune", "0", "--tune-class", "1", "--others", "more"]),
-        ("turns", ["--epochs", "1", "--tune", "1", "--turn", "2"]),
+        ("joint", ["--epochs", "1", "--tune", "0", "--tune-class", "1", "--outliers", "more"]),
+        ("interleave", ["--epochs", "1", "--tune", "1", "--interleave-steps", "2"]),
         ("multi-domain", ["--data", "more", "--sets", "1", "--tune", "1", "--name", "two"]),
     ],
 )
 def test_every_recipe_gives_models_that_are_used_at_once(
     here: Path, cli: Cli, recipe: str, arguments: list[str]
 ) -> None:
-    done = cli("train", "--data", "data", "-o", recipe, "--recipe", recipe, "--batch", "16", *arguments)
+    done = cli("train", "--data", "data", "-o", recipe, "--recipe", recipe, "--batch-size", "16", *arguments)
     assert done.code == 0, done.err
     made = [here / recipe] if recipe != "multi-domain" else sorted((here / recipe).iterdir())
     assert len(made) == (2 if recipe == "multi-domain" else 1)
@@ -116,7 +122,7 @@ def test_every_recipe_gives_models_that_are_used_at_once(
         records = codec.encode(np.zeros((1, 28, 28), np.uint8))
         assert codec.decode(records).shape == (1, 28, 28)
         assert codec.model.card.recipe["recipe"] == recipe
-        assert [one["name"] for one in codec.model.card.recipe.get("others", [])] == (
+        assert [one["name"] for one in codec.model.card.recipe.get("outliers", [])] == (
             ["more"] if recipe == "joint" else []
         )
         if recipe == "baseline":  # its classifier reads the records of another compressor
@@ -134,15 +140,37 @@ def test_every_recipe_gives_models_that_are_used_at_once(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--recipe", "joint", "--sets", "3"], "--sets is no parameter of the recipe joint"),
-        (["--epochs", "3"], "--epochs is no parameter of the recipe atl"),
+        (["--recipe", "joint", "--sets", "3"], "--sets is not an option of the recipe joint"),
+        (["--epochs", "3"], "--epochs is not an option of the recipe atl"),
         (["--recipe", "transfer"], "needs --start"),
         (["--recipe", "multi-domain"], "two or more"),
         (["--recipe", "multi-domain", "--data", "data"], "two data sets are named data"),
         (["--data", "data"], "are for the recipe multi-domain"),
         (["--recipe", "magic"], "magic"),
-        (["--recipe", "joint", "--tune", "0", "--others", "more"], "never does"),
+        (["--recipe", "joint", "--records", "set.atlc"], "No such option"),
+        (["--recipe", "joint", "--tune", "0", "--outliers", "more"], "--outliers needs epochs of the classifier alone"),
     ],
 )
-def test_flags_of_another_recipe_are_usage_errors(here: Path, cli: Cli, arguments: list[str], message: str) -> None:
+def test_options_of_another_recipe_are_usage_errors(here: Path, cli: Cli, arguments: list[str], message: str) -> None:
     assert message in cli("train", "--data", "data", "-o", "x", *arguments).misuse
+
+
+def test_data_must_be_named(cli: Cli) -> None:
+    assert "Missing option '--data'" in cli("train", "-o", "x").misuse
+
+
+@pytest.mark.parametrize("path", sorted(BUNDLED.glob("*/card.json")), ids=lambda path: path.parent.name)
+def test_the_command_in_a_bundled_card_gives_its_recipe(path: Path) -> None:
+    card = json.loads(path.read_text("utf-8"))
+    program, command, *words = shlex.split(card["command"])
+    assert (program, command) == ("atlc", "train")
+    context = train.make_context("atlc train", words, **atlc.context_settings)
+    given = parameters.asked(context)
+    name = given.get("recipe", "atl")
+    recipe = {
+        **asdict(parameters.filled(Settings, given)),
+        **asdict(parameters.filled(RECIPES[name].parameters, given)),
+    }
+    assert card["recipe"]["recipe"] == name
+    assert {key: card["recipe"].get(key, value) for key, value in recipe.items()} == recipe
+    assert card["recipe"].keys() <= {*recipe, "recipe", "limit", "unlabelled_limit", "outliers"}

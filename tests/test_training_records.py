@@ -1,5 +1,4 @@
-"""What training offers to those who build on a codec: its networks as PyTorch modules, and its records as a data
-set."""
+"""A codec's networks as PyTorch modules, and its records as a data set."""
 
 from __future__ import annotations
 
@@ -19,8 +18,8 @@ from atlcodec import record, training, zoo
 from atlcodec.card import Model, update_card
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData, BadModel, DamagedRecord, NotARecord, UnknownModel
+from atlcodec.record import LEVELS
 from atlcodec.sets import manifest
-from atlcodec.training.networks import LEVELS
 from atlcodec.training.records import UNKNOWN, RecordDataset, Yields
 
 Pixels = NDArray[np.uint8]
@@ -72,13 +71,13 @@ def test_gradients_reach_the_compressor_through_the_rounding(sevens: Pixels) -> 
     assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
 
 
-def test_a_model_of_ones_own_is_loaded_by_path_and_lies_are_refused(own_model: Path, mine: Path) -> None:
+def test_an_own_model_is_loaded_by_path_and_wrong_cards_are_refused(own_model: Path, mine: Path) -> None:
     assert training.load(own_model, "letters").labels == ("a", "b", "c")
     update_card(mine, {"recipe": {"architecture": "cathedral"}})
-    with pytest.raises(BadModel, match="of the architecture 'cathedral', which this version does not know"):
+    with pytest.raises(BadModel, match="unknown architecture 'cathedral'"):
         training.load(mine)
     update_card(mine, {"recipe": {"architecture": "mixer"}})
-    with pytest.raises(BadModel, match="its weights are not those of the architecture 'mixer'"):
+    with pytest.raises(BadModel, match="its weights do not fit the architecture 'mixer'"):
         training.load(mine)
     with pytest.raises(UnknownModel):
         training.load("nobody")
@@ -112,7 +111,7 @@ def test_items_are_records_symbols_or_images_with_labels(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_dataloader_gives_all_of_it_also_from_a_process_of_its_own(
+def test_a_dataloader_gives_all_of_it_also_from_its_own_process(
     workers: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)

@@ -18,6 +18,7 @@ COMMANDS = {
     "info": "Show what a file of records contains.",
     "models": "List the installed models; add one.",
     "train": "Train your own model.",
+    "train-head": "Train your own classifier for a model's records.",
     "evaluate": "Measure PSNR and accuracy of a model on a data set.",
 }
 
@@ -31,7 +32,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"atlcodec.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command = getattr(importlib.import_module(f"atlcodec.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command
 

@@ -1,4 +1,4 @@
-"""The recipe `classifier` of atlc train: a classifier of one's own from records alone."""
+"""atlc train-head: your own classifier for the records of a codec."""
 
 from __future__ import annotations
 
@@ -7,65 +7,57 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
+from atlcodec.cli import parameters
 from atlcodec.cli.common import log
-from atlcodec.errors import AtlcError, BadData
+from atlcodec.cli.train import check_output, require_torch
+from atlcodec.errors import BadData
+from atlcodec.training.settings import HeadSettings
 
-OWN = ("records", "labels", "model")  # what no other recipe takes
-SHARED = ("recipe", "output", "name", "run", "licence", "force")
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def train_head(
-    ctx: click.Context, command: str, output: Path, run: Path | None, force: bool, options: dict[str, Any]
-) -> None:
-    """Write OUTPUT, the folder of a head; `command` is for its card."""
+@click.command()
+@click.option("--records", required=True, type=FILE, help="Records to learn from. No images are needed.")
+@click.option("--labels", type=FILE, help="Their list, or labels in IDX format. [default: the list beside them]")
+@click.option("-m", "--model", help="The model that wrote the records. [default: the first record says]")
+@parameters.output_options
+@parameters.options({HeadSettings: ""})
+@click.pass_context
+def train_head(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **given: Any) -> None:
+    """Train a new classifier for a model, from records and labels, without images. An epoch of 60,000 records takes a
+    second. OUTPUT is then a folder for atlc models add.
+
+    If training was stopped, the same command resumes it."""
+    require_torch()
     from atlcodec import files
     from atlcodec.card import is_head, valid_name
     from atlcodec.reader import codec_of
     from atlcodec.sets import manifest
-    from atlcodec.training import heads
-    from atlcodec.training.modules import architecture
-    from atlcodec.training.networks import CLASSIFIERS
+    from atlcodec.training import heads, publish
+    from atlcodec.training.curves import Curves
 
-    asked = {
-        key: value for key, value in ctx.params.items() if ctx.get_parameter_source(key) is not ParameterSource.DEFAULT
-    }
-    for key in asked.keys() - {*OWN, *SHARED, *heads.Settings.__dataclass_fields__}:
-        raise click.UsageError(f"--{key.replace('_', '-')} is no parameter of the recipe classifier")
-    if options["records"] is None:
-        raise click.UsageError("the recipe classifier needs --records FILE")
-    if output.exists() and not force:
-        raise AtlcError(f"{output}: is there already; -f replaces it")
-    if output.exists() and not ((output / "card.json").is_file() and is_head(output)):
-        raise AtlcError(f"{output}: is not the folder of a classifier, and is not replaced by one")
-    name = valid_name(options["name"] or output.resolve().name)
+    check_output(output, force, replaces=(output / "card.json").is_file() and is_head(output))
+    name = valid_name(given["name"] or output.resolve().name)
     run = run or output.with_name(output.name + ".run")
-
-    records: Path = options["records"]
-    labels: Path = options["labels"] or manifest.beside(records)
+    records: Path = given["records"]
+    labels: Path = given["labels"] or manifest.beside(records)
     if not labels.is_file():
-        raise BadData(f"{labels}: is not there; name the labels of {records} with --labels")
-    model = codec_of(files.open(records).array, str(records), options["model"]).model
-    given = {key: value for key, value in asked.items() if key in heads.Settings.__dataclass_fields__}
-    if (own := architecture(model.card.recipe)) in CLASSIFIERS:  # that of the codec, if it is known
-        given = {"architecture": own, **given}
-    settings = heads.Settings(**given)
+        raise BadData(f"{labels}: no such file; name the labels of {records} with --labels")
+    model = codec_of(files.open(records).array, str(records), given["model"]).model
+    settings = parameters.filled(HeadSettings, given)
     examples = heads.load(records, labels, model)
-    log(
-        f"{len(examples)} labelled records of {model.name}, {len(examples.classes)} labels; checkpoints and metrics "
-        f"in {run}"
-    )
-    network, epochs = heads.train(examples, settings, run, log)
+    log(f"{len(examples)} labelled records of {model.name}, {len(examples.classes)} labels")
+    log(f"checkpoint, metrics and curves.png in {run}")
+    with Curves(log) as curves:
+        trainer = heads.train(examples, settings, run, log, curves)
+    epochs = sum(step.name != "accuracy" for step in trainer.steps)
     card = {
         "name": name,
-        "command": command,
-        "recipe": {"recipe": "classifier", **asdict(settings), "epochs": len(epochs)},
+        "command": parameters.command_line(ctx, ("records", "labels", "model", "output")),
+        "recipe": {**asdict(settings), "architecture": trainer.settings.architecture, "epochs": epochs},
         "data": [examples.describe],
-        "licence": options["licence"],
+        "licence": given["licence"],
     }
-    accuracy = heads.write(output, network, examples, settings, model, card)
-    log(
-        f"{output}: {accuracy:.2%} right on its validation records; to use it with {model.name}: atlc models add "
-        f"{output}"
-    )
+    accuracy = publish.head(output, trainer, examples, card)
+    log(f"{output}: {accuracy:.2%} accuracy on validation; to use it with {model.name}: atlc models add {output}")

@@ -1,4 +1,4 @@
-"""Training: PyTorch lives here and nowhere else. Install it with `pip install atlcodec[train]`.
+"""Training, the only part that uses PyTorch. Install it with `pip install atlcodec[train]`.
 
 codec = atlcodec.training.load("mnist-lenet")                                  # its three networks, as PyTorch modules
 data = atlcodec.training.records.RecordDataset("set.atlc", labels="set.csv")   # records, for a DataLoader
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from atlcodec.errors import AtlcError
 
 if TYPE_CHECKING:
-    from atlcodec.training.modules import Modules
+    from atlcodec.training.pretrained import Modules
 
 __all__ = ["load"]
 
@@ -22,7 +22,7 @@ def load(which: str | os.PathLike[str], head: str | None = None) -> Modules:
 
     `which` and `head` are as for `atlcodec.Codec.load`, and so are the errors."""
     try:
-        from atlcodec.training.modules import Modules
+        from atlcodec.training.pretrained import Modules
     except ModuleNotFoundError as error:
-        raise AtlcError(f"this needs {error.name}: pip install 'atlcodec[train]'") from error
+        raise AtlcError(f"{error.name} is not installed: pip install 'atlcodec[train]'") from error
     return Modules.load(which, head)

@@ -2,64 +2,67 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from atlcodec.training.loop import Phase
+from atlcodec.training.settings import Atl
+from atlcodec.training.trainer import Trainer
 
-from atlcodec.training.loop import Trainer, kind
+
+def autoencoder(domain: int = 0) -> Phase:
+    """Compressor and decompressor, end to end."""
+    return Phase(("compressor", "decompressor"), "autoencoder", domain)
 
 
-@dataclass(frozen=True)
-class Atl:
-    """The parameters of Algorithm 1, in epochs; the paper's own are k = j = 1 and 25 sets, without a warm-up."""
+def cnn(domain: int = 0) -> Phase:
+    """Compressor and classifier, end to end."""
+    return Phase(("compressor", "classifier"), "classifier", domain)
 
-    warmup: int = 0  # epochs of the autoencoder before the first set
-    k_ae: int = 1  # compressor + decompressor
-    j_class: int = 1  # classifier alone
-    k_class: int = 1  # compressor + classifier
-    j_ae: int = 1  # decompressor alone
-    sets: int = 25  # at most
-    patience: int = 5  # stop after so many sets in which neither the classifier nor the autoencoder improved
-    class_rate: float = 1.0  # learning rate of the classifier's turns at the compressor, as a part of the autoencoder's
-    tune: int = 10  # epochs of fine-tuning for the classifier alone, then for the decompressor alone
+
+def decompressor(domain: int = 0) -> Phase:
+    """The decompressor alone, behind the frozen compressor."""
+    return Phase(("decompressor",), "autoencoder", domain)
+
+
+def classifier(domain: int = 0) -> Phase:
+    """The classifier alone, behind the frozen compressor."""
+    return Phase(("classifier",), "classifier", domain)
 
 
 def atl(trainer: Trainer, p: Atl) -> None:
-    """Train an autoencoder and a classifier that share a compressor, in turns; with several domains (Section 4.4), the
-    autoencoder and the classifier of each of them.
+    """Train an autoencoder and a classifier that share a compressor, in alternation; with several domains (Section
+    4.4), the autoencoder and the classifier of each of them.
 
-    The learning rate warms up with the autoencoder and falls over the sets: the turns pull the compressor to and fro,
-    and only a falling rate lets it settle where both tasks are served."""
+    The learning rate warms up with the autoencoder and falls over the sets: alternation pulls the compressor to and
+    fro, and it settles where both tasks are served only if the rate falls."""
     domains = range(len(trainer.domains))
-    trainer.plan(
-        {
-            kind("compressor+decompressor", "autoencoder"): len(domains) * (p.warmup + p.sets * p.k_ae),
-            kind("classifier", "classifier"): len(domains) * (p.sets * p.j_class + p.tune),
-            kind("compressor+classifier", "classifier"): len(domains) * p.sets * p.k_class,
-            kind("decompressor", "autoencoder"): len(domains) * (p.sets * p.j_ae + p.tune),
-        }
-    )
-    top = trainer.settings.rate
+    plan: dict[Phase, int] = {}
     for domain in domains:
-        trainer.train("compressor+decompressor", "autoencoder", min(1, p.warmup), (top / 10, top), domain=domain)
+        plan |= {autoencoder(domain): p.warmup + p.sets * p.k_ae, cnn(domain): p.sets * p.k_class}
+        plan |= {classifier(domain): p.sets * p.j_class + p.tune, decompressor(domain): p.sets * p.j_ae + p.tune}
+    trainer.plan(plan)
+
+    top = trainer.settings.learning_rate
+    for domain in domains:
+        trainer.train(autoencoder(domain), min(1, p.warmup), (top / 10, top))
     for _ in range(p.warmup - 1):
         for domain in domains:
-            trainer.train("compressor+decompressor", "autoencoder", 1, (top, top), domain=domain)
+            trainer.train(autoencoder(domain), 1, (top, top))
 
     best = [float("-inf")] * 2 * len(domains)
     stale = 0
     for number in range(p.sets):
-        rate = (trainer.rate(number / p.sets), trainer.rate((number + 1) / p.sets))
-        gentle = (rate[0] * p.class_rate, rate[1] * p.class_rate)
+        rates = (trainer.learning_rate(number / p.sets), trainer.learning_rate((number + 1) / p.sets))
+        scaled = (rates[0] * p.class_lr_scale, rates[1] * p.class_lr_scale)
 
         for domain in domains:
-            trainer.train("compressor+decompressor", "autoencoder", p.k_ae, rate, domain=domain)
+            trainer.train(autoencoder(domain), p.k_ae, rates)
         for domain in domains:
-            trainer.train("classifier", "classifier", p.j_class, rate, domain=domain)
+            trainer.train(classifier(domain), p.j_class, rates)
         accuracies = [trainer.measure("classifier", domain=domain) for domain in domains]
 
         for domain in domains:
-            trainer.train("compressor+classifier", "classifier", p.k_class, gentle, domain=domain)
+            trainer.train(cnn(domain), p.k_class, scaled)
         for domain in domains:
-            trainer.train("decompressor", "autoencoder", p.j_ae, rate, domain=domain)
+            trainer.train(decompressor(domain), p.j_ae, rates)
         psnrs = [trainer.measure("autoencoder", domain=domain) for domain in domains]
 
         now = accuracies + psnrs
@@ -71,13 +74,13 @@ def atl(trainer: Trainer, p: Atl) -> None:
     fine_tune(trainer, p.tune)
 
 
-def fine_tune(trainer: Trainer, epochs: int, classifier: int | None = None) -> None:
-    """The end of Algorithm 1: each half alone, the compressor frozen, for so many epochs (the classifier, if it is
-    given other epochs, for those); then the figures."""
-    rate = (trainer.settings.rate / 5, 0.0)
+def fine_tune(trainer: Trainer, epochs: int, classifier_epochs: int | None = None) -> None:
+    """The end of Algorithm 1: each half alone behind the frozen compressor, then the figures. `classifier_epochs` are
+    the classifier's, if it takes others than the decompressor."""
+    rates = (trainer.settings.learning_rate / 5, 0.0)
     for domain in range(len(trainer.domains)):
-        trainer.train("classifier", "classifier", epochs if classifier is None else classifier, rate, domain=domain)
-        trainer.train("decompressor", "autoencoder", epochs, rate, domain=domain)
+        trainer.train(classifier(domain), epochs if classifier_epochs is None else classifier_epochs, rates)
+        trainer.train(decompressor(domain), epochs, rates)
     for domain in range(len(trainer.domains)):
         trainer.measure("classifier", domain=domain)
         trainer.measure("autoencoder", domain=domain)

@@ -56,11 +56,10 @@ def decompressor(network: nn.Module, nonce: int = 0) -> bytes:
 
 
 def refiner(decompressor: nn.Module) -> bytes:
-    """ONNX: symbols float32 (N, 16, 5, 5) and images uint8 (N, 28, 28) -> the squared error of the decoded pictures,
-    float32 (N,), and its gradient with respect to the symbols, float32 (N, 16, 5, 5): what an encoder needs to search
-    for better symbols.
+    """ONNX: symbols float32 (N, 16, 5, 5) and images uint8 (N, 28, 28) -> the squared error of the decoded images,
+    float32 (N,), and its gradient with respect to the symbols, float32 (N, 16, 5, 5), by which an encoder refines them.
 
-    The gradient passes straight through the clip to 0..255, so that a pixel beyond it can be called back."""
+    The gradient passes straight through the clip to 0..255, so that pixels outside can come back."""
     g = GraphBuilder()
     pixels = add_layers(g, decompressor, "symbols")
     clipped = g.add("Clip", pixels, g.constant(np.array(0, np.float32)), g.constant(np.array(255, np.float32)))
@@ -80,8 +79,8 @@ def classifier(network: nn.Module, classes: int) -> bytes:
     g = GraphBuilder()
     layers = [layer for layer in network.children() if not isinstance(layer, Scale | nn.Dropout)]
     if isinstance(layers[0], nn.Flatten) and isinstance(layers[1], nn.Linear):
-        # A dense layer need not see the symbols in their order: it takes all high nibbles, then all low ones. And they
-        # are small integers, so that it may be a product of integers, which is four times as fast.
+        # A dense layer takes the symbols in any order: here all high nibbles, then all low ones. And they are small
+        # integers, so that its product can be one of integers, which is four times as fast.
         x = add_layers(g, network, g.add("Concat", _high(g), _low(g), axis=1), nibbles=True)
     else:
         x = add_layers(g, network, _symbols(g))
@@ -103,9 +102,11 @@ def _symbols(g: GraphBuilder) -> str:
 
 
 def acceptable(id: int, taken: Collection[int]) -> bool:
-    """Whether a codec may have this id: not another codec's, nor one flipped bit away from it (one flip would then turn
-    a record into a valid one of the other codec), not reserved, and not the CRC-32 of 200 equal bytes (a zero-filled
-    block of a disk is no record)."""
+    """Whether a new codec may have this id.
+
+    It may not be reserved, taken, or the CRC-32 of 200 equal bytes (a zero-filled block of a disk would be a record).
+    Nor may it be one flipped bit of a record away from a taken id: one flip would then turn a record of one codec into
+    a valid record of the other."""
     blank = record.ids(np.repeat(np.arange(256, dtype=np.uint8)[:, None], record.RECORD_BYTES, axis=1))
     flips = record.syndromes()[:, [1, 2, 4, 8]].ravel()
     if id in record.RESERVED or id in set(blank.tolist()) or id in taken:
@@ -114,7 +115,7 @@ def acceptable(id: int, taken: Collection[int]) -> bool:
 
 
 def files(nets: Networks, taken: Collection[int], domain: int = 0) -> dict[str, bytes]:
-    """The three ONNX files of the codec of one domain, whose id is none of `taken`."""
+    """The ONNX files of the codec of one domain, by name. Its id differs from the `taken` ones (see `acceptable`)."""
     nets = nets.cpu().eval()
     nonce = 0
     while True:
@@ -131,14 +132,13 @@ def files(nets: Networks, taken: Collection[int], domain: int = 0) -> dict[str, 
 
 
 def weights(file: bytes) -> dict[str, torch.Tensor]:
-    """The parameters in an exported file, by name: what `load_state_dict` of the same network takes."""
+    """The parameters in an exported file, by name, for `load_state_dict` of the same network."""
     model = onnx.load_model_from_string(file)
     found = {
         i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in model.graph.initializer if "." in i.name
     }
     for name in [name.removesuffix(".levels") for name in found if name.endswith(".levels")]:
-        levels = torch.stack(found.pop(f"{name}.levels").t().chunk(2, dim=1), dim=2).flatten(
-            1
-        )  # in the order of the symbols
+        high_low = found.pop(f"{name}.levels").t().chunk(2, dim=1)
+        levels = torch.stack(high_low, dim=2).flatten(1)  # in the order of the symbols
         found[name] = levels * found.pop(f"{name}.step").unsqueeze(1)
     return found

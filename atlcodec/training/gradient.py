@@ -1,31 +1,21 @@
-"""Reverse-mode differentiation of an ONNX graph, node by node: what the exporter needs for `refiner.onnx`.
+"""Reverse-mode differentiation of an ONNX graph, node by node, for `refiner.onnx`.
 
-Only the operators that decompressors are made of, and only with respect to the input: weights are constants here."""
+It knows the operators of decompressors only, and the gradient of the input only: weights are constants here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import onnx
 from onnx import helper
 
 from atlcodec.errors import BadModel
+from atlcodec.training.onnx_builder import GraphBuilder
 
 
-class Graph(Protocol):
-    """What is needed of a graph under construction."""
-
-    nodes: list[onnx.NodeProto]
-    sides: dict[str, tuple[int, int]]  # height and width of what DepthToSpace takes
-
-    def add(self, op: str, *inputs: str, **attributes: object) -> str: ...
-    def ints(self, *values: int) -> str: ...
-
-
-def backward(g: Graph, source: str, result: str, gradient: str) -> str:
-    """Add nodes that carry `gradient`, with respect to the value `result`, back to the value `source`; returns the name
-    of that."""
+def backward(g: GraphBuilder, source: str, result: str, gradient: str) -> str:
+    """Add nodes that compute the gradient of the value `source` from `gradient`, that of the value `result`. Returns
+    its name. Raises `BadModel` for an unknown operator."""
     path = {source}
     forward = []
     for node in g.nodes:
@@ -38,7 +28,7 @@ def backward(g: Graph, source: str, result: str, gradient: str) -> str:
     for node in reversed(forward):
         arriving = gradients.get(node.output[0])
         if arriving is None:
-            continue  # of no influence on the result
+            continue  # does not influence the result
         for place, name in enumerate(node.input):
             if name in path:
                 own = _RULES[node.op_type](g, node, place, arriving) if node.op_type in _RULES else _unknown(node)
@@ -47,23 +37,23 @@ def backward(g: Graph, source: str, result: str, gradient: str) -> str:
 
 
 def _unknown(node: onnx.NodeProto) -> str:
-    raise BadModel(f"the gradient of {node.op_type} is not known to training/gradient.py")
+    raise BadModel(f"{node.op_type} has no gradient here; add one to training/gradient.py")
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Sequence[int]]:
     return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
-def _reshape(g: Graph, node: onnx.NodeProto, place: int, gradient: str) -> str:
+def _reshape(g: GraphBuilder, node: onnx.NodeProto, place: int, gradient: str) -> str:
     return g.add("Reshape", gradient, g.add("Shape", node.input[0]))
 
 
-def _transpose(g: Graph, node: onnx.NodeProto, place: int, gradient: str) -> str:
+def _transpose(g: GraphBuilder, node: onnx.NodeProto, place: int, gradient: str) -> str:
     order = _attributes(node)["perm"]
     return g.add("Transpose", gradient, perm=[list(order).index(axis) for axis in range(len(order))])
 
 
-def _gemm(g: Graph, node: onnx.NodeProto, place: int, gradient: str) -> str:
+def _gemm(g: GraphBuilder, node: onnx.NodeProto, place: int, gradient: str) -> str:
     a, b, _ = node.input
     transposed = bool(_attributes(node).get("transB", 0))
     if place == 0:  # y = a b: gradient b^T; with b transposed already: gradient b
@@ -75,15 +65,15 @@ def _gemm(g: Graph, node: onnx.NodeProto, place: int, gradient: str) -> str:
     return _unknown(node)
 
 
-def _relu(g: Graph, node: onnx.NodeProto, place: int, gradient: str) -> str:
+def _relu(g: GraphBuilder, node: onnx.NodeProto, place: int, gradient: str) -> str:
     return g.add("Mul", gradient, g.add("Sign", node.output[0]))
 
 
-def _conv(g: Graph, node: onnx.NodeProto, place: int, gradient: str) -> str:
+def _conv(g: GraphBuilder, node: onnx.NodeProto, place: int, gradient: str) -> str:
     return g.add("ConvTranspose", gradient, node.input[1], pads=list(_attributes(node)["pads"]))
 
 
-def _depth_to_space(g: Graph, node: onnx.NodeProto, place: int, gradient: str) -> str:
+def _depth_to_space(g: GraphBuilder, node: onnx.NodeProto, place: int, gradient: str) -> str:
     # SpaceToDepth leaves the channels in another order: phases first. (N, 4, C, h, w) -> (N, C, 4, h, w) makes it the
     # right one.
     height, width = g.sides[node.input[0]]
@@ -91,7 +81,7 @@ def _depth_to_space(g: Graph, node: onnx.NodeProto, place: int, gradient: str) -
     return _reshape(g, node, place, g.add("Transpose", phases, perm=[0, 2, 1, 3, 4]))
 
 
-_RULES: dict[str, Callable[[Graph, onnx.NodeProto, int, str], str]] = {
+_RULES: dict[str, Callable[[GraphBuilder, onnx.NodeProto, int, str], str]] = {
     "Reshape": _reshape,
     "Flatten": _reshape,
     "Transpose": _transpose,

@@ -3,7 +3,7 @@
 Nothing but large matrix products, on a layout (tokens, images, channels) in which neither kind of mixing needs a copy:
 that is what processors do best, in training (bfloat16) and in use. Residual branches start at zero, which takes the
 place of normalisation. A dense layer stands between the patches and the 400 symbols, so that each symbol may describe
-the whole picture."""
+the whole image."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """The three networks of a codec, and the rounding between them.
 
 A compressor maps pixels to latents, a decompressor and a classifier read symbols. Each is an `nn.Sequential` of layers
-that `export.py` can write as ONNX, so an architecture of one's own needs nothing but three lists of layers.
+that `export.py` can write as ONNX, so a new architecture needs three lists of layers and nothing else.
+
+The rounding is finite scalar quantization (FSQ; Mentzer et al. 2023): 16 levels per latent, straight-through.
 
 Shapes: images float32 (N, 1, 28, 28) in 0..255, latents and symbols float32 (N, 16, 5, 5), logits float32 (N, classes).
 """
@@ -14,16 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from atlcodec.record import LEVELS
 from atlcodec.training import lenet, mixer
 
-LEVELS = 16
-BOTTLENECK = (16, 5, 5)
+PARTS = ("compressor", "decompressor", "classifier")
 
 
 class _Round(torch.autograd.Function):
-    """To the nearest of the 16 levels; the gradient goes straight through (Theis et al. 2017), except where a latent
-    lies outside 0..15 and the gradient would push it further out. A hard clamp would stop the gradient in both
-    directions, and a latent that once left the range would never come back."""
+    """Round to the nearest level. The gradient goes straight through, except where a latent lies outside 0..15 and the
+    gradient would push it further out. A hard clamp would stop the gradient in both directions, and a latent outside
+    the range would never come back."""
 
     @staticmethod
     def forward(ctx: Any, latents: Tensor) -> Tensor:
@@ -50,21 +52,22 @@ CLASSIFIERS: dict[str, Callable[[int], nn.Sequential]] = {"lenet": lenet.classif
 
 
 class Networks(nn.Module):
-    """One compressor, and for each domain (data set) a decompressor and a classifier; most often there is one
-    domain."""
+    """One compressor, and for each domain (data set) a decompressor and a classifier. `classes` are the number of
+    classes of each domain. `parts` are those to build: the classifier alone is enough to train a head."""
 
-    def __init__(self, architecture: str, classes: Sequence[int]) -> None:
+    def __init__(self, architecture: str, classes: Sequence[int], parts: Sequence[str] = PARTS) -> None:
         super().__init__()
         self.architecture = architecture
         self.classes = tuple(classes)
-        self.compressor = COMPRESSORS[architecture]()
-        self.decompressors = nn.ModuleList(DECOMPRESSORS[architecture]() for _ in classes)
-        self.classifiers = nn.ModuleList(CLASSIFIERS[architecture](count) for count in classes)
+        if "compressor" in parts:
+            self.compressor = COMPRESSORS[architecture]()
+        if "decompressor" in parts:
+            self.decompressors = nn.ModuleList(DECOMPRESSORS[architecture]() for _ in classes)
+        if "classifier" in parts:
+            self.classifiers = nn.ModuleList(CLASSIFIERS[architecture](count) for count in classes)
 
     def part(self, name: str, domain: int = 0) -> nn.Module:
         """`compressor`, `decompressor` or `classifier`; the latter two of one domain."""
-        return {
-            "compressor": self.compressor,
-            "decompressor": self.decompressors[domain],
-            "classifier": self.classifiers[domain],
-        }[name]
+        if name == "compressor":
+            return self.compressor
+        return (self.decompressors if name == "decompressor" else self.classifiers)[domain]

@@ -1,4 +1,4 @@
-"""A codec's networks as PyTorch modules, to build upon: the weights are the initialisers of its ONNX files, bit for
+"""A codec's networks as PyTorch modules, to build upon. The weights are the initialisers of its ONNX files, bit for
 bit."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from atlcodec.training.networks import CLASSIFIERS, COMPRESSORS, DECOMPRESSORS, 
 class Modules(nn.Module):
     """One codec. Its parts are `nn.Sequential`s:
 
-    compressor      images float32 (N, 1, 28, 28) in 0..255 -> latents float32 (N, 16, 5, 5), in no range
+    compressor      images float32 (N, 1, 28, 28) in 0..255 -> latents float32 (N, 16, 5, 5), not clipped
     decompressor    symbols float32 (N, 16, 5, 5) in 0..15 -> images float32 (N, 1, 28, 28), neither rounded nor clipped
     classifier      symbols float32 (N, 16, 5, 5) in 0..15 -> logits float32 (N, classes); None without a classifier
 
@@ -40,21 +40,9 @@ class Modules(nn.Module):
     def load(cls, which: str | os.PathLike[str], head: str | None = None) -> Modules:
         """See `atlcodec.training.load`."""
         model = zoo.find(which)
-        recipe = model.card.recipe
-        compressor = _part(
-            COMPRESSORS,
-            model.card.recipe,
-            model.card.recipe,
-            model.file("compressor"),
-            f"{model.folder}/compressor.onnx",
-        )
-        decompressor = _part(
-            DECOMPRESSORS,
-            model.card.recipe,
-            model.card.recipe,
-            model.file("decompressor"),
-            f"{model.folder}/decompressor.onnx",
-        )
+        recipe, folder = model.card.recipe, model.folder
+        compressor = _part(COMPRESSORS, recipe, recipe, model.file("compressor"), f"{folder}/compressor.onnx")
+        decompressor = _part(DECOMPRESSORS, recipe, recipe, model.file("decompressor"), f"{folder}/decompressor.onnx")
         if head is None and model.card.default_head is None:
             return cls(compressor, decompressor, None, ())
         found = zoo.head(model, head)
@@ -64,7 +52,7 @@ class Modules(nn.Module):
 
     def encode(self, images: Tensor) -> Tensor:
         """Images (N, 28, 28) in 0..255, of any type, to symbols float32 (N, 16, 5, 5) in 0..15: rounded, not sealed.
-        Gradients go straight through the rounding."""
+        Gradients go straight through the rounding (FSQ)."""
         return quantise(self.compressor(images.unsqueeze(1).float()))
 
     def decode(self, symbols: Tensor) -> Tensor:
@@ -74,7 +62,7 @@ class Modules(nn.Module):
 
 
 def architecture(recipe: Mapping[str, Any]) -> str | None:
-    """The architecture that a card's recipe names, or None."""
+    """The architecture in a card's recipe, or None."""
     name = recipe.get("architecture")
     return name if isinstance(name, str) else None
 
@@ -86,17 +74,14 @@ def _part(
     file: bytes,
     path: str,
 ) -> nn.Sequential:
-    """The network of an ONNX file: of the architecture that its card names, or else its codec's, or else the first
-    one."""
+    """The network of an ONNX file. Its architecture is in its recipe, or in its codec's; without either it is lenet."""
     name = architecture(recipe) or architecture(codec) or "lenet"
     if name not in known:
-        raise BadModel(
-            f"{path}: is of the architecture {name!r}, which this version does not know; it knows {', '.join(known)}"
-        )
+        raise BadModel(f"{path}: unknown architecture {name!r}; this version knows {', '.join(known)}")
     graph.check(file, path)
     network = known[name]()
     try:
         network.load_state_dict(export.weights(file))
     except (RuntimeError, ValueError, TypeError) as error:
-        raise BadModel(f"{path}: its weights are not those of the architecture {name!r}") from error
+        raise BadModel(f"{path}: its weights do not fit the architecture {name!r}") from error
     return network

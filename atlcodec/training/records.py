@@ -25,22 +25,22 @@ from atlcodec.record import Records
 from atlcodec.sets import idx, manifest, official
 
 Yields = Literal["records", "symbols", "images"]
-UNKNOWN = -100  # the label of a record that has none: `cross_entropy` leaves it out by default
+UNKNOWN = -100  # the label of a record without one; `cross_entropy` ignores it by default
 
 
 class RecordDataset(Dataset[Any]):
-    """The records of a file, each of which must be one of the same codec. A map-style data set: memory-mapped, opened
-    anew in each worker of a DataLoader, whichever way that starts its workers.
+    """The records of a file, all written by one codec. A map-style data set: memory-mapped, and opened again in each
+    worker of a DataLoader, however it starts its workers.
 
-    Each item is, by `yields`, a record uint8 (200,), its symbols float32 (16, 5, 5) in 0..15, or its image uint8 (28,
-    28), decoded as it is asked for; with labels, it is a pair of that and the label, an int. `data[[3, 1, 4]]` gives a
-    batch at once.
+    `yields` chooses the items: records uint8 (200,), their symbols float32 (16, 5, 5) in 0..15, or their images uint8
+    (28, 28), decoded when they are read. With labels, an item is a pair with its label, an int. `data[[3, 1, 4]]` gives
+    a batch at once.
 
-    `labels` are a list (`set.csv`), a file of labels in IDX format, or integers (N,); `classes` is then what they stand
-    for, where that is known. A label that the list leaves empty is `UNKNOWN`. `model` is the codec, by name, id or
-    path; without it, the first record says.
+    `labels` are a list (`set.csv`), a file of labels in IDX format, or integers (N,); `classes` are then their names,
+    if known. An empty label in a list is `UNKNOWN`. `model` is the codec, by name, id or path; without it, the first
+    record decides.
 
-    Raises `NotARecord`, `UnknownModel`, `BadData`; and `DamagedRecord` for a record, once it is asked for."""
+    Raises `NotARecord`, `UnknownModel`, `BadData`; and `DamagedRecord` when a damaged record is read."""
 
     def __init__(
         self,

@@ -1,0 +1,49 @@
+"""What the networks reach as they stand, from unsealed symbols: PSNR and accuracy, before anything is exported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from atlcodec import metrics
+from atlcodec.sets.dataset import Images, Split
+from atlcodec.training.data import CHUNK, unpack
+from atlcodec.training.networks import Networks, quantise
+
+
+@torch.no_grad()
+def symbols(nets: Networks, images: Images) -> Iterator[Tensor]:
+    """Symbols float32 (N, 16, 5, 5) of images uint8 (N, 28, 28) or of records uint8 (N, 200), chunk by chunk."""
+    device = next(nets.parameters()).device
+    for chunk in torch.split(torch.from_numpy(images.copy()).to(device), CHUNK):
+        yield unpack(chunk) if chunk.dim() == 2 else quantise(nets.compressor(chunk.unsqueeze(1).float()))
+
+
+@torch.no_grad()
+def decoded(nets: Networks, images: Images, domain: int = 0) -> Images:
+    """Images uint8 (N, 28, 28) after compressor and decompressor, the same shape."""
+    decompressor = nets.part("decompressor", domain).eval()
+    pixels = [decompressor(chunk).squeeze(1).clamp(0, 255).round() for chunk in symbols(nets, images)]
+    return torch.cat(pixels).to(torch.uint8).cpu().numpy()
+
+
+@torch.no_grad()
+def scores(nets: Networks, images: Images, domain: int = 0) -> NDArray[np.float32]:
+    """Logits float32 (N, classes) of images uint8 (N, 28, 28) or of records uint8 (N, 200)."""
+    classifier = nets.part("classifier", domain).eval()
+    return np.concatenate([classifier(chunk).cpu().numpy() for chunk in symbols(nets, images)])
+
+
+def psnr(nets: Networks, images: Images, domain: int = 0) -> float:
+    """Pooled PSNR in dB of images uint8 (N, 28, 28)."""
+    return metrics.psnr(float(metrics.squared_error(images, decoded(nets, images, domain)).mean()))
+
+
+def accuracy(nets: Networks, split: Split, domain: int = 0) -> float:
+    """Share of a labelled split that the classifier gets right, 0..1. Its images may be records."""
+    assert split.labels is not None
+    return metrics.accuracy(scores(nets, split.images, domain), split.labels)

@@ -1,0 +1,91 @@
+"""From trained networks to a model folder, measured as its users will run it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from atlcodec import atomic, engine, evaluation, metrics, refine, zoo
+from atlcodec.card import update_card, write_head, write_model
+from atlcodec.codec import Codec
+from atlcodec.sets.dataset import Dataset, Split
+from atlcodec.training import export
+from atlcodec.training.heads import Examples
+from atlcodec.training.trainer import Trainer
+
+
+class Published(NamedTuple):
+    """A codec that was written: where, its id, and its figures."""
+
+    folder: Path
+    id: int
+    figures: evaluation.Figures
+
+
+def codecs(
+    trainer: Trainer, sets: Sequence[Dataset], output: Path, name: str, card: Mapping[str, Any], head: str | None
+) -> list[Published]:
+    """Write the codec of a run to `output`: one model folder; or, for several data sets, a folder of model folders.
+
+    `head` is the name of the classifier; None leaves it out. An existing folder is replaced."""
+    # A model that is replaced may keep its id.
+    taken = {model.id for model in zoo.models().values() if not model.folder.resolve().is_relative_to(output.resolve())}
+    published = []
+    with atomic.folder(output) as part:
+        for number, data in enumerate(sets):
+            several = len(sets) > 1
+            own = f"{name}-{data.name}" if several else name
+            folder = part / own if several else part
+            files = export.files(trainer.nets, taken, number)
+            about_head = {"name": head, "labels": list(data.classes)} if head else None
+            write_model(folder, files, {"name": own, **card}, about_head)
+            codec = Codec.load(folder)
+            taken.add(codec.id)
+            figures = add_figures(folder, codec, data, trainer.domains[number].held_out if data.test is None else None)
+            published.append(Published(output / own if several else output, codec.id, figures))
+    return published
+
+
+def add_figures(folder: Path, codec: Codec, data: Dataset, held_out: Split | None) -> evaluation.Figures:
+    """Measure a codec on `held_out`, or without it on the test split, and add the figures to its card."""
+    split = held_out or data.test
+    assert split is not None
+    figures = evaluation.measure(codec, split.images, split.labels, data.classes)
+    refined = evaluation.measure(codec, split.images, split.labels, data.classes, refine.DEFAULT_EFFORT).summary()
+    source = f"{data.name}, {'validation' if held_out else 'test'}"
+    main = {key: refined[key] for key in evaluation.MAIN_FIGURES if key in refined}
+    update_card(
+        folder,
+        {
+            "figures": {"measured on": source, **figures.summary()},
+            "searched": {"effort": refine.DEFAULT_EFFORT, **main},
+        },
+    )
+    return figures
+
+
+def head(output: Path, trainer: Trainer, examples: Examples, card: Mapping[str, Any]) -> float:
+    """Write the folder of a head, as `atlc models add` takes it. An existing folder is replaced.
+
+    Returns the accuracy (0..1) of the written file on the validation split."""
+    classes = len(examples.classes)
+    file = export.classifier(trainer.nets.cpu().eval().part("classifier"), classes)
+    graph = engine.Graph(file, engine.classifier(classes), str(output / "classifier.onnx"))
+    held_out = trainer.domains[0].held_out
+    scores = np.concatenate([graph(records) for records in np.array_split(held_out.images, -(-len(held_out) // 1024))])
+    assert held_out.labels is not None
+    accuracy = metrics.accuracy(scores, held_out.labels)
+    about = {
+        "labels": list(examples.classes),
+        "figures": {
+            "measured on": f"{examples.describe['name']}, validation",
+            "records": len(held_out),
+            "accuracy": round(100 * accuracy, 2),
+        },
+    }
+    with atomic.folder(output) as part:
+        write_head(part, file, {**card, **about}, examples.model.sha256)
+    return accuracy

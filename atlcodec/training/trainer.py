@@ -1,0 +1,148 @@
+"""A run of a recipe: networks, data, and a folder with a checkpoint.
+
+A recipe is plain code that calls `Trainer.train` and `Trainer.measure` in order. Every epoch is seeded by the run's
+seed and its own number, and ends with a checkpoint. A resumed run walks through the recipe again, skips the steps that
+are done and returns their values, and so ends with the same weights as an unbroken run."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from atlcodec.errors import AtlcError
+from atlcodec.sets.dataset import Dataset, Images, Split
+from atlcodec.training import checkpoint, measure
+from atlcodec.training.checkpoint import Step
+from atlcodec.training.data import Domain, domain, torch_device
+from atlcodec.training.loop import Optimizers, Phase, cosine, train_epoch
+from atlcodec.training.networks import PARTS, Networks
+from atlcodec.training.settings import Settings
+
+
+class Trainer:
+    """`data` is a data set, several of them, or a domain of records, whose classifier alone is trained.
+
+    `unlabelled` images serve the autoencoder beside those of the first data set. `outliers` are images of other kinds:
+    behind a frozen compressor, the classifier learns to be unsure of them. `start` are weights that the compressor
+    begins with. `recipe` identifies the run together with the settings: a checkpoint of another run is refused. `log`
+    gets a line of progress after each step. `watch` is called with the trainer after each step, and once at the start
+    of a resumed run.
+
+    Raises `AtlcError` (device), `BadData`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        data: Dataset | Sequence[Dataset] | Domain,
+        folder: Path,
+        *,
+        unlabelled: Images | None = None,
+        outliers: Images | None = None,
+        start: dict[str, Tensor] | None = None,
+        recipe: str = "",
+        log: Callable[[str], None] = lambda _: None,
+        watch: Callable[[Trainer], None] = lambda _: None,
+    ) -> None:
+        self.settings, self.data, self.folder, self.recipe = settings, data, folder, recipe
+        self.log, self.watch = log, watch
+        device = torch_device(settings.device)
+        if isinstance(data, Domain):
+            self.domains = [data]
+        else:
+            self.domains = [
+                domain(one, None if number else unlabelled, outliers, settings.validation, device)
+                for number, one in enumerate([data] if isinstance(data, Dataset) else data)
+            ]
+        torch.manual_seed(settings.seed)
+        parts = ("classifier",) if isinstance(data, Domain) else PARTS
+        self.nets = Networks(settings.architecture, [one.classes for one in self.domains], parts).to(device)
+        if start is not None:
+            self.nets.compressor.load_state_dict(start)
+        self.optimizers = Optimizers(self.nets, settings)
+        self._position = 0  # in the recipe; behind `steps` while a resumed run catches up
+        self._planned: Counter[str] = Counter()
+        self.steps = checkpoint.resume(folder, settings, recipe, self.nets, self.optimizers)
+        if self.steps:
+            log(f"resuming after {len(self.steps)} steps of {folder}")
+            watch(self)
+
+    def learning_rate(self, at: float) -> float:
+        """The learning rate of the schedule when a part `at` (0..1) of the recipe is done."""
+        top = self.settings.learning_rate
+        return top if self.settings.schedule == "constant" else cosine(top, top / 50, at)
+
+    def plan(self, epochs: Mapping[Phase, int]) -> None:
+        """How many epochs of each phase will come at most, for the estimate of the time left."""
+        self._planned = Counter()
+        for phase, count in epochs.items():
+            self._planned[str(phase)] += count
+
+    def train(self, phase: Phase, epochs: int, rates: tuple[float, float] | None = None) -> None:
+        """Train a phase for some epochs. The learning rate goes from `rates[0]` to `rates[1]` along a cosine; without
+        them, it follows the schedule from its start to its end."""
+        first, last = rates or (self.learning_rate(0), self.learning_rate(1))
+        for epoch in range(epochs):
+            self._planned[str(phase)] -= 1
+            if self._done() is not None:
+                continue
+            if "compressor" in phase.parts:
+                for one in self.domains:
+                    one.drop_records()
+            started, seed = time.perf_counter(), self.settings.seed * 1_000_003 + len(self.steps)
+            loss = train_epoch(
+                self.nets,
+                self.domains[phase.domain],
+                phase,
+                (cosine(first, last, epoch / epochs), cosine(first, last, (epoch + 1) / epochs)),
+                self.settings,
+                self.optimizers,
+                seed,
+            )
+            if not math.isfinite(loss):
+                raise AtlcError("the training diverged (its loss is not finite); lower the learning rate")
+            self._record(Step(str(phase), phase.domain, loss, time.perf_counter() - started))
+
+    def measure(
+        self, task: Literal["autoencoder", "classifier"], *, domain: int = 0, test: Split | None = None
+    ) -> float:
+        """PSNR in dB of the autoencoder, or accuracy (0..1) of the classifier, on the validation split; or on a `test`
+        split, which the step's name then says. Decide nothing by a test split."""
+        done = self._done()
+        if done is not None:
+            return done.value
+        started, split = time.perf_counter(), self.domains[domain].held_out if test is None else test
+        if task == "autoencoder":
+            name, value = "psnr", measure.psnr(self.nets, split.images, domain)
+        else:
+            name, value = "accuracy", measure.accuracy(self.nets, split, domain)
+        self._record(Step(name if test is None else f"test {name}", domain, value, time.perf_counter() - started))
+        return value
+
+    def sub_run(self, name: str) -> Trainer:
+        """Another run with the same settings and data and with networks of its own, in a folder below this one's."""
+        return Trainer(self.settings, self.data, self.folder / name, recipe=self.recipe, log=self.log, watch=self.watch)
+
+    def _done(self) -> Step | None:
+        """The step at this position of the recipe, if an earlier run has done it."""
+        self._position += 1
+        return self.steps[self._position - 1] if self._position <= len(self.steps) else None
+
+    def _record(self, step: Step) -> None:
+        self.steps.append(step)
+        checkpoint.save(self.folder, self.settings, self.recipe, self.nets, self.optimizers, self.steps)
+        self.watch(self)
+        left = 0.0
+        for name, epochs in self._planned.items():
+            seconds = [step.seconds for step in self.steps if step.name == name]
+            left += max(0, epochs) * (sum(seconds) / len(seconds) if seconds else 0.0)
+        name = step.name if len(self.domains) == 1 else f"{step.name}, {self.domains[step.domain].name}"
+        self.log(
+            f"{len(self.steps):5d}  {name:52s} {step.value:10.5f}  {step.seconds:6.1f} s   left: {left / 60:.0f} min"
+        )
