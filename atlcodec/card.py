@@ -21,6 +21,7 @@ from typing import Any
 
 from atlcodec import record
 from atlcodec.errors import BadModel
+from atlcodec.latents import Packing
 
 BUNDLED = Path(__file__).parent / "models"
 SHAPE = (28, 28)  # of every codec so far: rows, columns
@@ -39,6 +40,7 @@ class Card:
     digests: Mapping[str, str]  # SHA-256 of each ONNX file, by file name
     default_head: str | None
     shape: tuple[int, int]
+    packing: Packing  # of the latents
     figures: Mapping[str, Any]  # measured at effort 0
     searched: Mapping[str, Any]  # measured at the default effort
     recipe: Mapping[str, Any]
@@ -155,6 +157,7 @@ def read_model(folder: Path) -> Model:
         digests=digests,
         default_head=raw["default_head"],
         shape=SHAPE,
+        packing=_packing(raw, folder),
         figures=figures,
         searched=searched,
         recipe=_object(raw, "recipe", folder),
@@ -219,6 +222,18 @@ def _json(folder: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise BadModel(f"{folder}: card.json is not a JSON object")
     return raw
+
+
+def _packing(raw: Mapping[str, Any], folder: Path) -> Packing:
+    counts = raw.get("latents", [0, record.SYMBOLS, 0])
+    try:
+        if not (isinstance(counts, list) and len(counts) == 3 and all(type(count) is int for count in counts)):
+            raise ValueError("not a list of three numbers")
+        return Packing(*counts)
+    except ValueError as error:
+        raise BadModel(
+            f"{folder}: latents in card.json: {str(counts)[:40]} must be how many have 8, 4 and 2 bits"
+        ) from error
 
 
 def _object(raw: Mapping[str, Any], key: str, folder: Path) -> Mapping[str, Any]:

@@ -62,12 +62,13 @@ class Codec:
                 raise BadModel(f"{self.name} has no refiner.onnx; encode with effort 0, or train the model again")
             evaluations = 0
         compressor, refiner = self._compressor, self._refiner if evaluations else None
+        packing = self.model.card.packing
 
         def encode(chunk: Images) -> Records:
             latents = compressor(chunk)
             if refiner is None:
                 return record.pack(record.seal(*record.quantise(latents), self.id))
-            return record.pack(refine.symbols(chunk, latents, refiner.run, evaluations, self.id))
+            return record.pack(refine.symbols(chunk, latents, refiner.run, evaluations, self.id, packing))
 
         most = CHUNK_OF_SEARCH if refiner else engine.CHUNK
         return engine.in_chunks(encode, self._as_images(images), (record.RECORD_BYTES,), most=most)
@@ -145,7 +146,7 @@ class Codec:
 
     @functools.cached_property
     def _refiner(self) -> engine.Graph:
-        return self._graph("refiner", engine.REFINER)
+        return self._graph("refiner", engine.refiner(refine.latent_shape(self.model.card.packing)))
 
     @functools.cached_property
     def _classifier(self) -> engine.Graph:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from atlcodec import graph
 from atlcodec.errors import BadModel
+from atlcodec.record import BOTTLENECK
 
 MEMORY = 2 << 30  # bytes that all graphs together may ask for; the bundled ones take a hundredth of it
 SENSIBLE = 1e12  # latents, logits, squared errors and their gradients are far smaller
@@ -39,11 +40,16 @@ class Signature:
 
 _UINT8, _FLOAT = "tensor(uint8)", "tensor(float)"
 _IMAGES, _RECORDS = Port("images", _UINT8, (28, 28)), Port("records", _UINT8, (200,))
-COMPRESSOR = Signature((_IMAGES,), (Port("latents", _FLOAT, (16, 5, 5)),))
+COMPRESSOR = Signature((_IMAGES,), (Port("latents", _FLOAT, BOTTLENECK),))
 DECOMPRESSOR = Signature((_RECORDS,), (_IMAGES,))
-REFINER = Signature(
-    (Port("symbols", _FLOAT, (16, 5, 5)), _IMAGES), (Port("errors", _FLOAT, ()), Port("gradient", _FLOAT, (16, 5, 5)))
-)
+
+
+def refiner(shape: tuple[int, ...]) -> Signature:
+    """Latents on their levels, of this shape, and images -> squared errors and their gradient."""
+    name = "symbols" if shape == BOTTLENECK else "latents"
+    return Signature(
+        (Port(name, _FLOAT, shape), _IMAGES), (Port("errors", _FLOAT, ()), Port("gradient", _FLOAT, shape))
+    )
 
 
 def classifier(classes: int) -> Signature:

@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec import record
+from atlcodec.latents import Packing
 
 Floats = NDArray[np.float32]
 Refiner = Callable[[Floats, NDArray[np.uint8]], Sequence[NDArray[np.float32]]]
+Evaluate = Callable[[Floats], tuple[Floats, Floats]]
+UNIFORM = Packing()
 
 # By effort: how often the error and its gradient are evaluated. One evaluation takes as long as decoding three times.
 EVALUATIONS = (0, 1, 2, 3, 5, 8, 13, 24, 48, 100)
@@ -31,29 +34,49 @@ def evaluations(effort: int | None) -> int:
     return EVALUATIONS[effort]
 
 
-def symbols(images: NDArray[np.uint8], latents: Floats, refiner: Refiner, evaluations: int, id: int) -> record.Symbols:
-    """Sealed symbols, uint8 (N, 400), for images, uint8 (N, *shape), with latents, float32 (N, 16, 5, 5).
+def symbols(
+    images: NDArray[np.uint8],
+    latents: Floats,
+    refiner: Refiner,
+    evaluations: int,
+    id: int,
+    packing: Packing = UNIFORM,
+) -> record.Symbols:
+    """Sealed symbols, uint8 (N, 400), for images, uint8 (N, *shape), and the compressor's output, float32 (N, 16, 5,
+    5). `packing` says how its latents lie in it.
 
-    `refiner` maps symbols, float32 (N, 16, 5, 5), and images to the squared errors, float32 (N,), and their gradient,
-    float32 (N, 16, 5, 5)."""
+    `refiner` maps latents on their levels, float32 (N, *`latent_shape(packing)`), and images to the squared errors,
+    float32 (N,), and their gradient, float32 of the latents' shape."""
     points = evaluations // 8  # how many points are sealed and compared; each of them costs one evaluation
+    start, top = packing.start(latents.reshape(-1, record.SYMBOLS)), packing.top
+    shape = (-1, *latent_shape(packing))
+
+    def evaluate(z: Floats) -> tuple[Floats, Floats]:
+        errors, gradient = refiner(z.reshape(shape), images)
+        return errors, gradient.reshape(z.shape)
+
     if points < 2:
-        ((best, slope),) = descend(images, latents, refiner, evaluations, 1)
-        return record.seal(*moves(best, slope), id)
+        ((best, slope),) = descend(start, top, evaluate, evaluations, 1)
+        return record.seal(*packing.moves(best, slope), id)
     chosen, lowest = np.empty((len(images), record.SYMBOLS), np.uint8), np.full(len(images), np.inf, np.float32)
-    for point, slope in descend(images, latents, refiner, evaluations - points, points):
-        sealed = record.seal(*moves(point, slope), id)
-        errors, _ = refiner(sealed.reshape(latents.shape).astype(np.float32), images)
+    for point, slope in descend(start, top, evaluate, evaluations - points, points):
+        sealed = record.seal(*packing.moves(point, slope), id)
+        errors, _ = evaluate(packing.unpack(sealed).astype(np.float32))
         better = errors < lowest
         chosen[better], lowest[better] = sealed[better], errors[better]
     return chosen
 
 
+def latent_shape(packing: Packing) -> tuple[int, ...]:
+    """The shape of one image's latents in a refiner: that of the bottleneck if they are the symbols themselves."""
+    return record.BOTTLENECK if packing == UNIFORM else (packing.count,)
+
+
 def descend(
-    images: NDArray[np.uint8], latents: Floats, refiner: Refiner, evaluations: int, count: int
+    latents: Floats, top: Floats, evaluate: Evaluate, evaluations: int, count: int
 ) -> Iterator[tuple[Floats, Floats]]:
-    """The `count` best points that the descent of each image meets, in any order: symbols, float32 (N, 16, 5, 5), and
-    the gradient there, float32 of the same shape."""
+    """The `count` best points that the descent of each image meets, in any order: latents on their levels 0..`top`,
+    float32 (N, M), and the gradient there, float32 (N, M). It starts at `latents`."""
     z, rows = latents.copy(), np.arange(len(latents))
     first, second = np.zeros_like(z), np.zeros_like(z)
     short = evaluations <= 5  # too few steps to build up momentum
@@ -62,7 +85,7 @@ def descend(
     lowest = np.full((count, len(z)), np.inf, np.float32)
     for step in range(evaluations):
         now = np.rint(z)
-        errors, gradient = refiner(now, images)
+        errors, gradient = evaluate(now)
         worst = lowest.argmax(axis=0)
         better = errors < lowest[worst, rows]
         at = worst[better], rows[better]
@@ -73,17 +96,5 @@ def descend(
         second += (1 - keep_square) * (gradient * gradient - second)
         size = rate * (1 - step / (evaluations - 1)) / (1 - keep ** (step + 1))
         z -= size * first / (np.sqrt(second / (1 - keep_square ** (step + 1))) + 1e-6)
-        np.clip(z, 0, record.LEVELS - 1, out=z)
+        np.clip(z, 0, top, out=z)
     return zip(best, slope, strict=True)
-
-
-def moves(symbols: Floats, gradient: Floats) -> tuple[record.Symbols, record.Symbols, Floats]:
-    """The arguments of `record.seal`, each (N, 400): the symbols, each symbol one step down its gradient, and the
-    change of the error by that step.
-
-    At the lowest and highest level, the step goes inwards. The curvature of the error is left out: it is similar for
-    all symbols."""
-    flat, slope = symbols.reshape(-1, record.SYMBOLS), gradient.reshape(-1, record.SYMBOLS)
-    step = np.where(slope > 0, np.float32(-1), np.float32(1))
-    step = np.where(flat + step < 0, 1, np.where(flat + step >= record.LEVELS, -1, step)).astype(np.float32)
-    return flat.astype(np.uint8), (flat + step).astype(np.uint8), slope * step

@@ -14,6 +14,7 @@ from atlcodec import codec, engine, metrics, record, refine
 from atlcodec.card import BUNDLED
 from atlcodec.codec import Codec
 from atlcodec.errors import BadModel
+from atlcodec.latents import Packing
 from atlcodec.training import export
 from atlcodec.training.networks import DECOMPRESSORS, Networks
 
@@ -35,7 +36,9 @@ def test_the_refiner_gives_the_error_and_its_gradient(architecture: str) -> None
     decoded.backward(2 * difference)
     assert leaf.grad is not None
 
-    errors, gradient = engine.Graph(export.refiner(decompressor), engine.REFINER, "r").run(symbols, images)
+    errors, gradient = engine.Graph(export.refiner(decompressor), engine.refiner(record.BOTTLENECK), "r").run(
+        symbols, images
+    )
     np.testing.assert_allclose(errors, (difference**2).sum((1, 2)).numpy(), rtol=1e-4)
     np.testing.assert_allclose(gradient, leaf.grad.numpy(), rtol=1e-3, atol=1e-4 * float(leaf.grad.abs().max()))
 
@@ -95,7 +98,8 @@ def test_every_move_lowers_the_error_or_raises_it_least_to_first_order() -> None
     symbols = RNG.integers(0, 16, (50, 16, 5, 5)).astype(np.float32)
     gradient = RNG.normal(size=symbols.shape).astype(np.float32)
     gradient[0] = 0
-    before, after, costs = refine.moves(symbols, gradient)
+    flat = (array.reshape(len(array), -1) for array in (symbols, gradient))
+    before, after, costs = Packing().moves(*flat)
     step = after.astype(int) - before
     assert set(np.unique(step)) == {-1, 1}
     assert after.max() <= 15
