@@ -16,7 +16,6 @@ from typing import IO, Any, cast
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-from conftest import environment
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
@@ -26,6 +25,7 @@ from atlcodec.card import read_model, write_model
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, BadImage, NotARecord
 from atlcodec.pillow import UnreadableFrame
+from conftest import environment
 
 Pixels = NDArray[np.uint8]
 

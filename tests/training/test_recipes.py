@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Cli, environment
-from training_kit import Killed, Weights, bars, changed, same, weights
 
 from atlcodec.training import recipes
 from atlcodec.training.loop import Phase
 from atlcodec.training.recipes import EVERYTHING, FUNCTIONS
 from atlcodec.training.settings import RECIPES, Atl, Epochs, HeadSettings, Interleave, Joint, Settings
 from atlcodec.training.trainer import Trainer
+from conftest import Cli, environment
+from training_kit import Killed, Weights, bars, changed, same, weights
 
 SETTINGS = Settings(batch_size=32, seed=5, learning_rate=1e-3, shift=1)
 QUICK = {Atl: Atl(sets=1, tune=1, warmup=1), Epochs: Epochs(1), Joint: Joint(1, 1), Interleave: Interleave(1, 1, 2)}

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Cli
 
 from atlcodec import picture, zoo
 from atlcodec.card import BUNDLED
@@ -20,6 +19,7 @@ from atlcodec.codec import Codec
 from atlcodec.errors import UnknownModel
 from atlcodec.training import export
 from atlcodec.training.settings import RECIPES, Settings
+from conftest import Cli
 
 QUICK = ["--warmup", "1", "--sets", "1", "--tune", "1", "--batch-size", "16", "--seed", "3", "--head", "bars"]
 

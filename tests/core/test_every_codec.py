@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from check_codec import check_codec
 from numpy.typing import NDArray
 
 from atlcodec import zoo
 from atlcodec.card import Model
 from atlcodec.codec import Codec
+from check_codec import check_codec
 
 MODELS = [model for model in zoo.installed() if isinstance(model, Model) and model.bundled]
 

@@ -6,9 +6,9 @@ import zlib
 
 import numpy as np
 import pytest
-import reference
 from numpy.typing import NDArray
 
+import reference
 from atlcodec import record
 from atlcodec.errors import NotARecord
 

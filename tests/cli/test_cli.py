@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import COMMAND, Cli, Ran, environment
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -26,6 +25,7 @@ import atlcodec
 from atlcodec import picture, record, zoo
 from atlcodec.card import BUNDLED
 from atlcodec.codec import Codec
+from conftest import COMMAND, Cli, Ran, environment
 
 Pixels = NDArray[np.uint8]
 MNIST, FASHION = (model.name for model in zoo.default()[:2])

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Cli, Ran, environment
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -24,6 +23,7 @@ from atlcodec import files, picture, sets, zoo
 from atlcodec.codec import Codec
 from atlcodec.sets import manifest, sources
 from atlcodec.sets.manifest import Entry
+from conftest import Cli, Ran, environment
 
 Pixels = NDArray[np.uint8]
 Draw = Callable[[float], Pixels]

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import COMMAND, Cli, environment
 from numpy.typing import NDArray
 
 import atlcodec
 from atlcodec import picture, zoo
 from atlcodec.codec import Codec
 from atlcodec.files import RecordFile
+from conftest import COMMAND, Cli, environment
 
 OLD = b"the old file"
 DIES = """

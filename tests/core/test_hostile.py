@@ -11,6 +11,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper
+
+import atlcodec
+from atlcodec import card, engine, graph, record, zoo
+from atlcodec.errors import BadModel
 from conftest import PEAK, Cli, environment
 from hostile import (
     DISGUISES,
@@ -27,11 +32,6 @@ from hostile import (
     varint,
     with_part,
 )
-from onnx import TensorProto, helper
-
-import atlcodec
-from atlcodec import card, engine, graph, record, zoo
-from atlcodec.errors import BadModel
 
 # -- whole folders, and the commands that take them from anyone --------------------------------------------------------
 

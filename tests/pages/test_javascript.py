@@ -19,7 +19,7 @@ from atlcodec import record
 from atlcodec.card import BUNDLED
 from atlcodec.codec import Codec
 
-EXAMPLE = Path(__file__).parent.parent / "examples/javascript"
+EXAMPLE = Path(__file__).parents[2] / "examples/javascript"
 NODE = shutil.which("node")
 
 pytestmark = [

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training_kit import SETTINGS, Killed, bars, changed, same, weights
 
 from atlcodec import record
 from atlcodec.errors import BadData
@@ -20,6 +19,7 @@ from atlcodec.training.data import pack, split_validation, unpack
 from atlcodec.training.loop import Phase
 from atlcodec.training.settings import Atl, Settings
 from atlcodec.training.trainer import Trainer
+from training_kit import SETTINGS, Killed, bars, changed, same, weights
 
 QUICK = Atl(warmup=2, sets=2, tune=1)
 

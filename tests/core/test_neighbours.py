@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Cli
 from numpy.typing import NDArray
 
 import atlcodec
@@ -16,6 +15,7 @@ from atlcodec import arrow, neighbours, record
 from atlcodec.codec import Codec
 from atlcodec.errors import DamagedRecord
 from atlcodec.sets import manifest, parquet
+from conftest import Cli
 
 Pixels = NDArray[np.uint8]
 

@@ -14,7 +14,6 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
-from conftest import environment
 from numpy.typing import NDArray
 
 import atlcodec
@@ -23,6 +22,7 @@ from atlcodec.card import BUNDLED
 from atlcodec.codec import Codec
 from atlcodec.errors import BadImage, DamagedRecord, NotARecord, UnknownModel
 from atlcodec.zarr import LossyRecords, LossyRecordsV2
+from conftest import environment
 
 Pixels = NDArray[np.uint8]
 

@@ -6,10 +6,10 @@ import json
 import os
 from pathlib import Path
 
-import freeze
 import numpy as np
 import pytest
 
+import freeze
 from atlcodec import evaluation, record, refine, sets, zoo
 from atlcodec.card import Model
 from atlcodec.codec import Codec

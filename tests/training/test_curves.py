@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from training_kit import SETTINGS, Killed, bars
 
 from atlcodec.training.atl import classifier
 from atlcodec.training.checkpoint import Step
@@ -18,6 +17,7 @@ from atlcodec.training.curves import NAME, Curves, curves, draw
 from atlcodec.training.recipes import ae_driven, baseline
 from atlcodec.training.settings import Epochs
 from atlcodec.training.trainer import Trainer
+from training_kit import SETTINGS, Killed, bars
 
 STEPS = [
     Step("train compressor+decompressor (autoencoder)", 0, 0.05, 1.0),

@@ -15,7 +15,7 @@ import pytest
 from atlcodec import picture, zoo
 from atlcodec.cli import COMMANDS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 
 

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PEAK, Cli, environment
 from numpy.typing import NDArray
 from PIL import Image
 
 from atlcodec import picture, zoo
 from atlcodec.codec import Codec
 from atlcodec.errors import BadImage
+from conftest import PEAK, Cli, environment
 
 Pixels = NDArray[np.uint8]
 RNG = np.random.default_rng(11)

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Cli
 from numpy.typing import NDArray
-from training_kit import Killed, same, weights
 
 import atlcodec
 from atlcodec import metrics, sets, zoo
@@ -19,6 +17,8 @@ from atlcodec.codec import Codec
 from atlcodec.sets import manifest
 from atlcodec.training import heads, publish
 from atlcodec.training.settings import HeadSettings
+from conftest import Cli
+from training_kit import Killed, same, weights
 
 Pixels = NDArray[np.uint8]
 

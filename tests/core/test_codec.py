@@ -5,12 +5,12 @@ from __future__ import annotations
 import doctest
 from pathlib import Path
 
-import freeze
 import numpy as np
 import pytest
 from PIL import Image
 
 import atlcodec
+import freeze
 from atlcodec import api, codec, metrics, picture, record, zoo
 from atlcodec.codec import Codec
 from atlcodec.engine import CHUNK

@@ -17,7 +17,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from conftest import PEAK, Cli, environment
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -26,6 +25,7 @@ from atlcodec import graph, picture, zoo
 from atlcodec.card import read_model
 from atlcodec.codec import Codec
 from atlcodec.errors import BadModel, UnknownModel
+from conftest import PEAK, Cli, environment
 
 Pixels = NDArray[np.uint8]
 BLANK = np.zeros((3, 28, 28), np.uint8)

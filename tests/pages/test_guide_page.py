@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, Cli, seven
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
@@ -24,6 +23,7 @@ from atlcodec import metrics, picture
 from atlcodec.codec import Codec
 from atlcodec.sets import manifest
 from atlcodec.sets.manifest import Entry
+from conftest import ROOT, Cli, seven
 
 Pixels = NDArray[np.uint8]
 PAGE = (ROOT / "docs" / "guide.md").read_text("utf-8")

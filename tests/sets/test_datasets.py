@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Cli
 
 from atlcodec import picture, sets
 from atlcodec.errors import BadData
 from atlcodec.sets import idx as idx_files
 from atlcodec.sets import official
+from conftest import Cli
 
 
 def idx(array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:

@@ -22,7 +22,7 @@ import pytest
 
 from atlcodec import metrics, picture
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PARTS = ("compressor.onnx", "decompressor.onnx", "refiner.onnx")
 ELSEWHERE = ("torch", "onnx", "cli", "models", "examples", "tests", "benchmarks")  # what must not come along
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import freeze
 import numpy as np
-import reference
 
+import freeze
+import reference
 from atlcodec import zoo
 from atlcodec.codec import Codec
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import environment
 
 import atlcodec
 from atlcodec import atomic, record
 from atlcodec.errors import AtlcError, NotARecord
 from atlcodec.files import RecordFile, Span
+from conftest import environment
 
 A, B = 0x11111111, 0x22222222
 KNOWN = {A, B}

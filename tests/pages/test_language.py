@@ -1,6 +1,6 @@
 """Plain English and short code: no archaic phrases, no long lines of prose, no long functions or files.
 
-`python tests/test_language.py` prints what the lists of exceptions below still hide."""
+`python tests/pages/test_language.py` prints what the lists of exceptions below still hide."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 from atlcodec.cli import atlc
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LIBRARY = sorted((ROOT / "atlcodec").rglob("*.py"))
 PYTHON = [*LIBRARY, *sorted((ROOT / "docs").glob("*.py")), *sorted((ROOT / "examples").glob("*.py"))]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
@@ -248,7 +248,7 @@ def test_all_kinds_of_text_are_collected(tmp_path: Path) -> None:
     (tmp_path / "x.py").write_text('"""Doc."""\n\n# one\n# two\nx = f"so {1} it"\n')
     assert sorted(texts(tmp_path / "x.py")) == [(1, "Doc."), (3, " one\n two"), (5, " it"), (5, "so ")]
     places = {place for place, _, _ in everything()}
-    assert {"atlcodec/cli/encode.py", "tests/test_record.py", "docs/format.md", "help/atlc-models-add"} <= places
+    assert {"atlcodec/cli/encode.py", "tests/core/test_record.py", "docs/format.md", "help/atlc-models-add"} <= places
 
 
 def main() -> None:

@@ -102,7 +102,7 @@ def test_the_same_weights_give_the_same_bytes_in_any_folder_and_process(nets: Ne
         f"torch.manual_seed(3); n = Networks({nets.architecture!r}, [7]).eval();"
         "print({k: hashlib.sha256(v).hexdigest() for k, v in export.files(n, []).items()})"
     )
-    environment = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": str(Path(__file__).parents[2])}
     printed = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )

@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, environment, seven
 from numpy.typing import NDArray
 
 from atlcodec import cluster
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, BadImage, NotARecord, UnknownModel
 from atlcodec.sets import parquet
+from conftest import ROOT, environment, seven
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
