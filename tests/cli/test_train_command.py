@@ -19,7 +19,7 @@ from atlcodec.codec import Codec
 from atlcodec.errors import UnknownModel
 from atlcodec.training import export
 from atlcodec.training.settings import RECIPES, Settings
-from conftest import Cli
+from kit import Cli
 
 QUICK = ["--warmup", "1", "--sets", "1", "--tune", "1", "--batch-size", "16", "--seed", "3", "--head", "bars"]
 

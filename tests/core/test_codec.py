@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 import atlcodec
-import freeze
 from atlcodec import api, codec, metrics, picture, record, zoo
 from atlcodec.codec import Codec
 from atlcodec.engine import CHUNK
 from atlcodec.errors import AtlcError, BadImage, DamagedRecord, NotARecord, UnknownModel
+from drawings import seven
 
-SEVEN = freeze.drawn()
+SEVEN = seven()
 MNIST = "mnist-lenet"  # small and quick; "mnist" is of the default list
 
 

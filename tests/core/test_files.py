@@ -16,7 +16,7 @@ import atlcodec
 from atlcodec import atomic, record
 from atlcodec.errors import AtlcError, NotARecord
 from atlcodec.files import RecordFile, Span
-from conftest import environment
+from kit import environment
 
 A, B = 0x11111111, 0x22222222
 KNOWN = {A, B}

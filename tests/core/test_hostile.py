@@ -16,7 +16,6 @@ from onnx import TensorProto, helper
 import atlcodec
 from atlcodec import card, engine, graph, record, zoo
 from atlcodec.errors import BadModel
-from conftest import PEAK, Cli, environment
 from hostile import (
     DISGUISES,
     LISTS,
@@ -32,6 +31,7 @@ from hostile import (
     varint,
     with_part,
 )
+from kit import PEAK, Cli, environment
 
 # -- whole folders, and the commands that take them from anyone --------------------------------------------------------
 

@@ -15,7 +15,7 @@ from atlcodec import arrow, neighbours, record
 from atlcodec.codec import Codec
 from atlcodec.errors import DamagedRecord
 from atlcodec.sets import manifest, parquet
-from conftest import Cli
+from kit import Cli
 
 Pixels = NDArray[np.uint8]
 

@@ -1,177 +1,23 @@
-"""Pictures of many kinds through `atlc encode`: each gives the right pixels, or one line that says what is wrong and
-what helps."""
+"""Image files of many kinds: each gives the right pixels, or one line that says what is wrong and what helps."""
 
 from __future__ import annotations
 
 import io
 import os
-import struct
-import subprocess
-import sys
 import threading
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
-from atlcodec import picture, zoo
-from atlcodec.codec import Codec
+from atlcodec import picture
 from atlcodec.errors import BadImage
-from conftest import PEAK, Cli, environment
-
-Pixels = NDArray[np.uint8]
-RNG = np.random.default_rng(11)
-
-
-def png(rows: NDArray[Any], bits: int, colour_type: int, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG file of any kind; Pillow writes only some. `rows`: uint8, the bytes of each row as they stand in the
-    file."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    height, size = rows.shape
-    width = size * 8 // (bits * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour_type])
-    header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
-    packer = zlib.compressobj(9)
-    data = b"".join(packer.compress(b"\0" + row.tobytes()) for row in rows) + packer.flush()
-    parts = ((b"IHDR", header), *chunks, (b"IDAT", data), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
-
-
-def deep(values: NDArray[Any]) -> NDArray[Any]:
-    """16-bit values (rows, columns ...) as the bytes of PNG rows."""
-    return np.ascontiguousarray(values.astype(">u2")).view(np.uint8).reshape(len(values), -1)
-
-
-def saved(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format, **options)
-    return buffer.getvalue()
-
-
-def seen(file: bytes) -> Pixels:
-    """The grey pixels of a picture as Pillow decodes it."""
-    return np.array(Image.open(io.BytesIO(file)).convert("L"), np.uint8)
-
-
-def alpha(digit: Pixels) -> Pixels:
-    mask = np.full_like(digit, 255)
-    mask[:, 14:] = 100
-    return mask
-
-
-def on_black(digit: Pixels) -> Pixels:
-    return np.rint(digit * (alpha(digit) / 255)).astype(np.uint8)
-
-
-def layered(mode: str, *layers: Pixels) -> Image.Image:
-    return Image.merge(mode, [Image.fromarray(layer) for layer in layers])
-
-
-def with_palette(digit: Pixels, colour: Callable[[int], tuple[int, int, int]]) -> Image.Image:
-    image = Image.fromarray(digit).convert("P")
-    image.putpalette([value for index in range(256) for value in colour(index)])
-    return image
-
-
-def bright(digit: Pixels) -> Pixels:
-    return np.where(digit > 127, 255, 0).astype(np.uint8)
-
-
-# Grey in whatever clothes: kind -> the file, and the pixels that it shows.
-GREY: dict[str, Callable[[Pixels], tuple[bytes, Pixels]]] = {
-    "8 bits": lambda d: (saved(Image.fromarray(d)), d),
-    "1 bit": lambda d: (saved(Image.fromarray(d > 127)), bright(d)),
-    "2 bits": lambda d: (
-        png(np.packbits(np.unpackbits(d[:, :, None], axis=2)[..., :2].reshape(28, -1), axis=1), 2, 0),
-        d // 64 * 85,
-    ),
-    "16 bits, of which 8 say all": lambda d: (png(deep(d * np.uint16(257)), 16, 0), d),
-    "16 bits, TIFF": lambda d: (saved(Image.fromarray(d * np.uint16(257)), "TIFF"), d),
-    "palette of greys": lambda d: (saved(with_palette(d, lambda i: (i, i, i))), d),
-    "palette turned round": lambda d: (saved(with_palette(255 - d, lambda i: (255 - i,) * 3)), d),
-    "palette with transparency nowhere used": lambda d: (
-        saved(with_palette(d // 2, lambda i: (i, i, i)), transparency=255),
-        d // 2,
-    ),
-    "grey with transparency nowhere used": lambda d: (saved(Image.fromarray(d // 2), transparency=255), d // 2),
-    "grey and opaque": lambda d: (saved(layered("LA", d, np.full_like(d, 255))), d),
-    "colour that is grey": lambda d: (saved(layered("RGB", d, d, d)), d),
-    "colour that is grey and opaque": lambda d: (saved(layered("RGBA", d, d, d, np.full_like(d, 255))), d),
-    "BMP": lambda d: (saved(Image.fromarray(d), "BMP"), d),
-    "PGM": lambda d: (saved(Image.fromarray(d), "PPM"), d),
-    "GIF": lambda d: (saved(Image.fromarray(d), "GIF"), d),
-    "WebP": lambda d: (saved(layered("RGB", d, d, d), "WEBP", lossless=True), d),
-    "TIFF": lambda d: (saved(Image.fromarray(d), "TIFF", compression="tiff_lzw"), d),
-    "JPEG": lambda d: (file := saved(Image.fromarray(d), "JPEG"), seen(file)),
-    "JPEG, colour that is grey": lambda d: (file := saved(layered("RGB", d, d, d), "JPEG"), seen(file)),
-    "JPEG, progressive": lambda d: (file := saved(Image.fromarray(d), "JPEG", progressive=True), seen(file)),
-}
-
-# What is refused unless --gray is given: kind -> the file, a word of the message, and the pixels with --gray.
-COLOURED: dict[str, Callable[[Pixels], tuple[bytes, str, Pixels]]] = {
-    "colour": lambda d: (f := saved(layered("RGB", d, d // 2, d // 3)), "in colour", seen(f)),
-    "one pixel off grey": lambda d: (
-        saved(layered("RGB", d, d, np.where(np.arange(784).reshape(28, 28) == 400, d ^ 1, d))),
-        "in colour",
-        d,
-    ),
-    "palette of colours": lambda d: (f := saved(with_palette(d, lambda i: (i, 255 - i, 9))), "in colour", seen(f)),
-    "colour, JPEG": lambda d: (f := saved(layered("RGB", d, d // 2, d // 3), "JPEG"), "in colour", seen(f)),
-    "four inks, JPEG": lambda d: (f := saved(layered("CMYK", d, d // 2, d // 3, d), "JPEG"), "in colour", seen(f)),
-    "16 bits": lambda d: (
-        png(deep(d * np.uint16(256) + 3), 16, 0),
-        "16 bits",
-        np.rint((d * 256.0 + 3) / 257).astype(np.uint8),
-    ),
-    "16 bits, transparent": lambda d: (
-        png(deep(np.where(d == 255, 9, d) * np.uint16(257)), 16, 0, (b"tRNS", struct.pack(">H", 9 * 257))),
-        "transparent",
-        np.where((d == 255) | (d == 9), 0, d).astype(np.uint8),
-    ),
-    "16 bits a channel": lambda d: (
-        png(deep(np.repeat(d[:, :, None] * np.uint16(256) + 3, 3, axis=2)), 16, 2),
-        "16 bits",
-        d,
-    ),
-    "16 bits and alpha": lambda d: (
-        png(deep(np.stack([d * np.uint16(257), np.full(d.shape, 65535, np.uint16)], axis=2)), 16, 4),
-        "16 bits",
-        d,
-    ),
-    "grey, partly clear": lambda d: (saved(layered("LA", d, alpha(d))), "transparent", on_black(d)),
-    "colour that is grey, partly clear": lambda d: (
-        saved(layered("RGBA", d, d, d, alpha(d))),
-        "transparent",
-        on_black(d),
-    ),
-    "palette, partly clear": lambda d: (
-        saved(with_palette(d, lambda i: (i, i, i)), transparency=255),
-        "transparent",
-        np.where(d == 255, 0, d).astype(np.uint8),
-    ),
-    "grey, one shade clear": lambda d: (
-        saved(Image.fromarray(d), transparency=255),
-        "transparent",
-        np.where(d == 255, 0, d).astype(np.uint8),
-    ),
-}
-
-
-def record_of(pixels: Pixels) -> bytes:
-    return Codec(zoo.default()[0]).encode(pixels[None]).tobytes()
-
-
-def encoded(cli: Cli, path: Path, *options: str) -> bytes:
-    ran = cli("encode", path, "-o", "-", "-m", zoo.default()[0].name, *options)
-    assert ran.code == 0, ran
-    return ran.out
+from drawings import Pixels
+from image_kit import COLOURED, GREY, encoded, layered, record_of, saved
+from kit import Cli
 
 
 @pytest.mark.parametrize("kind", GREY)
@@ -244,9 +90,6 @@ def test_a_photograph_that_holds_a_preview_of_itself_is_one_picture(digit: Pixel
     assert np.abs(picture.read(io.BytesIO(file)).astype(int) - digit).mean() < 5
 
 
-# -- resize ------------------------------------------------------------------------------------------------------------
-
-
 def test_another_size_is_refused_and_the_options_named_one_after_the_other(
     cli: Cli, digit: Pixels, tmp_path: Path
 ) -> None:
@@ -285,61 +128,6 @@ def test_what_is_28_by_28_is_left_alone(digit: Pixels) -> None:
     assert np.array_equal(picture.read(io.BytesIO(picture.png(digit))), digit)
 
 
-# -- what is no picture ------------------------------------------------------------------------------------------------
-
-
-def broken(digit: Pixels) -> dict[str, bytes]:
-    whole = {
-        format: saved(Image.fromarray(RNG.integers(0, 256, (28, 28), np.uint8)), format)
-        for format in ("PNG", "JPEG", "GIF", "TIFF")
-    }
-    return {
-        "nothing": b"",
-        "text": b"a seven, white on black\n",
-        "zeros": bytes(1000),
-        "a record": record_of(digit),
-        "SVG": b'<svg xmlns="http://www.w3.org/2000/svg" width="28" height="28"/>',
-        **{
-            f"{format}, cut off at {share:.0%}": file[: int(len(file) * share)]
-            for format, file in whole.items()
-            for share in (0.02, 0.5, 0.8)
-        },
-        "PNG with a changed byte": whole["PNG"][:-100] + bytes([whole["PNG"][-100] ^ 1]) + whole["PNG"][-99:],
-        "PNG of no width": whole["PNG"][:16] + bytes(4) + whole["PNG"][20:],
-        "32-bit values": saved(Image.fromarray(digit.astype(np.int32) * 1000), "TIFF"),
-        "values below zero": saved(Image.fromarray(digit.astype(np.int32) - 5), "TIFF"),
-        "floating point": saved(Image.fromarray(digit.astype(np.float32)), "TIFF"),
-    }
-
-
-def test_a_file_that_is_not_an_image_is_refused_in_one_line(cli: Cli, digit: Pixels, tmp_path: Path) -> None:
-    for kind, content in broken(digit).items():
-        path = tmp_path / "x.png"
-        path.write_bytes(content)
-        for options in ([], ["--resize", "--gray"]):
-            complaint = cli("encode", path, *options).complaint
-            assert str(path) in complaint, kind
-            assert "BytesIO" not in complaint, kind
-        assert os.listdir(tmp_path) == ["x.png"], kind
-
-
-def test_broken_files_give_pixels_or_a_bad_image_and_nothing_else(digit: Pixels) -> None:
-    files = [GREY[kind](digit)[0] for kind in GREY] + [COLOURED[kind](digit)[0] for kind in COLOURED]
-    refused = 0
-    for round in range(600):
-        file = bytearray(files[round % len(files)])
-        for _ in range(RNG.integers(1, 6)):
-            file[RNG.integers(len(file))] = RNG.integers(256)
-        try:
-            pixels = picture.read(io.BytesIO(file), resize=True, gray=True)
-        except BadImage:
-            refused += 1
-            continue
-        assert pixels.shape == (28, 28)
-        assert pixels.dtype == np.uint8
-    assert 0 < refused < 600
-
-
 @pytest.mark.parametrize(
     "mode",
     [
@@ -375,75 +163,9 @@ def test_images_of_every_mode_and_size(mode: str, size: tuple[int, int]) -> None
     assert not before or image.tobytes() == before
 
 
-def test_places_that_hold_no_picture(cli: Cli, tmp_path: Path) -> None:
-    assert "No such file" in cli("encode", tmp_path / "missing.png").complaint
-    assert "is a folder; name the file for its records: -o set.atlc" in cli("encode", tmp_path).misuse
-    assert "not an image" in cli("encode", "/dev/null", "-o", tmp_path / "x.atlc").complaint
-    assert "bytes" in cli("encode", "/dev/zero", "-o", tmp_path / "x.atlc").complaint
-    assert "not an image" in cli("encode", "-", stdin=b"").complaint
-
-
 def test_a_named_pipe_is_read_to_its_end(cli: Cli, digit: Pixels, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[picture.png(digit)])
     writer.start()
     assert encoded(cli, tmp_path / "pipe") == record_of(digit)
     writer.join()
-
-
-def test_no_other_program_is_run_to_read_a_picture(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pillow hands PostScript over to Ghostscript."""
-    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
-    (tmp_path / "gs").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    (tmp_path / "x.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n%%EndComments\n%%EOF\n")
-    assert "not an image" in cli("encode", tmp_path / "x.eps").complaint
-    assert not (tmp_path / "ran").exists()
-
-
-def test_names_cannot_speak_to_the_terminal(cli: Cli, digit: Pixels, tmp_path: Path) -> None:
-    """Control characters, line ends, text that runs backwards, and bytes that are no UTF-8 are escaped."""
-    for name in (b"a\x1b[31m.png", b"a\r\nb.png", "a\u202e.png".encode(), b"\xff\xfe.png", b"\x9b1m.png"):
-        path = os.fsdecode(os.fsencode(tmp_path) + b"/" + name)
-        complaint = cli("encode", path).complaint
-        assert "\\" in complaint
-        assert complaint.isprintable()
-        Path(path).write_bytes(picture.png(digit))
-        ran = cli("encode", path)
-        assert ran.code == 0
-        assert ran.err.removesuffix("\n").isprintable()
-        assert Path(path).with_suffix(".atlc").stat().st_size == 200
-
-
-# -- bombs -------------------------------------------------------------------------------------------------------------
-
-MEASURE = f"""
-import sys
-from atlcodec import picture
-from atlcodec.errors import BadImage
-{PEAK}
-before = peak()
-for options in (dict(), dict(resize=True), dict(resize=True, gray=True)):
-    try:
-        picture.read(sys.argv[1], **options)
-        print("read")
-    except BadImage as error:
-        print(error)
-print(peak() - before)
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc")
-@pytest.mark.parametrize("side", [20_000, 10_000])  # Pillow itself refuses the first
-def test_a_bomb_is_refused_without_taking_the_memory(side: int, tmp_path: Path) -> None:
-    path = tmp_path / "bomb.png"
-    path.write_bytes(png(np.zeros((side, side // 8), np.uint8), 1, 0))
-    assert path.stat().st_size < 100_000
-    ran = subprocess.run(
-        [sys.executable, "-c", MEASURE, path], env=environment(), capture_output=True, text=True, check=True, timeout=60
-    )
-    *said, more = ran.stdout.splitlines()
-    assert len(said) == 3
-    assert all("too many" in line or "--resize" in line for line in said)
-    assert all("too many" in line for line in said[1:])
-    assert int(more) < 20_000  # kilobytes; its pixels would take 100,000 and more

@@ -13,22 +13,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, cast
 
-import imageio.v3 as imageio
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
 import atlcodec
-from atlcodec import api, picture, record, zoo
+from atlcodec import picture, record, zoo
 from atlcodec.card import read_model, write_model
 from atlcodec.codec import Codec
-from atlcodec.errors import AtlcError, BadImage, NotARecord
+from atlcodec.errors import AtlcError, BadImage
 from atlcodec.pillow import UnreadableFrame
-from conftest import environment
+from kit import environment
 
 Pixels = NDArray[np.uint8]
-
 atlcodec.register_pillow()
 
 
@@ -66,9 +64,6 @@ def damage(path: Path, at: int) -> None:
     data = bytearray(path.read_bytes())
     data[at] ^= 4
     path.write_bytes(data)
-
-
-# -- reading -----------------------------------------------------------------------------------------------------------
 
 
 def test_records_are_frames(path: Path, decoded: Pixels) -> None:
@@ -173,9 +168,6 @@ def test_a_codec_of_ones_own_that_does_not_work_is_an_os_error(tmp_path: Path, s
     assert isinstance(caught.value, AtlcError)
 
 
-# -- what is not ours --------------------------------------------------------------------------------------------------
-
-
 def test_foreign_bytes_are_refused_as_pillow_refuses_them(records: record.Records) -> None:
     good, rng = records[0].tobytes(), np.random.default_rng(0)
     spoilt = bytes([good[0] ^ 1]) + good[1:]
@@ -250,70 +242,3 @@ def test_a_record_that_looks_like_a_tga_is_a_record(tmp_path: Path) -> None:
 def test_encode_still_takes_no_records_for_pictures(path: Path) -> None:
     with pytest.raises(BadImage, match="not an image in one of the formats"):
         picture.read(path)
-
-
-# -- writing -----------------------------------------------------------------------------------------------------------
-
-
-def test_saving_writes_what_the_library_writes(tmp_path: Path, sevens: Pixels) -> None:
-    target = tmp_path / "x.atlc"
-    images = [Image.fromarray(pixels) for pixels in sevens[:3]]
-    images[0].save(target)
-    assert target.read_bytes() == atlcodec.encode(sevens[0])
-    images[0].save(target, model="kmnist-lenet")
-    assert target.read_bytes() == atlcodec.encode(sevens[0], "kmnist-lenet")
-    for effort in (0, 3):
-        images[0].save(target, model="mnist-lenet", effort=effort)
-        assert target.read_bytes() == Codec.load("mnist-lenet").encode(sevens[:1], effort=effort).tobytes()
-    images[0].save(target, save_all=True, append_images=images[1:], model="mnist-lenet")
-    assert target.read_bytes() == Codec.load("mnist-lenet").encode(sevens[:3]).tobytes()
-    buffer = io.BytesIO()
-    images[0].save(buffer, "ATLC", save_all=True, append_images=images[1:])
-    assert buffer.getvalue() == api.choose(sevens[:3])[1].tobytes()
-    images[1].save(target, model="mnist-lenet", append=True)
-    assert len(atlcodec.open(target)) == 4
-    os.truncate(target, 799)
-    with pytest.raises(NotARecord, match="torn record of 199 bytes"):
-        images[1].save(target, model="mnist-lenet", append=True)
-
-
-def test_frames_of_other_images_become_records(tmp_path: Path, sevens: Pixels) -> None:
-    first, *rest = [Image.fromarray(pixels) for pixels in sevens[:4]]
-    first.save(tmp_path / "x.tiff", save_all=True, append_images=rest)
-    with Image.open(tmp_path / "x.tiff") as pages:
-        pages.seek(2)
-        pages.save(tmp_path / "one.atlc", model="mnist-lenet")
-        pages.save(tmp_path / "all.atlc", save_all=True, model="mnist-lenet")
-        assert pages.tell() == 2
-    assert (tmp_path / "one.atlc").read_bytes() == atlcodec.encode(sevens[2], "mnist-lenet")
-    assert (tmp_path / "all.atlc").read_bytes() == Codec.load("mnist-lenet").encode(sevens[:4]).tobytes()
-
-
-def test_a_file_may_be_written_over_itself(path: Path, decoded: Pixels, sevens: Pixels) -> None:
-    with Image.open(path) as image:
-        image.seek(1)
-        image.save(path, save_all=True, append_images=[Image.fromarray(sevens[0])], model="mnist-lenet")
-    assert path.read_bytes() == Codec.load("mnist-lenet").encode(np.concatenate([decoded, sevens[:1]])).tobytes()
-
-
-def test_what_cannot_be_saved_says_what_to_do_and_leaves_nothing(tmp_path: Path) -> None:
-    target = tmp_path / "x.atlc"
-    large, colour = Image.new("L", (29, 28)), Image.new("RGB", (28, 28), (1, 2, 3))
-    with pytest.raises(BadImage, match=r"29 x 28 pixels, not 28 x 28; .*resize=True"):
-        large.save(target)
-    with pytest.raises(BadImage, match=r"frame 1: is in colour; .*gray=True"):
-        Image.new("L", (28, 28)).save(target, save_all=True, append_images=[colour])
-    assert not target.exists()
-    large.save(target, resize=True, save_all=True, append_images=[colour], gray=True)
-    assert len(atlcodec.open(target)) == 2
-
-
-# -- imageio -----------------------------------------------------------------------------------------------------------
-
-
-def test_imageio_reads_and_writes_through_pillow(path: Path, decoded: Pixels, sevens: Pixels, tmp_path: Path) -> None:
-    assert near(imageio.imread(path, plugin="pillow"), decoded[0])
-    assert near(imageio.imread(path, plugin="pillow", index=69), decoded[69])
-    assert near(np.stack(list(imageio.imiter(path, plugin="pillow"))), decoded)
-    imageio.imwrite(tmp_path / "y.atlc", sevens, plugin="pillow", model="mnist-lenet")
-    assert (tmp_path / "y.atlc").read_bytes() == Codec.load("mnist-lenet").encode(sevens).tobytes()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import ROOT
+from kit import ROOT
 
 PROGRAM = """
 import os

@@ -22,7 +22,7 @@ from atlcodec.card import BUNDLED
 from atlcodec.codec import Codec
 from atlcodec.errors import BadImage, DamagedRecord, NotARecord, UnknownModel
 from atlcodec.zarr import LossyRecords, LossyRecordsV2
-from conftest import environment
+from kit import environment
 
 Pixels = NDArray[np.uint8]
 

@@ -15,35 +15,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
 import atlcodec
 from atlcodec import metrics, picture
 from atlcodec.codec import Codec
 from atlcodec.sets import manifest
 from atlcodec.sets.manifest import Entry
-from conftest import ROOT, Cli, seven
+from drawings import Pixels, one, seven
+from kit import ROOT, Cli, put
 
-Pixels = NDArray[np.uint8]
 PAGE = (ROOT / "docs" / "guide.md").read_text("utf-8")
 SECTIONS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
 (MODEL,) = {*re.findall(r" -m (\S+)", PAGE)}  # the page uses one
 BLOCK = re.compile(r"^( *)```(console|python)\n(.*?)^ *```$", re.M | re.S)
 # What another machine may print otherwise, in the last digit or altogether.
 VARIES = re.compile(r"\d+\.\d dB|\(\d+\.\d%\)|\d+\.\d+%|\"probability\": [\d.]+|parquet: \d+ bytes")
-
-
-def one(slant: float) -> Pixels:
-    """A one, as `seven` is a seven."""
-    image = Image.new("L", (28 * 8, 28 * 8))
-    ImageDraw.Draw(image).line([((14 + slant) * 8, 6 * 8), ((14 - slant) * 8, 22 * 8)], fill=255, width=3 * 8)
-    return np.array(image.resize((28, 28), Image.Resampling.BOX), np.uint8)
-
-
-def put(path: Path, pixels: Pixels) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(picture.png(pixels))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tarfile
 from email import message_from_bytes
 from pathlib import Path
@@ -286,20 +285,3 @@ def test_train_says_what_it_needs_in_one_line(fresh: Path, desk: Path, data: Pat
     assert "atlcodec[train]" in line
     assert done.stdout == ""
     assert not (desk / "own").exists()
-
-
-def test_importing_is_cheap_and_using_needs_no_pytorch_here_either(tmp_path: Path) -> None:
-    """In this environment PyTorch is installed; nothing but training may import it, and nothing large comes before its
-    use."""
-    program = """
-import json, sys, atlcodec
-early = sorted({"torch", "onnx", "onnxruntime", "PIL", "click", "portalocker"} & set(sys.modules))
-import numpy
-label = atlcodec.classify(atlcodec.encode(numpy.zeros((28, 28), "u1"))).label
-print(json.dumps([early, sorted({"torch", "onnx", "onnxruntime", "portalocker"} & set(sys.modules)), label]))
-"""
-    early, late, label = json.loads(run(sys.executable, "-c", program, cwd=tmp_path, home=tmp_path).stdout)
-    assert early == []
-    assert late == ["onnxruntime"]
-    assert label
-    assert not [name for name in ("cli", "models") if (Path(sysconfig.get_path("purelib")) / name).exists()]

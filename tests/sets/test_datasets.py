@@ -19,7 +19,7 @@ from atlcodec import picture, sets
 from atlcodec.errors import BadData
 from atlcodec.sets import idx as idx_files
 from atlcodec.sets import official
-from conftest import Cli
+from kit import Cli
 
 
 def idx(array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:

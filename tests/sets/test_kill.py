@@ -18,7 +18,7 @@ import atlcodec
 from atlcodec import picture, zoo
 from atlcodec.codec import Codec
 from atlcodec.files import RecordFile
-from conftest import COMMAND, Cli, environment
+from kit import COMMAND, Cli, environment
 
 OLD = b"the old file"
 DIES = """

@@ -17,7 +17,7 @@ from atlcodec.codec import Codec
 from atlcodec.sets import manifest
 from atlcodec.training import heads, publish
 from atlcodec.training.settings import HeadSettings
-from conftest import Cli
+from kit import Cli
 from training_kit import Killed, same, weights
 
 Pixels = NDArray[np.uint8]

@@ -10,18 +10,12 @@ import pytest
 import torch
 
 from atlcodec import record
-from atlcodec.errors import BadData
-from atlcodec.sets.dataset import Dataset, Split
 from atlcodec.training import measure
-from atlcodec.training.atl import atl, autoencoder, classifier, cnn, decompressor
-from atlcodec.training.augment import random_shift
-from atlcodec.training.data import pack, split_validation, unpack
+from atlcodec.training.atl import autoencoder, classifier, cnn, decompressor
 from atlcodec.training.loop import Phase
-from atlcodec.training.settings import Atl, Settings
+from atlcodec.training.settings import Settings
 from atlcodec.training.trainer import Trainer
-from training_kit import SETTINGS, Killed, bars, changed, same, weights
-
-QUICK = Atl(warmup=2, sets=2, tune=1)
+from training_kit import SETTINGS, bars, changed, same, weights
 
 
 @pytest.mark.parametrize("phase", [autoencoder(), cnn(), classifier(), decompressor()], ids=str)
@@ -31,27 +25,6 @@ def test_frozen_parts_do_not_change_by_a_bit(phase: Phase, tmp_path: Path) -> No
     trainer.train(phase, 1, (1e-2, 1e-3))
     moved = changed(before, weights(trainer))
     assert moved == {name for name in before if name.split(".")[0].rstrip("s") in phase.parts}
-
-
-@pytest.mark.parametrize("after", [1, 4, 7, 11])
-def test_a_run_that_was_stopped_ends_as_an_unbroken_one(after: int, tmp_path: Path) -> None:
-    whole = Trainer(SETTINGS, bars(), tmp_path / "whole")
-    atl(whole, QUICK)
-
-    lines = []
-
-    def kill(line: str) -> None:
-        lines.append(line)
-        if len(lines) == after:
-            raise Killed
-
-    broken = Trainer(SETTINGS, bars(), tmp_path / "broken", log=kill)
-    with pytest.raises(Killed):
-        atl(broken, QUICK)
-    resumed = Trainer(SETTINGS, bars(), tmp_path / "broken")
-    atl(resumed, QUICK)
-    assert same(weights(whole), weights(resumed))
-    assert [(s.name, s.value) for s in whole.steps] == [(s.name, s.value) for s in resumed.steps]
 
 
 def test_the_learning_rate_of_each_optimiser_warms_up_from_a_hundredth(tmp_path: Path) -> None:
@@ -75,77 +48,6 @@ def test_the_seed_decides(tmp_path: Path) -> None:
         runs.append(weights(trainer))
     assert same(runs[0], runs[1])
     assert not same(runs[0], runs[2])
-
-
-def test_a_run_of_another_recipe_is_not_resumed(tmp_path: Path) -> None:
-    Trainer(SETTINGS, bars(), tmp_path, recipe="a").train(classifier(), 1, (1e-3, 1e-3))
-    for settings, recipe in ((SETTINGS, "b"), (Settings(batch_size=16), "a")):
-        with pytest.raises(BadData, match="other settings or data"):
-            Trainer(settings, bars(), tmp_path, recipe=recipe)
-
-
-class Scripted(Trainer):
-    """Measures what it is told, and does not train."""
-
-    figures: list[tuple[float, float]]
-
-    def train(self, phase: Phase, epochs: int, rates: tuple[float, float] | None = None) -> None:
-        pass
-
-    def measure(self, task: str, *, domain: int = 0, test: Split | None = None) -> float:
-        return self.figures[0][0] if task == "classifier" else self.figures.pop(0)[1]
-
-
-def test_it_stops_when_neither_task_improves(tmp_path: Path) -> None:
-    trainer = Scripted(SETTINGS, bars(), tmp_path)
-    trainer.figures = [(0.5, 20.0), (0.6, 20.0), (0.6, 21.0), (0.6, 21.0), (0.5, 20.0), (0.7, 30.0), (0.7, 30.0)]
-    atl(trainer, Atl(warmup=0, sets=25, patience=2, tune=0))
-    # Sets 1 to 3 improve, 4 and 5 do not; then the last measurement of all.
-    assert len(trainer.figures) == 7 - (5 + 1)
-
-
-def test_validation_is_the_end_of_the_training_images() -> None:
-    images = np.arange(100, dtype=np.uint8)[:, None, None] + np.zeros((1, 28, 28), np.uint8)
-    labelled, held_out = split_validation(Split(images, np.arange(100)), 5000)
-    assert labelled.labels is not None
-    assert held_out.labels is not None
-    assert labelled.labels.tolist() == list(range(90))
-    assert held_out.labels.tolist() == list(range(90, 100))
-    assert len(split_validation(Split(images, None), 3)[1]) == 3
-
-
-def test_a_random_shift_moves_images_and_loses_nothing_inside() -> None:
-    images = torch.zeros(50, 28, 28, dtype=torch.uint8)
-    images[:, 10:18, 10:18] = torch.randint(1, 255, (50, 8, 8), dtype=torch.uint8)
-    moved = random_shift(images, 2, torch.Generator().manual_seed(0))
-    assert torch.equal(moved.sum(dim=(1, 2)), images.sum(dim=(1, 2)))
-    assert not torch.equal(moved, images)
-    assert moved[:, :8].sum() == 0
-
-
-def test_records_on_tensors_are_those_of_the_format() -> None:
-    symbols = torch.randint(0, 16, (9, 16, 5, 5))
-    assert np.array_equal(pack(symbols).numpy(), record.pack(symbols.numpy()))
-    assert torch.equal(unpack(pack(symbols)), symbols.float())
-
-
-def test_unlabelled_images_serve_the_autoencoder_alone(tmp_path: Path) -> None:
-    data = bars(60)
-    trainer = Trainer(Settings(batch_size=16), data, tmp_path, unlabelled=np.full((40, 28, 28), 9, np.uint8))
-    assert len(trainer.domains[0]) == 54 + 40
-    assert len(trainer.domains[0].labels) == 54
-    trainer.train(autoencoder(), 1, (1e-3, 1e-3))
-    trainer.train(cnn(), 1, (1e-3, 1e-3))
-    assert [s.name for s in trainer.steps] == [
-        "train compressor+decompressor (autoencoder)",
-        "train compressor+classifier (classifier)",
-    ]
-
-
-def test_data_without_labels_cannot_train_a_classifier(tmp_path: Path) -> None:
-    data = Dataset("plain", Split(np.zeros((50, 28, 28), np.uint8), None), None, ())
-    with pytest.raises(BadData, match="labels"):
-        Trainer(SETTINGS, data, tmp_path)
 
 
 def test_each_half_alone_may_learn_from_sealed_records(tmp_path: Path) -> None:

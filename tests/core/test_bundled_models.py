@@ -13,6 +13,7 @@ import freeze
 from atlcodec import evaluation, record, refine, sets, zoo
 from atlcodec.card import Model
 from atlcodec.codec import Codec
+from drawings import seven
 
 DATA = os.environ.get("ATLC_DATA")
 MODELS = [model for model in zoo.models().values() if model.bundled]
@@ -105,7 +106,7 @@ def test_the_papers_figures_are_reached(name: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
 def test_every_flipped_bit_of_a_record_is_noticed(model: Model) -> None:
-    sealed = Codec(model).encode(freeze.drawn()[None])
+    sealed = Codec(model).encode(seven()[None])
     flipped = np.repeat(sealed, 1600, axis=0)
     for bit in range(1600):
         flipped[bit, bit // 8] ^= 128 >> bit % 8

@@ -1,0 +1,82 @@
+"""`atlc encode`: several images in one file, the choice of a model, and effort."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import atlcodec
+from atlcodec import picture, zoo
+from atlcodec.card import BUNDLED
+from atlcodec.codec import Codec
+from drawings import Pixels
+from kit import FASHION, MNIST, Cli, files_in, shown
+
+
+def test_several_pictures_become_one_file_and_numbered_pictures_again(
+    cli: Cli, here: Path, draw: Callable[[float], Pixels]
+) -> None:
+    pictures = np.stack([draw(slant) for slant in (-3, 0, 3, 5)])
+    for name, pixels in zip("abcd", pictures, strict=True):
+        (here / f"{name}.png").write_bytes(picture.png(pixels))
+    ran = cli("encode", "d.png", "a.png", "c.png", "b.png", "-o", "set.atlc", "-m", MNIST)
+    assert ran.code == 0
+    assert "4 images -> set.atlc  800 bytes" in ran.err
+    expected = Codec.load(MNIST).encode(pictures[[3, 0, 2, 1]])
+    assert (here / "set.atlc").read_bytes() == expected.tobytes()
+    assert "-o DIR/" in cli("decode", "set.atlc").complaint
+    assert "-o DIR/" in cli("decode", "set.atlc", "-o", "-").complaint
+    assert "-o DIR/" in cli("decode", "set.atlc", "-o", "x.png").complaint
+    ran = cli("decode", "set.atlc", "-o", "frames")
+    assert ran.code == 0
+    assert files_in(here / "frames") == [f"set.atlc.{n:06d}.png" for n in range(4)]
+    decoded = np.stack([shown(here / "frames" / name) for name in files_in(here / "frames")])
+    assert np.array_equal(decoded, Codec.load(MNIST).decode(expected))
+    assert cli("classify", "set.atlc").lines[2].startswith("set.atlc[2]: ")
+
+
+def test_the_choice_of_model_is_one_for_all_and_is_said(cli: Cli, here: Path, digit: Pixels) -> None:
+    said = cli("encode", "seven.png").err
+    assert " (chosen)" in said
+    assert "(chosen)" not in cli("encode", "seven.png", "-f", "-m", FASHION).err
+    assert atlcodec.classify((here / "seven.atlc").read_bytes()).model == FASHION
+    id = f"{zoo.find(FASHION).id:08x}"
+    for which in (id, id.upper(), str(BUNDLED / FASHION)):
+        assert cli("encode", "seven.png", "-m", which, "-o", "-").out == (here / "seven.atlc").read_bytes()
+
+
+def test_effort(cli: Cli, here: Path, digit: Pixels) -> None:
+    packed = {
+        effort: cli("encode", "seven.png", "-m", MNIST, "--effort", str(effort), "-o", "-").out for effort in (0, 3)
+    }
+    assert packed[0] != packed[3]
+    assert packed[3] == Codec.load(MNIST).encode(digit[None], effort=3).tobytes()
+    assert "10 is not in the range 0<=x<=9" in cli("encode", "seven.png", "--effort", "10").misuse
+
+
+def test_poor_quality_is_warned_of(cli: Cli, here: Path) -> None:
+    (here / "noise.png").write_bytes(picture.png(np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)))
+    ran = cli("encode", "noise.png", "seven.png")
+    assert ran.code == 0
+    assert "warning: noise.png" in ran.err
+
+
+def test_an_unknown_model_is_refused_with_a_list(cli: Cli, here: Path, mine: Path) -> None:
+    complaint = cli("encode", "-m", "nonesuch", "seven.png").complaint
+    assert MNIST in complaint
+    assert "write ./mine" in cli("encode", "-m", "mine", "seven.png").complaint
+    assert "no model '00000000'" in cli("classify", "-m", "00000000", "seven.png").complaint
+    assert "card.json: No such file" in cli("encode", "-m", "./nonesuch", "seven.png").complaint
+    assert files_in(here) == ["mine", "seven.png"]
+    assert cli("encode", "-m", "./mine", "seven.png").code == 0
+
+
+@pytest.mark.parametrize("threads", ["1", "0", "many", "-1", "5000", "9" * 30])
+def test_any_number_of_threads_may_be_asked_for(
+    threads: str, cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATLC_THREADS", threads)
+    assert cli("encode", "seven.png").code == 0

@@ -1,0 +1,126 @@
+"""Pipes, terminals, devices and permissions: no failure ends in a traceback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import atlcodec
+from drawings import Pixels
+from kit import COMMAND, Cli, environment, files_in, records
+
+
+def test_no_progress_bar_in_a_pipe(cli: Cli, here: Path) -> None:
+    for number in range(30):
+        shutil.copy("seven.png", f"{number}.png")
+    ran = cli.process("encode", *(f"{n}.png" for n in range(30)), "-o", "set.atlc")
+    assert ran.code == 0
+    assert ran.out == b""
+    assert "reading" not in ran.err
+    assert "\r" not in ran.err
+    assert "\x1b" not in ran.err
+
+
+def test_whoever_has_read_enough_may_leave(here: Path) -> None:
+    (here / "big.atlc").write_bytes(np.tile(records(100), (100, 1)).tobytes())
+    for arguments in (["classify"], ["classify", "--json"], ["info"]):
+        with subprocess.Popen(
+            [*COMMAND, *arguments, "big.atlc"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+        ) as process:
+            assert process.stdout
+            assert process.stderr
+            assert b"big.atlc" in process.stdout.readline()
+            process.stdout.close()
+            assert process.stderr.read() == b""
+            assert process.wait(60) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk(cli: Cli, here: Path) -> None:
+    (here / "x.atlc").write_bytes(records(1).tobytes())
+    with Path("/dev/full").open("wb") as full:
+        for arguments in (["encode", "seven.png", "-o", "-"], ["decode", "x.atlc", "-o", "-"], ["classify", "x.atlc"]):
+            ran = cli.process(*arguments, stdout=full)
+            assert ran.code == 1
+            assert ran.err.splitlines()[-1].endswith("No space left on device")
+            assert "Traceback" not in ran.err
+            assert "Exception" not in ran.err
+    for arguments in (["encode", "seven.png", "-o", "/dev/full"], ["decode", "x.atlc", "-f", "-o", "/dev/full"]):
+        assert "/dev/full: cannot be written (No space left on device)" in cli(*arguments).complaint
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
+def test_devices_and_pipes_are_written_to_and_not_replaced(cli: Cli, here: Path, digit: Pixels) -> None:
+    assert cli("encode", "seven.png", "-f", "-o", "/dev/null").code == 0
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    os.mkfifo("pipe")
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append((here / "pipe").read_bytes()))
+    reader.start()
+    assert cli("encode", "seven.png", "-o", "pipe").code == 0
+    reader.join()
+    assert read == [atlcodec.encode(digit)]
+    writer = threading.Thread(target=(here / "pipe").write_bytes, args=[records(3).tobytes()])
+    writer.start()
+    assert len(cli("classify", "pipe").lines) == 3
+    writer.join()
+
+
+def test_streams_that_are_closed(here: Path) -> None:
+    for line in ("encode - <&-", "classify - <&-", "encode seven.png -o - >&-", "classify - <&- >&- 2>&-"):
+        ran = subprocess.run(
+            ["sh", "-c", f'exec "$@" {line}', "sh", *COMMAND],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 1
+        assert "2>&-" in line or ran.stderr.startswith("atlc: standard ")
+        assert ran.stderr.count("\n") == ("2>&-" not in line)
+
+
+def test_a_terminal_that_lacks_the_letters(cli: Cli, here: Path) -> None:
+    name = "文\udcff.atlc"
+    (here / name).write_bytes(records(1).tobytes())
+    ran = cli.process("classify", name, env=environment(PYTHONIOENCODING="latin-1"))
+    assert ran.code == 0
+    assert ran.out.startswith(b"\\u6587\\udcff.atlc: ")
+
+
+UNPRIVILEGED = """
+import ctypes, os
+if os.geteuid() == 0:  # root may do anything, until it gives up its capabilities
+    assert ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()) == 0
+from atlcodec.cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="gives up capabilities as Linux has them")
+def test_without_permission(cli: Cli, here: Path) -> None:
+    (here / "sub").mkdir()
+    shutil.move("seven.png", "sub")
+    shutil.copy("sub/seven.png", "sub/hidden.png")
+    (here / "sub/hidden.atlc").write_bytes(records(1).tobytes())
+    for name in ("hidden.png", "hidden.atlc"):
+        (here / "sub" / name).chmod(0)
+    (here / "sub").chmod(0o555)
+    command = [sys.executable, "-c", UNPRIVILEGED]
+    for arguments, complaint in (
+        (["encode", "sub/seven.png"], "sub/seven.atlc: cannot be written (Permission denied)"),
+        (["encode", "sub/seven.png", "-o", "sub/out/"], "sub/out/: cannot create the folder (Permission denied)"),
+        (["encode", "sub/hidden.png", "-o", "x.atlc"], "sub/hidden.png: Permission denied"),
+        (["classify", "sub/hidden.atlc"], "sub/hidden.atlc: Permission denied"),
+    ):
+        assert complaint in cli.process(*arguments, command=command).complaint
+    (here / "sub").chmod(0o755)
+    assert files_in(here / "sub") == ["hidden.atlc", "hidden.png", "seven.png"]

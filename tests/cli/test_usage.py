@@ -1,0 +1,94 @@
+"""Wrong usage, bad inputs and help: one line says what is wrong, and the other inputs are still read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import atlcodec
+from kit import Cli, files_in, json_lines, records
+
+
+def test_a_bad_input_is_reported_and_the_others_go_on(cli: Cli, here: Path) -> None:
+    (here / "text.png").write_text("not an image")
+    (here / "other.png").write_bytes((here / "seven.png").read_bytes())
+    ran = cli("encode", "missing.png", "seven.png", "text.png", "other.png")
+    assert ran.code == 1
+    assert "missing.png: No such file" in ran.err
+    assert "text.png: not an image" in ran.err
+    assert (here / "seven.atlc").exists()
+    assert (here / "other.atlc").exists()
+    ran = cli("encode", "missing.png", "seven.png", "text.png", "other.png", "-o", "set.atlc")
+    assert ran.code == 1
+    assert (here / "set.atlc").stat().st_size == 400
+    for command in ("decode", "classify", "info"):
+        ran = cli(command, "missing.atlc", "seven.atlc", "text.png", "other.atlc")
+        assert ran.code == 1
+        assert "missing.atlc: No such file" in ran.err
+        assert "text.png: 12 bytes" in ran.err
+        assert ran.err.count("\natlc: ") == 1  # the second; the first is at the start
+    assert (here / "other.atlc.png").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["encode"],
+        ["decode"],
+        ["classify"],
+        ["info"],
+        ["evaluate", "x"],
+        ["frobnicate"],
+        ["encode", "--frobnicate", "x"],
+        ["encode", "-", "-"],
+        ["decode", "-", "-"],
+        ["classify", "-", "-"],
+        ["info", "-", "-"],
+        ["decode", "a", "b", "-o", "-"],
+        ["decode", "a", "b", "-o", "x.png"],
+        ["classify", "x", "--top", "0"],
+        ["classify", "x", "--top", "many"],
+        ["models", "add"],
+        ["models", "add", "/nowhere"],
+        ["models", "frobnicate"],
+    ],
+)
+def test_bad_usage(arguments: list[str], cli: Cli, here: Path) -> None:
+    assert cli(*arguments).misuse.startswith("Usage: atlc")
+    assert files_in(here) == ["seven.png"]
+
+
+def test_nothing_said_can_speak_to_the_terminal(cli: Cli, here: Path) -> None:
+    evil = "\x1b]0;owned\x07\r\u202e.atlc"
+    calls: list[list[str]] = [[c, evil] for c in ("decode", "classify", "info", evil)]
+    calls += [
+        ["models", "add", evil],
+        ["classify", "x", "--top", evil],
+        ["encode", f"--{evil}"],
+        ["encode", "-m", evil, "seven.png"],
+    ]
+    calls += [
+        ["encode", "seven.png", "-o", f"{evil}/x"],
+        ["decode", evil, evil],
+        ["evaluate", evil, "--data", evil],
+        ["-" + evil],
+    ]
+    for arguments in calls:
+        ran = cli(*arguments)
+        assert ran.code in (1, 2)
+        assert all(line.isprintable() for line in ran.err.split("\n")), ran
+    (here / evil).write_bytes(records(2).tobytes() + b"torn")
+    for ran in (cli("classify", evil), cli("info", evil), cli("decode", evil, "-o", "out/")):
+        assert all(line.isprintable() for line in (ran.err + ran.out.decode()).split("\n")), ran
+    assert [line["file"] for line in json_lines(cli("classify", "--json", evil))] == [evil, evil]
+
+
+def test_help_and_version(cli: Cli) -> None:
+    assert cli("--version").lines == [f"atlc, version {atlcodec.__version__}"]
+    assert cli("-h").code == cli("--help").code == 0
+    for command in ("encode", "decode", "classify", "info", "models", "train", "train-head", "evaluate"):
+        assert command in cli("-h").out.decode()
+        ran = cli(command, "-h")
+        assert ran.code == 0
+        assert ran.lines[0].startswith(f"Usage: atlc {command}")

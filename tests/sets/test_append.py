@@ -1,0 +1,75 @@
+"""Adding a folder to a set."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from atlcodec.sets import manifest
+from atlcodec.sets.manifest import Entry
+from drawings import Pixels
+from kit import FASHION, MNIST, Cli, put
+from sets_kit import ORDER, Draw, encoded
+
+
+@pytest.mark.parametrize("output", ["set.atlc", "set.parquet"])
+def test_a_folder_is_added(output: str, cli: Cli, folder: Path, pictures: dict[str, Pixels], draw: Draw) -> None:
+    pytest.importorskip("pyarrow")
+    put(Path("more/1/new.png"), draw(9))
+    put(Path("more/3/new.png"), draw(8))
+    assert cli("encode", folder, "-o", output, "-m", FASHION, "--append").code == 0  # there was nothing to add to
+    ran = cli("encode", "more", "-o", output, "--append")
+    assert ran.code == 0
+    assert f"{FASHION} (as before)" in ran.err
+    from atlcodec.sets import parquet
+
+    expected = encoded([*(pictures[path] for path in ORDER), draw(9), draw(8)], FASHION)
+    entries = [*parquet.open(output).entries()] if output == "set.parquet" else manifest.read("set.csv")
+    held = parquet.open(output).array.tobytes() if output == "set.parquet" else Path(output).read_bytes()
+    assert held == expected
+    assert entries[-2:] == [Entry(7, "1/new.png", "1"), Entry(8, "3/new.png", "3")]
+    before = {path: Path(path).read_bytes() for path in os.listdir() if Path(path).is_file()}
+    for again, word in (
+        ("more", "more: the set has 1/new.png and 1 more already"),
+        ("in", "in: the set has 1/b.png and 6 more already"),
+    ):
+        assert word in cli("encode", again, "-o", output, "--append").complaint
+        assert {path: Path(path).read_bytes() for path in before} == before
+    put(Path("other/1/NEW.png"), draw(9))
+    assert "the set has 1/NEW.png already" in cli("encode", "other", "-o", output, "--append").complaint
+    Path("other/1/NEW.png").rename("other/1/newer.png")
+    ran = cli("encode", "other", "-o", output, "--append", "-m", MNIST)
+    assert ran.code == 0
+    assert f"warning: {output}: has records of {FASHION}; adding records of {MNIST}" in ran.err
+    Path("other/1/newer.png").rename("other/1/newest.png")
+    assert f"records of {MNIST}, {FASHION}; name the model for the new ones with -m" in cli(
+        "encode", "other", "-o", output, "--append"
+    ).complaint.replace(f"{FASHION}, {MNIST}", f"{MNIST}, {FASHION}")
+
+
+def test_append_refuses_a_set_that_does_not_belong_together(cli: Cli, folder: Path, digit: Pixels) -> None:
+    put(Path("more/new.png"), digit)
+    assert cli("encode", folder, "-o", "set.atlc", "-m", MNIST).code == 0
+    records, listed = Path("set.atlc").read_bytes(), Path("set.csv").read_bytes()
+    for content, names, word in (
+        (records[:-200], listed, "lists 7 records, but set.atlc has 6"),
+        (records, listed[: listed.rindex(b"6,")], "lists 6 records, but set.atlc has 7"),
+        (records[:-50], listed, "torn record"),
+        (records, None, "no list of their paths (set.csv)"),
+        (records, b"name,age\n", "is not the list of a record file"),
+        (None, listed, "lists 7 records, but set.atlc has 0"),
+    ):
+        for path, data in (("set.atlc", content), ("set.csv", names)):
+            Path(path).unlink(missing_ok=True)
+            if data is not None:
+                Path(path).write_bytes(data)
+        before = sorted(os.listdir())
+        assert word in cli("encode", "more", "-o", "set.atlc", "--append").complaint
+        assert sorted(os.listdir()) == before
+        assert content is None or Path("set.atlc").read_bytes() == content
+    Path("set.atlc").write_bytes(records)
+    Path("set.csv").write_bytes(listed.rstrip(b"\n"))  # as some editors save it
+    assert cli("encode", "more", "-o", "set.atlc", "--append").code == 0
+    assert [entry.record for entry in manifest.read("set.csv")] == list(range(8))
