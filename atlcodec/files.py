@@ -129,7 +129,7 @@ class RecordFile:
             count += len(ids)
 
     def _next(self, bad: int, known: Collection[int]) -> int:
-        """The first offset after `bad` at which reading can go on; the end of the file if there is none."""
+        """The first offset after `bad` where reading can continue, or the end of the file."""
         data, size = self._bytes.data, len(self._bytes)
         fine, crc32 = {*known, *record.RESERVED}, zlib.crc32
         for at in range(

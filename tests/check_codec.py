@@ -1,4 +1,4 @@
-"""What every codec must do, whatever its networks: `check_codec(codec, images)`."""
+"""What every codec must do, with any networks: `check_codec(codec, images)`."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def bright(digit: Pixels) -> Pixels:
     return np.where(digit > 127, 255, 0).astype(np.uint8)
 
 
-# Grey in whatever clothes: kind -> the file, and the pixels that it shows.
+# Grey images, stored in all ways: kind -> the file, and its pixels.
 GREY: dict[str, Callable[[Pixels], tuple[bytes, Pixels]]] = {
     "8 bits": lambda d: (saved(Image.fromarray(d)), d),
     "1 bit": lambda d: (saved(Image.fromarray(d > 127)), bright(d)),

@@ -32,7 +32,7 @@ def use(folder: Path) -> None:
 
 
 def refusal(folder: Path, cli: Cli) -> str:
-    """What is said of a folder, whoever asks."""
+    """The message with which the library and the command refuse a folder."""
     with pytest.raises(BadModel) as caught:
         use(folder)
     assert "\n" not in str(caught.value)

@@ -75,7 +75,7 @@ class RecordDataset(Dataset[Any]):
         return self._count
 
     def __getitem__(self, which: int | Sequence[int]) -> Any:
-        """An item, or with several numbers a batch: tensors of which the first dimension is theirs."""
+        """An item, or with several numbers a batch: tensors whose first dimension counts the items."""
         if isinstance(which, int):
             return self.__getitems__([which])[0]
         rows = np.asarray(which, np.int64)

@@ -25,8 +25,8 @@ def test_mixed_models_are_decoded_each_with_its_own(cli: Cli, here: Path) -> Non
     assert f"written by {FASHION}, not by {MNIST}" in ran.err
 
 
-def spoilt(data: bytes) -> dict[str, tuple[bytes, list[int], str]]:
-    """Ways to spoil a file of five records: what is left, which records still read, and a word of the report."""
+def damaged(data: bytes) -> dict[str, tuple[bytes, list[int], str]]:
+    """Ways to damage a file of five records: the bytes, the records that are still read, and a word of the report."""
     flipped = bytearray(data)
     flipped[2 * 200 + 123] ^= 0x10
     return {
@@ -47,10 +47,10 @@ def spoilt(data: bytes) -> dict[str, tuple[bytes, list[int], str]]:
     }
 
 
-@pytest.mark.parametrize("how", spoilt(bytes(1000)))
-def test_a_spoilt_file_is_reported_and_the_rest_is_read(how: str, cli: Cli, here: Path) -> None:
+@pytest.mark.parametrize("how", damaged(bytes(1000)))
+def test_a_damaged_file_is_reported_and_the_rest_is_read(how: str, cli: Cli, here: Path) -> None:
     whole = records(5)
-    data, left, word = spoilt(whole.tobytes())[how]
+    data, left, word = damaged(whole.tobytes())[how]
     (here / "x.atlc").write_bytes(data)
     labels = [atlcodec.classify(packed).label for packed in whole]
     for ran in (cli("classify", "--json", "x.atlc"), cli("classify", "--json", "-", stdin=data)):
@@ -123,9 +123,7 @@ def test_a_broken_model_costs_only_its_own_records(cli: Cli, here: Path, mine: P
     assert files_in(here / "out") == [f"x.atlc.{n:06d}.png" for n in (0, 3, 4)]
 
 
-def test_a_file_of_another_kind_is_one_line_and_damage_before_a_torn_end_is_not_lost_in_it(
-    cli: Cli, here: Path
-) -> None:
+def test_a_file_of_another_kind_is_one_line_and_damage_before_a_torn_end_is_reported(cli: Cli, here: Path) -> None:
     assert "is it an .atlc file?" in cli("decode", "seven.png").complaint
     data = records(3)
     data[0, 0] ^= 1

@@ -16,7 +16,7 @@ from drawings import Pixels
 from kit import FASHION, MNIST, Cli, files_in, shown
 
 
-def test_several_pictures_become_one_file_and_numbered_pictures_again(
+def test_several_images_become_one_file_and_numbered_images_again(
     cli: Cli, here: Path, draw: Callable[[float], Pixels]
 ) -> None:
     pictures = np.stack([draw(slant) for slant in (-3, 0, 3, 5)])
@@ -57,7 +57,7 @@ def test_effort(cli: Cli, here: Path, digit: Pixels) -> None:
     assert "10 is not in the range 0<=x<=9" in cli("encode", "seven.png", "--effort", "10").misuse
 
 
-def test_poor_quality_is_warned_of(cli: Cli, here: Path) -> None:
+def test_a_warning_names_images_of_poor_quality(cli: Cli, here: Path) -> None:
     (here / "noise.png").write_bytes(picture.png(np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)))
     ran = cli("encode", "noise.png", "seven.png")
     assert ran.code == 0

@@ -46,7 +46,7 @@ def test_evaluate(cli: Cli, here: Path, draw: Callable[[float], Pixels]) -> None
     assert result["images"] == 2
 
 
-def test_evaluate_on_pictures_that_come_back_exactly_or_not_at_all(cli: Cli, here: Path) -> None:
+def test_evaluate_on_black_images_and_on_an_empty_set(cli: Cli, here: Path) -> None:
     write_idx(here / "black", np.zeros((3, 28, 28), np.uint8))
     assert cli("evaluate", MNIST, "--data", "black").code == 0
     assert json_lines(cli("evaluate", MNIST, "--data", "black", "--json"))[0]["images"] == 3

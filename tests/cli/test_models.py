@@ -48,7 +48,7 @@ def test_a_model_is_added_once_and_then_used(cli: Cli, here: Path, mine: Path, u
     shutil.copytree(user_folder / "mine", mine)
     assert "installed already, as mine" in cli("models", "add", "mine").complaint
     assert "(chosen)" in (said := cli("encode", "seven.png", "-f").err)
-    assert "mine" not in said  # a user's model is never chosen unasked
+    assert "mine" not in said  # a user's model is chosen only by its name
 
 
 def test_a_user_folder_that_cannot_be_written_to(

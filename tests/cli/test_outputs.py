@@ -16,7 +16,7 @@ from drawings import Pixels
 from kit import Cli, files_in, records, shown
 
 
-def test_a_picture_there_and_back(cli: Cli, here: Path, digit: Pixels) -> None:
+def test_an_image_there_and_back(cli: Cli, here: Path, digit: Pixels) -> None:
     ran = cli("encode", "seven.png")
     assert (ran.code, ran.out) == (0, b"")
     assert "seven.png -> seven.atlc  200 bytes" in ran.err
@@ -108,7 +108,7 @@ def test_an_input_is_never_overwritten(cli: Cli, here: Path) -> None:
         assert all((here / name).read_bytes() == before for name, before in content.items())
 
 
-def test_an_input_is_not_overwritten_by_a_numbered_picture(cli: Cli, here: Path) -> None:
+def test_an_input_is_not_overwritten_by_a_numbered_image(cli: Cli, here: Path) -> None:
     (here / "set").write_bytes(records(2).tobytes())
     (here / "set.000001.png").write_bytes(records(1).tobytes())
     ran = cli("decode", "-f", "set", "set.000001.png", "-o", ".")
@@ -133,7 +133,7 @@ def test_two_inputs_for_one_output_are_refused_before_any_work(cli: Cli, here: P
         assert files_in(here) == before
 
 
-def test_a_link_stays_and_so_does_the_mode(cli: Cli, here: Path) -> None:
+def test_a_link_stays_a_link_and_its_target_keeps_the_mode(cli: Cli, here: Path) -> None:
     (here / "secret.atlc").write_bytes(b"old")
     (here / "secret.atlc").chmod(0o600)
     (here / "link.atlc").symlink_to("secret.atlc")

@@ -29,7 +29,7 @@ def test_no_progress_bar_in_a_pipe(cli: Cli, here: Path) -> None:
     assert "\x1b" not in ran.err
 
 
-def test_whoever_has_read_enough_may_leave(here: Path) -> None:
+def test_a_reader_may_close_its_pipe_early(here: Path) -> None:
     (here / "big.atlc").write_bytes(np.tile(records(100), (100, 1)).tobytes())
     for arguments in (["classify"], ["classify", "--json"], ["info"]):
         with subprocess.Popen(

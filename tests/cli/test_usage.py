@@ -10,7 +10,7 @@ import atlcodec
 from kit import Cli, files_in, json_lines, records
 
 
-def test_a_bad_input_is_reported_and_the_others_go_on(cli: Cli, here: Path) -> None:
+def test_a_bad_input_is_reported_and_the_others_are_read(cli: Cli, here: Path) -> None:
     (here / "text.png").write_text("not an image")
     (here / "other.png").write_bytes((here / "seven.png").read_bytes())
     ran = cli("encode", "missing.png", "seven.png", "text.png", "other.png")

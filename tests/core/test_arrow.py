@@ -101,7 +101,7 @@ def test_a_parquet_file_is_read_by_pyarrow_and_one_of_pyarrow_by_us(
     assert parquet.open(theirs).ids == (ID,)
 
 
-def test_files_without_namesor_records(tmp_path: Path) -> None:
+def test_files_without_names_or_records(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     parquet.write(path, [arrow.batch(sealed(3)), pa.table({"record": arrow.batch(sealed(2)).column("record")})])
     file = parquet.open(path)
@@ -163,7 +163,7 @@ def test_columns_of_another_type_are_refused(kind: str, tmp_path: Path) -> None:
         (["a.png", "x" * 10**6, "c.png"], "record 1: the path 'x+' is too long"),
     ],
 )
-def test_listedare_checked_as_in_a_list(listed: list[str], message: str, tmp_path: Path) -> None:
+def test_listed_paths_are_checked_as_in_a_list(listed: list[str], message: str, tmp_path: Path) -> None:
     good = pa.array([row.tobytes() for row in sealed(3)], pa.binary(200))
     pq.write_table(pa.table({"record": good, "path": listed}), tmp_path / "x.parquet")
     with pytest.raises(BadData, match=message):

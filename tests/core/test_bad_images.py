@@ -1,4 +1,4 @@
-"""Files that are not images, spoilt images and bombs: each is refused in one line."""
+"""Files that are not images, damaged images and bombs: each is refused in one line."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_broken_files_give_pixels_or_a_bad_image_and_nothing_else(digit: Pixels)
     assert 0 < refused < 600
 
 
-def test_places_that_hold_no_picture(cli: Cli, tmp_path: Path) -> None:
+def test_paths_without_an_image_are_refused(cli: Cli, tmp_path: Path) -> None:
     assert "No such file" in cli("encode", tmp_path / "missing.png").complaint
     assert "is a folder; name the file for its records: -o set.atlc" in cli("encode", tmp_path).misuse
     assert "not an image" in cli("encode", "/dev/null", "-o", tmp_path / "x.atlc").complaint
@@ -81,7 +81,7 @@ def test_places_that_hold_no_picture(cli: Cli, tmp_path: Path) -> None:
     assert "not an image" in cli("encode", "-", stdin=b"").complaint
 
 
-def test_no_other_program_is_run_to_read_a_picture(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_other_program_is_run_to_read_an_image(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pillow hands PostScript over to Ghostscript."""
     (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
     (tmp_path / "gs").chmod(0o755)
@@ -92,7 +92,7 @@ def test_no_other_program_is_run_to_read_a_picture(cli: Cli, tmp_path: Path, mon
 
 
 def test_names_cannot_speak_to_the_terminal(cli: Cli, digit: Pixels, tmp_path: Path) -> None:
-    """Control characters, line ends, text that runs backwards, and bytes that are no UTF-8 are escaped."""
+    """Control characters, line ends, text that runs backwards, and bytes that are not UTF-8 are escaped."""
     for name in (b"a\x1b[31m.png", b"a\r\nb.png", "a\u202e.png".encode(), b"\xff\xfe.png", b"\x9b1m.png"):
         path = os.fsdecode(os.fsencode(tmp_path) + b"/" + name)
         complaint = cli("encode", path).complaint

@@ -23,7 +23,7 @@ from model_kit import (
 )
 
 
-def test_the_folder_as_it_was_made_is_accepted(mine: Path, cli: Cli) -> None:
+def test_an_unchanged_folder_is_accepted(mine: Path, cli: Cli) -> None:
     use(mine)
     for name in FILES:
         put(mine, name, (mine / name).read_bytes())
@@ -193,7 +193,7 @@ def test_invalid_cards(kind: str, place: str, mine: Path, cli: Cli) -> None:
     assert "card" in refusal(mine, cli)
 
 
-def test_a_card_spoilt_anywhere_is_read_or_refused(mine: Path) -> None:
+def test_a_card_changed_anywhere_is_read_or_refused(mine: Path) -> None:
     rng = np.random.default_rng(4)
     refused = 0
     for place in ("card.json", "heads/letters/card.json"):

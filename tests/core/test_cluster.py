@@ -103,7 +103,7 @@ def test_a_bad_row_stops_only_itself_and_says_why(images: Array, records: Array)
         assert "bit 0 of byte 0 of a record of mnist-lenet is flipped" in str(why[3])
         assert "no installed codec has the id" in str(why[4])
     assert answer["probability"].to_numpy()[[1, 2, 3, 4]].tolist() == pytest.approx([np.nan] * 4, nan_ok=True)
-    # What could not be decoded is no picture, and still says why when it could not be encoded either.
+    # A record that could not be decoded gives no image; the row keeps its reason when it is encoded again.
     again = cluster.Encode(MNIST)(cluster.Decode()(table))
     assert again["record"].is_null().to_pylist() == [problem is not None for problem in why]
     assert again["problem"].to_pylist() == why
@@ -124,7 +124,7 @@ def test_a_bad_row_stops_only_itself_and_says_why(images: Array, records: Array)
     ]
 
 
-def test_what_is_wrong_with_the_job_is_an_error(images: Array, records: Array, own_model: Path) -> None:
+def test_mistakes_in_the_job_are_errors(images: Array, records: Array, own_model: Path) -> None:
     encode, classify = cluster.Encode(MNIST), cluster.Classify()
     with pytest.raises(
         BadImage, match=r"column 'image' is uint8 \(400, 27, 28\); it must be uint8 \(N, 28, 28\), or 784"

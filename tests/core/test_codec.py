@@ -29,7 +29,7 @@ def images() -> codec.Images:
     return made
 
 
-def test_a_picture_becomes_200_bytes_and_comes_back(tmp_path: Path) -> None:
+def test_an_image_becomes_200_bytes_and_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "seven.png"
     path.write_bytes(picture.png(SEVEN))
     sealed = atlcodec.encode(path)
@@ -63,7 +63,7 @@ def test_a_codec_is_three_array_functions(images: codec.Images) -> None:
     assert np.array_equal(own.decode(records.tobytes()), decoded)
 
 
-def test_what_becomes_of_a_picture_does_not_depend_on_the_others_in_the_call(images: codec.Images) -> None:
+def test_a_record_does_not_depend_on_the_other_images_in_the_call(images: codec.Images) -> None:
     own = Codec.load(MNIST)
     together = own.encode(images)
     for rows in (slice(0, 1), slice(7, 10), slice(500, 530), slice(1090, None)):
@@ -71,7 +71,7 @@ def test_what_becomes_of_a_picture_does_not_depend_on_the_others_in_the_call(ima
         assert np.array_equal(own.decode(together[rows]), own.decode(together)[rows])
 
 
-def test_nothing_in_gives_nothing_out() -> None:
+def test_no_images_give_no_records() -> None:
     own = Codec.load(MNIST)
     assert own.encode(np.empty((0, 28, 28), np.uint8)).shape == (0, 200)
     assert own.decode(b"").shape == (0, 28, 28)
@@ -159,7 +159,7 @@ def test_a_record_of_another_model_is_not_decoded_by_the_one_named() -> None:
         Codec.load(MNIST).classify(many)
 
 
-def test_records_of_kinds_to_come_say_so() -> None:
+def test_the_error_names_a_record_of_an_unknown_kind() -> None:
     latents = np.random.default_rng(0).uniform(0, 15, (1, 16, 5, 5)).astype(np.float32)
     other = record.pack(record.seal(*record.quantise(latents), 0x41544C01))
     with pytest.raises(UnknownModel, match="does not know"):

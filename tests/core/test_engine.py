@@ -1,4 +1,4 @@
-"""Graphs that do not do what a codec needs: other shapes, NaN, too much memory, spoilt files."""
+"""Graphs that do not do what a codec needs: other shapes, NaN, too much memory, damaged files."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_graphs_that_are_not_what_they_should_be(what: str, mine: Path, cli: Cli
     assert "decompressor.onnx" in refusal(mine, cli)
 
 
-def test_the_graph_from_which_those_were_made_is_accepted(mine: Path) -> None:
+def test_the_plain_graph_is_accepted(mine: Path) -> None:
     for file in (fine(), model(plain(), SHAPES)):
         put(mine, "decompressor.onnx", file.SerializeToString())
         use(mine)
@@ -127,7 +127,7 @@ def test_infinite_values_and_nan(value: float, when: str, mine: Path) -> None:
         codec.encode(BLANK + np.uint8(200))
 
 
-def test_a_file_spoilt_anywhere_is_refused_or_harmless(own_model: Path) -> None:
+def test_a_file_changed_anywhere_is_refused_or_harmless(own_model: Path) -> None:
     """In a process of its own, because what it is about is a crash."""
     program = """
 import sys
@@ -178,7 +178,7 @@ def padded(start: str, rank: int, by: int) -> onnx.ModelProto:
 
 
 def many_constants(count: int) -> onnx.ModelProto:
-    """Each is made when the last is no longer needed; whoever folds constants keeps them all."""
+    """Each is made when the last is no longer needed; a reader that folds constants keeps them all."""
     nodes = []
     for number in range(count):
         nodes.append(helper.make_node("Add", [f"s{number - 1}" if number else "w", "w"], [f"w{number}"]))
@@ -215,7 +215,7 @@ print(peak())
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc")
-def test_what_a_graph_asks_for_is_bounded(tmp_path: Path) -> None:
+def test_the_memory_of_a_graph_is_bounded(tmp_path: Path) -> None:
     for number, (make, _) in enumerate(HUNGRY.values()):
         (tmp_path / str(number)).write_bytes(make().SerializeToString())
     ran = subprocess.run(

@@ -76,7 +76,7 @@ def test_an_empty_file_is_a_valid_file_of_no_records(tmp_path: Path) -> None:
     assert list(file.spans(KNOWN)) == []
 
 
-def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
+def test_the_error_says_why_a_file_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "short.atlc").write_bytes(bytes(199))
     for path, message in (
         (tmp_path, "directory"),
@@ -208,7 +208,7 @@ def test_a_torn_last_record_is_reported_and_the_rest_reads(cut: int, tmp_path: P
 
 
 @pytest.mark.parametrize("which", [0, 1, 5, 8, 9])
-def test_damage_in_place_costs_that_record_alone(which: int) -> None:
+def test_damage_in_place_costs_only_that_record(which: int) -> None:
     records = sealed(10)
     records[which, 77] ^= 0x5A
     assert kept(records.tobytes()) == np.delete(records, which, axis=0).tobytes()
@@ -246,7 +246,7 @@ def test_foreign_bytes_give_no_records() -> None:
     assert kept(bytes(2000)) == b""
 
 
-def test_records_of_kinds_to_come_are_named_and_passed_over() -> None:
+def test_records_of_unknown_kinds_are_named_and_skipped() -> None:
     data = sealed(1).tobytes() + sealed(1, 0x41544C07).tobytes() + sealed(2).tobytes()
     found = spans(data)
     assert [span.count for span in found] == [1, 0, 2]

@@ -21,7 +21,7 @@ from kit import Cli
 
 
 @pytest.mark.parametrize("kind", GREY)
-def test_grey_pictures_of_every_kind(kind: str, cli: Cli, digit: Pixels, tmp_path: Path) -> None:
+def test_grey_images_of_every_kind(kind: str, cli: Cli, digit: Pixels, tmp_path: Path) -> None:
     file, pixels = GREY[kind](digit)
     (tmp_path / "x").write_bytes(file)
     assert np.array_equal(picture.read(tmp_path / "x"), pixels)
@@ -29,7 +29,9 @@ def test_grey_pictures_of_every_kind(kind: str, cli: Cli, digit: Pixels, tmp_pat
 
 
 @pytest.mark.parametrize("kind", COLOURED)
-def test_what_is_more_than_grey_needs_to_be_told(kind: str, cli: Cli, digit: Pixels, tmp_path: Path) -> None:
+def test_images_that_are_more_than_grey_need_the_gray_option(
+    kind: str, cli: Cli, digit: Pixels, tmp_path: Path
+) -> None:
     file, word, pixels = COLOURED[kind](digit)
     path = tmp_path / "x"
     path.write_bytes(file)
@@ -42,7 +44,7 @@ def test_what_is_more_than_grey_needs_to_be_told(kind: str, cli: Cli, digit: Pix
     assert encoded(cli, path, "--gray") == encoded(cli, path, "--grey") == record_of(shown)
 
 
-def test_cmyk_with_black_ink_alone_is_grey(digit: Pixels) -> None:
+def test_cmyk_with_only_black_ink_is_grey(digit: Pixels) -> None:
     none = np.zeros_like(digit)
     shown = picture.read(io.BytesIO(saved(layered("CMYK", none, none, none, 255 - digit), "JPEG", quality=95)))
     assert np.abs(shown.astype(int) - digit).mean() < 3
@@ -63,7 +65,7 @@ STORED: dict[int, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("orientation", STORED)
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP", "JPEG"])
-def test_pictures_turned_by_exif_are_seen_upright(orientation: int, format: str, digit: Pixels) -> None:
+def test_images_turned_by_exif_are_read_upright(orientation: int, format: str, digit: Pixels) -> None:
     def stored(upright: Pixels) -> io.BytesIO:
         exif = Image.Exif()
         exif[0x0112] = orientation
@@ -79,13 +81,13 @@ def test_pictures_turned_by_exif_are_seen_upright(orientation: int, format: str,
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
-def test_of_several_frames_none_is_chosen(format: str, cli: Cli, digit: Pixels, tmp_path: Path) -> None:
+def test_several_frames_are_refused(format: str, cli: Cli, digit: Pixels, tmp_path: Path) -> None:
     frames = [layered("RGB", f, f, f) for f in (digit, digit.T, digit // 2)]
     (tmp_path / "x").write_bytes(saved(frames[0], format, save_all=True, append_images=frames[1:]))
     assert "3 frames" in cli("encode", tmp_path / "x").complaint
 
 
-def test_a_photograph_that_holds_a_preview_of_itself_is_one_picture(digit: Pixels) -> None:
+def test_a_photo_that_holds_its_own_preview_is_one_image(digit: Pixels) -> None:
     file = saved(layered("RGB", digit, digit, digit), "MPO", save_all=True, append_images=[Image.new("RGB", (7, 7))])
     assert np.abs(picture.read(io.BytesIO(file)).astype(int) - digit).mean() < 5
 
@@ -114,16 +116,16 @@ def test_resizing_keeps_the_aspect_ratio_and_is_black_beside_it() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 10_000), (10_000, 1), (1, 1), (28, 1000)])
-def test_the_thinnest_pictures_do_not_vanish(size: tuple[int, int]) -> None:
+def test_the_thinnest_images_do_not_vanish(size: tuple[int, int]) -> None:
     assert picture.read(Image.new("L", size, 255), resize=True).max() == 255
 
 
-def test_a_picture_made_large_and_scaled_back_is_nearly_itself(digit: Pixels) -> None:
+def test_an_image_made_large_and_scaled_back_is_nearly_the_same(digit: Pixels) -> None:
     large = Image.fromarray(digit).resize((280, 280), Image.Resampling.BICUBIC)
     assert np.abs(picture.read(large, resize=True).astype(int) - digit).mean() < 5
 
 
-def test_what_is_28_by_28_is_left_alone(digit: Pixels) -> None:
+def test_images_of_28_by_28_stay_as_they_are(digit: Pixels) -> None:
     assert np.array_equal(picture.read(Image.fromarray(digit), resize=True, gray=True), digit)
     assert np.array_equal(picture.read(io.BytesIO(picture.png(digit))), digit)
 

@@ -89,7 +89,7 @@ def test_records_are_frames(path: Path, decoded: Pixels) -> None:
 
 def test_a_million_records_open_without_being_read(path: Path, records: record.Records, decoded: Pixels) -> None:
     with path.open("r+b") as file:
-        file.truncate(1_000_000 * 200)  # zeros, none of them a record
+        file.truncate(1_000_000 * 200)  # zeros: not records
         file.seek(-200, os.SEEK_END)
         file.write(records[7].tobytes())
     with Image.open(path) as image:
@@ -108,7 +108,7 @@ def test_a_file_of_one_record_is_closed_when_loaded(tmp_path: Path, records: rec
 
 def pipe(data: bytes) -> IO[bytes]:
     source, target = os.pipe()
-    os.write(target, data)  # little enough to lie in it
+    os.write(target, data)  # less than a pipe holds
     os.close(target)
     return os.fdopen(source, "rb")
 
@@ -125,7 +125,7 @@ def test_streams_of_all_kinds(opened: Callable[[bytes], IO[bytes]], records: rec
 
 
 @pytest.mark.parametrize("frame", [1, 40, 69])
-def test_a_damaged_record_costs_its_own_frame_alone(frame: int, path: Path, decoded: Pixels) -> None:
+def test_a_damaged_record_costs_only_its_own_frame(frame: int, path: Path, decoded: Pixels) -> None:
     damage(path, frame * 200 + 77)
     with Image.open(path) as image:
         for number, shown in enumerate(ImageSequence.Iterator(image)):
@@ -151,7 +151,7 @@ def test_a_file_that_is_cut_while_open(path: Path, decoded: Pixels) -> None:
         assert near(image, decoded[4])
 
 
-def test_a_codec_of_ones_own_that_does_not_work_is_an_os_error(tmp_path: Path, sevens: Pixels) -> None:
+def test_a_broken_codec_of_a_user_is_an_os_error(tmp_path: Path, sevens: Pixels) -> None:
     parts = {"compressor.onnx": b"no network", "decompressor.onnx": b"none either"}
     write_model(tmp_path / "mine", parts, {"name": "mine"}, None)
     latents = Codec.load("mnist-lenet").latents(sevens[:1])
@@ -170,7 +170,7 @@ def test_a_codec_of_ones_own_that_does_not_work_is_an_os_error(tmp_path: Path, s
 
 def test_foreign_bytes_are_refused_as_pillow_refuses_them(records: record.Records) -> None:
     good, rng = records[0].tobytes(), np.random.default_rng(0)
-    spoilt = bytes([good[0] ^ 1]) + good[1:]
+    damaged = bytes([good[0] ^ 1]) + good[1:]
     for data in (
         b"",
         b"\0",
@@ -179,7 +179,7 @@ def test_foreign_bytes_are_refused_as_pillow_refuses_them(records: record.Record
         good[:199],
         good + b"\0",
         good[1:] + good[:1],
-        spoilt + good,
+        damaged + good,
         b"\xff" * 400,
     ):
         with pytest.raises(UnidentifiedImageError):
@@ -239,6 +239,6 @@ def test_a_record_that_looks_like_a_tga_is_a_record(tmp_path: Path) -> None:
         assert image.format == "ATLC"
 
 
-def test_encode_still_takes_no_records_for_pictures(path: Path) -> None:
+def test_encode_still_refuses_records_as_images(path: Path) -> None:
     with pytest.raises(BadImage, match="not an image in one of the formats"):
         picture.read(path)

@@ -94,7 +94,7 @@ def test_a_file_may_be_written_over_itself(path: Path, decoded: Pixels, sevens: 
     assert path.read_bytes() == Codec.load("mnist-lenet").encode(np.concatenate([decoded, sevens[:1]])).tobytes()
 
 
-def test_what_cannot_be_saved_says_what_to_do_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_save_says_what_to_do_and_leaves_no_file(tmp_path: Path) -> None:
     target = tmp_path / "x.atlc"
     large, colour = Image.new("L", (29, 28)), Image.new("RGB", (28, 28), (1, 2, 3))
     with pytest.raises(BadImage, match=r"29 x 28 pixels, not 28 x 28; .*resize=True"):

@@ -159,7 +159,7 @@ spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "fals
 
 @cluster_only
 def test_the_page_shows_what_works_in_spark(images: Array, records: Array, tmp_path: Path) -> None:
-    """Where PySpark and Java are installed, by hand: they are no part of what the tests set up."""
+    """Where PySpark and Java are installed, by hand: the tests do not set them up."""
     pytest.importorskip("pyspark")
     for name, rows in (("image", images), ("record", records)):
         (tmp_path / f"{name}s").mkdir()

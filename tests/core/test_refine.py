@@ -19,7 +19,7 @@ from drawings import seven
 RNG = np.random.default_rng(11)
 
 
-def test_more_effort_gives_better_pictures(images: codec.Images) -> None:
+def test_more_effort_gives_better_images(images: codec.Images) -> None:
     own = Codec.load("mnist-lenet")
     error = [
         float(metrics.squared_error(images, own.decode(own.encode(images, effort))).mean())

@@ -94,7 +94,7 @@ def test_any_part_can_be_read(array: Any, decoded: Pixels) -> None:
     assert near(array.vindex[[3, 45], [5, 6], [1, 2]], decoded[[3, 45], [5, 6], [1, 2]])
 
 
-def test_reading_a_part_takes_no_notice_of_the_rest(array: Any, chunk: Path, decoded: Pixels) -> None:
+def test_reading_a_part_ignores_the_rest(array: Any, chunk: Path, decoded: Pixels) -> None:
     data = bytearray(chunk.read_bytes())
     data[4 * 200 + 9] ^= 4
     chunk.write_bytes(data)
@@ -102,7 +102,7 @@ def test_reading_a_part_takes_no_notice_of_the_rest(array: Any, chunk: Path, dec
     for part in 20, np.s_[17:30], np.s_[:]:
         with pytest.raises(DamagedRecord, match=r"c/1/0/0: record 4 .* bit 2 of byte 9"):
             array[part]
-    array[20] = 0  # written as a whole, so that nobody misses what was there
+    array[20] = 0  # written as a whole: the old values are not needed
     assert near(array[16:20], decoded[16:20])
     chunk.write_bytes(data[:3000])
     assert near(array[16:20], decoded[16:20])
@@ -124,7 +124,7 @@ def test_writing_a_part_leaves_the_other_records_as_they_are(
     assert near(codec.decode(after[4:5]), codec.decode(codec.encode(changed)))
 
 
-def test_what_was_never_written_is_never_stored(tmp_path: Path, sevens: Pixels, decoded: Pixels) -> None:
+def test_records_never_written_are_never_stored(tmp_path: Path, sevens: Pixels, decoded: Pixels) -> None:
     array: Any = zarr.create_array(
         tmp_path / "x.zarr",
         shape=(40, 28, 28),
@@ -172,7 +172,7 @@ def test_arrays_of_other_shapes_or_types_are_refused(sevens: Pixels) -> None:
             zarr.create_array({}, data=data, chunks=chunks, zarr_format=2, compressors=LossyRecordsV2("mnist-lenet"))
 
 
-def test_metadata_name_a_codec_by_its_id_alone(array: Any, tmp_path: Path) -> None:
+def test_metadata_name_a_codec_only_by_its_id(array: Any, tmp_path: Path) -> None:
     stored = tmp_path / "x.zarr/zarr.json"
     metadata = json.loads(stored.read_text())
     for model in (str(BUNDLED / "mnist-lenet"), "mnist-lenet", "", None, 7, ["c2c2d761"]):

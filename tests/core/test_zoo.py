@@ -31,7 +31,7 @@ def test_models_are_found_by_name_id_and_path(
     assert zoo.find(own_model).id == zoo.find(str(own_model)).id == id
     monkeypatch.chdir(own_model.parent)
     with pytest.raises(UnknownModel, match=r"write \./mine"):
-        zoo.find("mine")  # not from the current folder unasked
+        zoo.find("mine")  # a name is not searched in the current folder
     here = Codec.load("./mine")
     monkeypatch.chdir(tmp_path)
     assert here.encode(BLANK).shape == (3, 200)
@@ -48,7 +48,7 @@ def test_a_user_cannot_shadow_a_bundled_model(mine: Path, user_folder: Path) -> 
     shutil.copytree(mine, user_folder / bundled.name)
     assert zoo.find(bundled.name).bundled
     assert all(model.bundled for model in zoo.default())
-    # The same id in a card, whatever is in the file.
+    # The same id in a card, with any file.
     change(
         user_folder / bundled.name,
         id=f"{bundled.id:08x}",

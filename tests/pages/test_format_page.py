@@ -1,4 +1,4 @@
-"""docs/format.md: what it quotes is what is there."""
+"""docs/format.md quotes the reference and a record as they are."""
 
 from __future__ import annotations
 

@@ -62,9 +62,9 @@ def test_the_same_labels_and_pixels(records: record.Records, tmp_path: Path) -> 
 
 
 def test_a_flipped_bit_is_reported_and_the_rest_is_read(records: record.Records, tmp_path: Path) -> None:
-    spoilt = records[:5].copy()
-    spoilt[2, 77] ^= 8
-    (tmp_path / "x.atlc").write_bytes(spoilt.tobytes() + b"torn")
+    flipped = records[:5].copy()
+    flipped[2, 77] ^= 8
+    (tmp_path / "x.atlc").write_bytes(flipped.tobytes() + b"torn")
     done = read(tmp_path / "x.atlc")
     assert done.returncode == 1
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["0", "1", "3", "4"]

@@ -29,7 +29,7 @@ ELSEWHERE = ("torch", "onnx", "cli", "models", "examples", "tests", "benchmarks"
 def run(
     *command: str | Path, cwd: Path, home: Path | None = None, fails: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """A program as a stranger would run it: no settings of ours reach it, and with `home` none of this user's files."""
+    """A program as a stranger would run it: it gets no settings of ours, and with `home` no files of this user."""
     env = {
         name: value
         for name, value in os.environ.items()
@@ -202,7 +202,7 @@ print(json.dumps({{
     assert "pip install 'atlcodec[zarr]'" in told["missing"]["atlcodec.zarr"]
 
 
-def test_a_picture_there_and_back_and_its_label_by_the_commands(fresh: Path, desk: Path) -> None:
+def test_an_image_there_and_back_and_its_label_by_the_commands(fresh: Path, desk: Path) -> None:
     assert (desk / "digit.atlc").stat().st_size == 200
     run(fresh / "atlc", "decode", "digit.atlc", "-f", cwd=desk, home=desk)
     before, after = picture.read(desk / "digit.png"), picture.read(desk / "digit.atlc.png")

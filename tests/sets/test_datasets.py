@@ -249,7 +249,7 @@ def test_a_download_with_another_digest_is_refused_and_not_kept(server: Path, tm
     assert not list((tmp_path / "cache").rglob("*.part"))
 
 
-def test_a_failed_download_says_what_to_do_and_goes_on_later(
+def test_a_failed_download_says_what_to_do_and_continues_later(
     server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_idx(server / "MNIST")

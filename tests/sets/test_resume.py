@@ -104,7 +104,7 @@ def test_a_killed_append_continues(moment: str, cli: Cli, folder: Path, draw: Dr
 
 
 @pytest.mark.usefixtures("batches_of_two")
-def test_only_what_has_not_changed_is_kept(
+def test_only_unchanged_images_are_not_encoded_again(
     cli: Cli, folder: Path, digit: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:

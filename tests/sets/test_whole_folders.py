@@ -168,14 +168,14 @@ def test_several_reading_processes_give_the_same(cli: Cli, folder: Path, monkeyp
     assert Path("1.csv").read_bytes() == Path("2.csv").read_bytes()
 
 
-def test_pipes_take_the_records_alone(cli: Cli, folder: Path, pictures: dict[str, Pixels]) -> None:
+def test_pipes_take_only_the_records(cli: Cli, folder: Path, pictures: dict[str, Pixels]) -> None:
     ran = cli("encode", folder, "-o", "-", "-m", MNIST)
     assert (ran.code, ran.out) == (0, encoded([pictures[path] for path in ORDER]))
     assert cli("encode", folder, "-o", "/dev/null", "-m", MNIST).code == 0
     assert os.listdir() == ["in"]
 
 
-def test_bad_images_and_names_are_reported_and_the_others_go_on(cli: Cli, folder: Path) -> None:
+def test_bad_images_and_names_are_reported_and_the_others_are_encoded(cli: Cli, folder: Path) -> None:
     (folder / "1/bad.png").write_text("not an image")
     (folder / "broken.png").symlink_to("nowhere")
     (folder / "loop.png").symlink_to("loop.png")

@@ -91,7 +91,7 @@ def test_it_is_redrawn_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert drawn(tmp_path) == 350
 
 
-def test_without_matplotlib_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_continues_without_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     once = builtins.__import__
 
     def missing(name: str, *rest: Any) -> Any:

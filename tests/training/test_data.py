@@ -34,7 +34,7 @@ def test_records_on_tensors_are_those_of_the_format() -> None:
     assert torch.equal(unpack(pack(symbols)), symbols.float())
 
 
-def test_unlabelled_images_serve_the_autoencoder_alone(tmp_path: Path) -> None:
+def test_unlabelled_images_train_only_the_autoencoder(tmp_path: Path) -> None:
     data = bars(60)
     trainer = Trainer(Settings(batch_size=16), data, tmp_path, unlabelled=np.full((40, 28, 28), 9, np.uint8))
     assert len(trainer.domains[0]) == 54 + 40

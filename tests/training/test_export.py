@@ -66,7 +66,7 @@ def test_a_classifier_that_does_not_start_dense_is_exported_too() -> None:
     np.testing.assert_allclose(logits, network(symbols()).detach().numpy(), atol=1e-4)
 
 
-def test_what_cannot_be_exported_says_so() -> None:
+def test_the_error_names_layers_that_cannot_be_exported() -> None:
     with pytest.raises(BadModel, match="GELU cannot be exported"):
         export.decompressor(nn.Sequential(nn.Conv2d(16, 1, 1), nn.GELU()))
     with pytest.raises(BadModel, match="Scale"):

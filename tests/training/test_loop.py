@@ -50,7 +50,7 @@ def test_the_seed_decides(tmp_path: Path) -> None:
     assert not same(runs[0], runs[2])
 
 
-def test_each_half_alone_may_learn_from_sealed_records(tmp_path: Path) -> None:
+def test_each_half_can_learn_from_sealed_records(tmp_path: Path) -> None:
     kept = {}
     for sealed in (False, True):
         trainer = Trainer(Settings(batch_size=32, seed=5, sealed=sealed), bars(), tmp_path / str(sealed))

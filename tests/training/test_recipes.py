@@ -87,7 +87,7 @@ def test_frozen_parts_do_not_change_by_a_bit(name: str, tmp_path: Path) -> None:
         assert {weight.split(".")[0].rstrip("s") for weight in moved} == set(parts.split("+"))
 
 
-def test_several_domains_share_the_compressor_alone(tmp_path: Path) -> None:
+def test_several_domains_share_only_the_compressor(tmp_path: Path) -> None:
     epochs = watched(tmp_path, "multi-domain").epochs
     assert {domain for _, domain, _ in epochs} == {0, 1}
     for parts, domain, moved in epochs:

@@ -71,7 +71,7 @@ def test_gradients_reach_the_compressor_through_the_rounding(sevens: Pixels) -> 
     assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
 
 
-def test_an_own_model_is_loaded_by_path_and_wrong_cards_are_refused(own_model: Path, mine: Path) -> None:
+def test_a_users_model_is_loaded_by_path_and_wrong_cards_are_refused(own_model: Path, mine: Path) -> None:
     assert training.load(own_model, "letters").labels == ("a", "b", "c")
     update_card(mine, {"recipe": {"architecture": "cathedral"}})
     with pytest.raises(BadModel, match="unknown architecture 'cathedral'"):
@@ -135,7 +135,7 @@ def test_whole_batches_may_be_asked_for(folder: Path) -> None:
     assert [tuple(records.shape) for records, _ in loader] == [(12, 200), (12, 200), (6, 200)]
 
 
-def test_what_is_wrong_with_a_file_is_said(folder: Path, tmp_path: Path) -> None:
+def test_the_error_says_what_is_wrong_with_a_file(folder: Path, tmp_path: Path) -> None:
     whole = (folder / "set.atlc").read_bytes()
     damaged = bytearray(whole)
     damaged[17 * 200] ^= 1
