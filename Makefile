@@ -19,7 +19,7 @@ demo: $(DEMO)/.ready ## encode, decode and classify a drawn digit; no PyTorch is
 	@$(DEMO)/bin/python examples/demo.py
 
 test: lint types ## lint, types, and the tests (those on the data sets look for them in $ATLC_DATA)
-	$(DEV)/bin/pytest -n auto --dist loadfile
+	$(DEV)/bin/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-all: test test-more ## the same, and what takes long: a cluster of Ray, the reader in JavaScript
 

@@ -20,6 +20,14 @@ from kit import Cli, put
 
 pytest_plugins = ["sets_kit"]
 
+# The files that take longest begin first, so that no process works on one of them alone at the end.
+SLOWEST = ("bundled_models", "package", "train_command", "heads", "atl", "hostile", "guide_page", "export", "recipes")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {f"test_{name}": number for number, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(SLOWEST)))
+
 
 @pytest.fixture(autouse=True)
 def user_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ def folder(workplace: Path, pictures: dict[str, Pixels]) -> Path:
     for path in reversed(ORDER):  # made in another order than they are to be found
         put(Path("in", path), pictures[path])
     return Path("in")
+
+
+def idx(array: Pixels) -> bytes:
+    """An array as an IDX file."""
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
 def encoded(pictures: Iterator[Pixels] | list[Pixels], model: str = MNIST) -> bytes:

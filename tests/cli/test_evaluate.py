@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,17 +12,14 @@ import pytest
 from atlcodec.codec import Codec
 from drawings import Pixels
 from kit import FASHION, MNIST, Cli, json_lines
-
-
-def idx(array: Pixels) -> bytes:
-    return gzip.compress(struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes())
+from sets_kit import idx
 
 
 def write_idx(folder: Path, images: Pixels) -> None:
     folder.mkdir()
     for half in ("train", "t10k"):
-        (folder / f"{half}-images-idx3-ubyte.gz").write_bytes(idx(images))
-        (folder / f"{half}-labels-idx1-ubyte.gz").write_bytes(idx(np.full(len(images), 7, np.uint8)))
+        (folder / f"{half}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images)))
+        (folder / f"{half}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.full(len(images), 7, np.uint8))))
 
 
 def test_evaluate(cli: Cli, here: Path, draw: Callable[[float], Pixels]) -> None:

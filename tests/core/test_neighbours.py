@@ -8,16 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import atlcodec
 from atlcodec import arrow, neighbours, record
 from atlcodec.codec import Codec
 from atlcodec.errors import DamagedRecord
 from atlcodec.sets import manifest, parquet
+from drawings import Pixels
 from kit import Cli
-
-Pixels = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")

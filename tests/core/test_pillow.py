@@ -15,7 +15,6 @@ from typing import IO, Any, cast
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
 import atlcodec
@@ -24,9 +23,9 @@ from atlcodec.card import read_model, write_model
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, BadImage
 from atlcodec.pillow import UnreadableFrame
+from drawings import Pixels
 from kit import environment
 
-Pixels = NDArray[np.uint8]
 atlcodec.register_pillow()
 
 

@@ -6,51 +6,37 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 import atlcodec
-from atlcodec import api, record
+from atlcodec import api
 from atlcodec.codec import Codec
 from atlcodec.errors import BadImage, NotARecord
+from drawings import Pixels
 
-Pixels = NDArray[np.uint8]
+NAME = "mnist-lenet"
+
 atlcodec.register_pillow()
 
 
 @pytest.fixture(scope="module")
 def sevens(draw: Callable[..., Pixels]) -> Pixels:
-    """Seventy of them: more than are decoded at once."""
-    return np.stack([draw(slant) for slant in np.linspace(-4, 4, 70)])
-
-
-@pytest.fixture(scope="module")
-def records(sevens: Pixels) -> record.Records:
-    """Records of two codecs in one file."""
-    return np.concatenate(
-        [Codec.load("mnist-lenet").encode(sevens[:66]), Codec.load("fashion-lenet").encode(sevens[66:])]
-    )
-
-
-@pytest.fixture(scope="module")
-def decoded(records: record.Records) -> Pixels:
-    return np.stack([atlcodec.decode(row) for row in records])
+    return np.stack([draw(slant) for slant in np.linspace(-4, 4, 5)])
 
 
 @pytest.fixture
-def path(records: record.Records, tmp_path: Path) -> Path:
-    atlcodec.write(tmp_path / "x.atlc", records)
+def path(sevens: Pixels, tmp_path: Path) -> Path:
+    atlcodec.write(tmp_path / "x.atlc", Codec.load(NAME).encode(sevens))
     return tmp_path / "x.atlc"
 
 
-def near(a: Any, b: Any) -> bool:
-    """The same pixels, as far as decoding alone or among others gives the same."""
-    return bool(np.abs(np.asarray(a, int) - np.asarray(b, int)).max() <= 1)
+@pytest.fixture
+def decoded(path: Path) -> Pixels:
+    return Codec.load(NAME).decode(atlcodec.open(path).array)
 
 
 def test_saving_writes_what_the_library_writes(tmp_path: Path, sevens: Pixels) -> None:
@@ -61,18 +47,18 @@ def test_saving_writes_what_the_library_writes(tmp_path: Path, sevens: Pixels) -
     images[0].save(target, model="kmnist-lenet")
     assert target.read_bytes() == atlcodec.encode(sevens[0], "kmnist-lenet")
     for effort in (0, 3):
-        images[0].save(target, model="mnist-lenet", effort=effort)
-        assert target.read_bytes() == Codec.load("mnist-lenet").encode(sevens[:1], effort=effort).tobytes()
-    images[0].save(target, save_all=True, append_images=images[1:], model="mnist-lenet")
-    assert target.read_bytes() == Codec.load("mnist-lenet").encode(sevens[:3]).tobytes()
+        images[0].save(target, model=NAME, effort=effort)
+        assert target.read_bytes() == Codec.load(NAME).encode(sevens[:1], effort=effort).tobytes()
+    images[0].save(target, save_all=True, append_images=images[1:], model=NAME)
+    assert target.read_bytes() == Codec.load(NAME).encode(sevens[:3]).tobytes()
     buffer = io.BytesIO()
     images[0].save(buffer, "ATLC", save_all=True, append_images=images[1:])
     assert buffer.getvalue() == api.choose(sevens[:3])[1].tobytes()
-    images[1].save(target, model="mnist-lenet", append=True)
+    images[1].save(target, model=NAME, append=True)
     assert len(atlcodec.open(target)) == 4
     os.truncate(target, 799)
     with pytest.raises(NotARecord, match="torn record of 199 bytes"):
-        images[1].save(target, model="mnist-lenet", append=True)
+        images[1].save(target, model=NAME, append=True)
 
 
 def test_frames_of_other_images_become_records(tmp_path: Path, sevens: Pixels) -> None:
@@ -80,18 +66,18 @@ def test_frames_of_other_images_become_records(tmp_path: Path, sevens: Pixels) -
     first.save(tmp_path / "x.tiff", save_all=True, append_images=rest)
     with Image.open(tmp_path / "x.tiff") as pages:
         pages.seek(2)
-        pages.save(tmp_path / "one.atlc", model="mnist-lenet")
-        pages.save(tmp_path / "all.atlc", save_all=True, model="mnist-lenet")
+        pages.save(tmp_path / "one.atlc", model=NAME)
+        pages.save(tmp_path / "all.atlc", save_all=True, model=NAME)
         assert pages.tell() == 2
-    assert (tmp_path / "one.atlc").read_bytes() == atlcodec.encode(sevens[2], "mnist-lenet")
-    assert (tmp_path / "all.atlc").read_bytes() == Codec.load("mnist-lenet").encode(sevens[:4]).tobytes()
+    assert (tmp_path / "one.atlc").read_bytes() == atlcodec.encode(sevens[2], NAME)
+    assert (tmp_path / "all.atlc").read_bytes() == Codec.load(NAME).encode(sevens[:4]).tobytes()
 
 
 def test_a_file_may_be_written_over_itself(path: Path, decoded: Pixels, sevens: Pixels) -> None:
     with Image.open(path) as image:
         image.seek(1)
-        image.save(path, save_all=True, append_images=[Image.fromarray(sevens[0])], model="mnist-lenet")
-    assert path.read_bytes() == Codec.load("mnist-lenet").encode(np.concatenate([decoded, sevens[:1]])).tobytes()
+        image.save(path, save_all=True, append_images=[Image.fromarray(sevens[0])], model=NAME)
+    assert path.read_bytes() == Codec.load(NAME).encode(np.concatenate([decoded, sevens[:1]])).tobytes()
 
 
 def test_a_failed_save_says_what_to_do_and_leaves_no_file(tmp_path: Path) -> None:
@@ -107,8 +93,8 @@ def test_a_failed_save_says_what_to_do_and_leaves_no_file(tmp_path: Path) -> Non
 
 
 def test_imageio_reads_and_writes_through_pillow(path: Path, decoded: Pixels, sevens: Pixels, tmp_path: Path) -> None:
-    assert near(imageio.imread(path, plugin="pillow"), decoded[0])
-    assert near(imageio.imread(path, plugin="pillow", index=69), decoded[69])
-    assert near(np.stack(list(imageio.imiter(path, plugin="pillow"))), decoded)
-    imageio.imwrite(tmp_path / "y.atlc", sevens, plugin="pillow", model="mnist-lenet")
-    assert (tmp_path / "y.atlc").read_bytes() == Codec.load("mnist-lenet").encode(sevens).tobytes()
+    assert np.allclose(imageio.imread(path, plugin="pillow"), decoded[0], rtol=0, atol=1)
+    assert np.allclose(imageio.imread(path, plugin="pillow", index=4), decoded[4], rtol=0, atol=1)
+    assert np.allclose(np.stack(list(imageio.imiter(path, plugin="pillow"))), decoded, rtol=0, atol=1)
+    imageio.imwrite(tmp_path / "y.atlc", sevens, plugin="pillow", model=NAME)
+    assert (tmp_path / "y.atlc").read_bytes() == Codec.load(NAME).encode(sevens).tobytes()

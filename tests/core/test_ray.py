@@ -22,17 +22,13 @@ import pytest
 from atlcodec import cluster
 from atlcodec.codec import Codec
 from atlcodec.sets import parquet
-from cluster_kit import COUNT, MNIST, PAGE, PATHS, Array, pa, packed, pq, tensors
-from drawings import seven
+from cluster_kit import COUNT, MNIST, PAGE, PATHS, Array, moved_sevens, pa, packed, pq, tensors
 from kit import ROOT, environment
 
 
 @pytest.fixture(scope="module")
 def images() -> Array:
-    """Sevens moved about: uint8 (400, 28, 28)."""
-    rng = np.random.default_rng(0)
-    some = [seven(slant) for slant in np.linspace(-2, 2, 20)]
-    return np.stack([np.roll(some[n % 20], rng.integers(-3, 4, 2), (0, 1)) for n in range(COUNT)])
+    return moved_sevens()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
-from numpy.typing import NDArray
 
 import atlcodec
 import atlcodec.zarr
@@ -22,9 +21,8 @@ from atlcodec.card import BUNDLED
 from atlcodec.codec import Codec
 from atlcodec.errors import BadImage, DamagedRecord, NotARecord, UnknownModel
 from atlcodec.zarr import LossyRecords, LossyRecordsV2
+from drawings import Pixels
 from kit import environment
-
-Pixels = NDArray[np.uint8]
 
 atlcodec.zarr.register()
 

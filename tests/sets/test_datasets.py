@@ -20,10 +20,7 @@ from atlcodec.errors import BadData
 from atlcodec.sets import idx as idx_files
 from atlcodec.sets import official
 from kit import Cli
-
-
-def idx(array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+from sets_kit import idx
 
 
 def write_idx(folder: Path, *, train: int = 30, test: int = 6, compressed: bool = True) -> None:

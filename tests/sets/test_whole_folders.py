@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +15,14 @@ from atlcodec.sets import manifest, sources
 from atlcodec.sets.manifest import Entry
 from drawings import Pixels
 from kit import MNIST, Cli, files_below, json_lines, put
-from sets_kit import ORDER, Draw, encoded
+from sets_kit import ORDER, Draw, encoded, idx
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
 
 def write_idx(folder: Path, name: str, array: Pixels) -> None:
     folder.mkdir(exist_ok=True)
-    (folder / name).write_bytes(struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes())
+    (folder / name).write_bytes(idx(array))
 
 
 def test_encode_and_decode_a_folder(cli: Cli, folder: Path, pictures: dict[str, Pixels]) -> None:

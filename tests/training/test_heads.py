@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import atlcodec
 from atlcodec import metrics, sets, zoo
@@ -17,10 +16,9 @@ from atlcodec.codec import Codec
 from atlcodec.sets import manifest
 from atlcodec.training import heads, publish
 from atlcodec.training.settings import HeadSettings
+from drawings import Pixels
 from kit import Cli
 from training_kit import Killed, same, weights
-
-Pixels = NDArray[np.uint8]
 
 
 def bars(n: int, seed: int = 0) -> tuple[Pixels, list[str]]:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 import atlcodec
@@ -21,8 +20,7 @@ from atlcodec.errors import BadData, BadModel, DamagedRecord, NotARecord, Unknow
 from atlcodec.record import LEVELS
 from atlcodec.sets import manifest
 from atlcodec.training.records import UNKNOWN, RecordDataset, Yields
-
-Pixels = NDArray[np.uint8]
+from drawings import Pixels
 
 
 @pytest.fixture(scope="module")
