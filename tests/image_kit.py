@@ -47,7 +47,7 @@ def saved(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
 
 
 def seen(file: bytes) -> Pixels:
-    """The grey pixels of a picture as Pillow decodes it."""
+    """The grey pixels of an image as Pillow decodes it."""
     return np.array(Image.open(io.BytesIO(file)).convert("L"), np.uint8)
 
 

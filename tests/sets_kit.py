@@ -26,15 +26,15 @@ def batches_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def pictures(draw: Draw) -> dict[str, Pixels]:
+def images(draw: Draw) -> dict[str, Pixels]:
     """Sevens that differ, by path."""
     return {path: draw(number - 3) for number, path in enumerate(ORDER)}
 
 
 @pytest.fixture
-def folder(workplace: Path, pictures: dict[str, Pixels]) -> Path:
+def folder(workplace: Path, images: dict[str, Pixels]) -> Path:
     for path in reversed(ORDER):  # made in another order than they are to be found
-        put(Path("in", path), pictures[path])
+        put(Path("in", path), images[path])
     return Path("in")
 
 
@@ -43,9 +43,9 @@ def idx(array: Pixels) -> bytes:
     return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
-def encoded(pictures: Iterator[Pixels] | list[Pixels], model: str = MNIST) -> bytes:
+def encoded(images: Iterator[Pixels] | list[Pixels], model: str = MNIST) -> bytes:
     """What the library makes of them."""
-    atlcodec.write("expected", Codec.load(model).encode(np.stack(list(pictures))))
+    atlcodec.write("expected", Codec.load(model).encode(np.stack(list(images))))
     data = Path("expected").read_bytes()
     Path("expected").unlink()
     return data

@@ -53,7 +53,7 @@ def test_cards_say_what_was_done(model: Model) -> None:
 
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
 def test_the_seal_costs_little(model: Model) -> None:
-    """At most 0.1 dB and 0.1 points, by the card, whose figures the next test measures again. On a thousand pictures
+    """At most 0.1 dB and 0.1 points, by the card, whose figures the next test measures again. On a thousand images
     0.1 points are one of them: there, more must be no more than chance (two standard errors)."""
     figures = model.card.figures
     assert figures["psnr"] >= figures["psnr_unsealed"] - 0.1

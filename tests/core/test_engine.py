@@ -100,7 +100,7 @@ def test_a_classifier_must_have_as_many_classes_as_labels(mine: Path, cli: Cli) 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
 @pytest.mark.parametrize("when", ["always", "only for some pictures"])
 def test_infinite_values_and_nan(value: float, when: str, mine: Path) -> None:
-    """A compressor that gives them, for black pictures or only for others."""
+    """A compressor that gives them, for black images or only for others."""
     nodes = [
         helper.make_node("Slice", ["images", "zero", "four", "one"], ["rows"]),
         helper.make_node("Slice", ["rows", "zero", "four", "two"], ["corner"]),

@@ -50,7 +50,7 @@ def test_cmyk_with_only_black_ink_is_grey(digit: Pixels) -> None:
     assert np.abs(shown.astype(int) - digit).mean() < 3
 
 
-# How a picture is stored so that a viewer who obeys EXIF sees it upright.
+# How an image is stored so that a viewer who obeys EXIF sees it upright.
 STORED: dict[int, Callable[[Any], Any]] = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],

@@ -1,4 +1,4 @@
-"""Records through Pillow: opened and saved like any picture, and no other picture opens differently for it."""
+"""Records through Pillow: opened and saved like any image, and no other image opens differently for it."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ Follow = Callable[[str], Recipe]
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the pictures, and the set that the first section makes of them."""
+    """A folder with the images, and the set that the first section makes of them."""
     folder = tmp_path_factory.mktemp("world")
     images: dict[str, Pixels] = {}
     for label, draw in (("1", one), ("7", seven)):

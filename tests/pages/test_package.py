@@ -107,7 +107,7 @@ def fresh(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def desk(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of a user who has nothing but a picture of a seven, and who has encoded it."""
+    """A folder of a user who has nothing but an image of a seven, and who has encoded it."""
     folder = tmp_path_factory.mktemp("desk")
     run(fresh / "python", ROOT / "examples/draw.py", "digit.png", cwd=folder, home=folder)
     run(fresh / "atlc", "encode", "digit.png", cwd=folder, home=folder)

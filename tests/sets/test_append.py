@@ -15,7 +15,7 @@ from sets_kit import ORDER, Draw, encoded
 
 
 @pytest.mark.parametrize("output", ["set.atlc", "set.parquet"])
-def test_a_folder_is_added(output: str, cli: Cli, folder: Path, pictures: dict[str, Pixels], draw: Draw) -> None:
+def test_a_folder_is_added(output: str, cli: Cli, folder: Path, images: dict[str, Pixels], draw: Draw) -> None:
     pytest.importorskip("pyarrow")
     put(Path("more/1/new.png"), draw(9))
     put(Path("more/3/new.png"), draw(8))
@@ -25,7 +25,7 @@ def test_a_folder_is_added(output: str, cli: Cli, folder: Path, pictures: dict[s
     assert f"{FASHION} (as before)" in ran.err
     from atlcodec.sets import parquet
 
-    expected = encoded([*(pictures[path] for path in ORDER), draw(9), draw(8)], FASHION)
+    expected = encoded([*(images[path] for path in ORDER), draw(9), draw(8)], FASHION)
     entries = [*parquet.open(output).entries()] if output == "set.parquet" else manifest.read("set.csv")
     held = parquet.open(output).array.tobytes() if output == "set.parquet" else Path(output).read_bytes()
     assert held == expected

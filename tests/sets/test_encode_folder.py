@@ -17,7 +17,7 @@ from kit import MNIST, put
 from sets_kit import ORDER, encoded
 
 
-def test_encode_folder_from_python(folder: Path, pictures: dict[str, Pixels]) -> None:
+def test_encode_folder_from_python(folder: Path, images: dict[str, Pixels]) -> None:
     (folder / "1/bad.png").write_text("not an image")
     (folder / "notes.txt").write_text("not an image")
     notes: list[str] = []
@@ -32,7 +32,7 @@ def test_encode_folder_from_python(folder: Path, pictures: dict[str, Pixels]) ->
         problem=seen.append,
         progress=lambda done, count: steps.append((done, count)),
     )
-    records = Codec.load(MNIST).encode(np.stack([pictures[path] for path in ORDER]), effort=0)
+    records = Codec.load(MNIST).encode(np.stack([images[path] for path in ORDER]), effort=0)
     assert Path("set.atlc").read_bytes() == records.tobytes()
     assert [entry.path for entry in manifest.read("set.csv")] == ORDER
     assert (result.images, result.records, result.bytes, result.model, result.choice) == (7, 7, 1400, MNIST, "")
@@ -44,15 +44,15 @@ def test_encode_folder_from_python(folder: Path, pictures: dict[str, Pixels]) ->
     assert seen == list(result.problems)
     assert notes == ["in: leaving out 1 file without an image's name (notes.txt)"]
     assert (steps[0], steps[-1]) == ((0, 8), (8, 8))
-    put(Path("more/new.png"), pictures[ORDER[0]])
+    put(Path("more/new.png"), images[ORDER[0]])
     more = atlcodec.encode_folder("more", "set.atlc", append=True)
     assert (more.images, more.records, more.choice) == (1, 8, "as before")
 
 
-def test_encode_folder_to_an_open_file(folder: Path, pictures: dict[str, Pixels]) -> None:
+def test_encode_folder_to_an_open_file(folder: Path, images: dict[str, Pixels]) -> None:
     with Path("x").open("wb") as file:
         result = sets.encode_folder(folder, file)
-    assert Path("x").read_bytes() == encoded([pictures[path] for path in ORDER], result.model)
+    assert Path("x").read_bytes() == encoded([images[path] for path in ORDER], result.model)
     assert (result.images, result.paths, result.choice) == (7, (), "chosen")
 
 

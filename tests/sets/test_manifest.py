@@ -136,7 +136,7 @@ def test_odd_but_safe_paths_are_accepted(path: str) -> None:
         (["0,a.png,\x1b[2J"], "line 2: .* is not a label"),
         (["0,a.png,", "1,b.png,", "2,A.png,"], "records 0 and 2 cannot both be written"),
         (["0,ä.png,", "1,a\u0308.PNG,"], "records 0 and 1 cannot both"),
-        (["0,a,", "1,a.png,"], "records 0 and 1 cannot both"),  # a decoded picture is a PNG: its name gets .png
+        (["0,a,", "1,a.png,"], "records 0 and 1 cannot both"),  # a decoded image is a PNG: its name gets .png
         (["0,x.png/a.png,", "1,b.png,", "2,X.png,"], "records 0 and 2 cannot both"),
     ],
 )

@@ -17,7 +17,7 @@ from sets_kit import ORDER, Draw, encoded
 
 
 @pytest.mark.parametrize("output", ["set.atlc", "set.parquet"])
-def test_a_record_set_joins_records_and_list(output: str, folder: Path, pictures: dict[str, Pixels]) -> None:
+def test_a_record_set_joins_records_and_list(output: str, folder: Path, images: dict[str, Pixels]) -> None:
     pytest.importorskip("pyarrow")
     sets.encode_folder(folder, output, model=MNIST)
     records = sets.open(output)
@@ -26,7 +26,7 @@ def test_a_record_set_joins_records_and_list(output: str, folder: Path, pictures
     assert part.codec is not None
     assert part.numbers.tolist() == list(range(7))
     assert [entry.path for entry in part.entries or ()] == ORDER
-    assert part.records.tobytes() == encoded([pictures[path] for path in ORDER])
+    assert part.records.tobytes() == encoded([images[path] for path in ORDER])
     assert [part.entries for part in records.parts(entries=False)] == [None]
     assert {number: entry.path for number, entry in records.lookup({2, 5}).items()} == {2: ORDER[2], 5: ORDER[5]}
     (other,) = sets.open(output, model=FASHION)

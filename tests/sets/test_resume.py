@@ -113,7 +113,7 @@ def test_only_unchanged_images_are_not_encoded_again(
         assert ran.code == 130
         assert "the same command continues from here" in ran.err
     kept = shutil.copytree(".set.atlc.part", "kept")
-    put(folder / "1/z.png", digit)  # the third picture, in the second batch
+    put(folder / "1/z.png", digit)  # the third image, in the second batch
     os.utime(folder / "1/z.png", ns=(1, 1))
     ran = cli("encode", folder, "-o", "set.atlc", "-m", MNIST)
     assert "2 images are encoded already" in ran.err

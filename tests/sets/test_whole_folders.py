@@ -25,7 +25,7 @@ def write_idx(folder: Path, name: str, array: Pixels) -> None:
     (folder / name).write_bytes(idx(array))
 
 
-def test_encode_and_decode_a_folder(cli: Cli, folder: Path, pictures: dict[str, Pixels]) -> None:
+def test_encode_and_decode_a_folder(cli: Cli, folder: Path, images: dict[str, Pixels]) -> None:
     (folder / "notes.txt").write_text("not an image")
     (folder / ".hidden.png").write_bytes(b"")
     (folder / "elsewhere").symlink_to("/")
@@ -33,7 +33,7 @@ def test_encode_and_decode_a_folder(cli: Cli, folder: Path, pictures: dict[str, 
     assert (ran.code, ran.out) == (0, b"")
     assert "7 images -> set.atlc, set.csv  1400 bytes" in ran.err
     assert "leaving out 2 files without an image's name (elsewhere, notes.txt)" in ran.err
-    assert Path("set.atlc").read_bytes() == encoded([pictures[path] for path in ORDER])
+    assert Path("set.atlc").read_bytes() == encoded([images[path] for path in ORDER])
     labels = ["1", "1", "1", "10", "2", "2-x", None]
     assert manifest.read("set.csv") == [Entry(n, *entry) for n, entry in enumerate(zip(ORDER, labels, strict=True))]
     assert sorted(os.listdir()) == ["in", "set.atlc", "set.csv"]
@@ -141,14 +141,14 @@ def test_idx_files(cli: Cli, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> Non
     assert not Path("x.atlc").exists()
 
 
-def test_one_model_is_chosen_for_a_set(cli: Cli, folder: Path, pictures: dict[str, Pixels]) -> None:
+def test_one_model_is_chosen_for_a_set(cli: Cli, folder: Path, images: dict[str, Pixels]) -> None:
     chosen = cli("encode", folder, "-o", "set.atlc").err.split("bytes")[1].split()
     together = cli("encode", *(folder / path for path in ORDER), "-o", "x.atlc").err.split("bytes")[1].split()
     assert chosen == together
     assert (
         Path("set.atlc").read_bytes()
         == Path("x.atlc").read_bytes()
-        == encoded([pictures[path] for path in ORDER], chosen[0])
+        == encoded([images[path] for path in ORDER], chosen[0])
     )
     for path in ORDER:
         put(folder / path, np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8))
@@ -167,9 +167,9 @@ def test_several_reading_processes_give_the_same(cli: Cli, folder: Path, monkeyp
     assert Path("1.csv").read_bytes() == Path("2.csv").read_bytes()
 
 
-def test_pipes_take_only_the_records(cli: Cli, folder: Path, pictures: dict[str, Pixels]) -> None:
+def test_pipes_take_only_the_records(cli: Cli, folder: Path, images: dict[str, Pixels]) -> None:
     ran = cli("encode", folder, "-o", "-", "-m", MNIST)
-    assert (ran.code, ran.out) == (0, encoded([pictures[path] for path in ORDER]))
+    assert (ran.code, ran.out) == (0, encoded([images[path] for path in ORDER]))
     assert cli("encode", folder, "-o", "/dev/null", "-m", MNIST).code == 0
     assert os.listdir() == ["in"]
 
