@@ -225,15 +225,16 @@ def _json(folder: Path) -> dict[str, Any]:
 
 
 def _packing(raw: Mapping[str, Any], folder: Path) -> Packing:
-    counts = raw.get("latents", [0, record.SYMBOLS, 0])
+    widths = raw.get("latents", [[4, record.SYMBOLS]])
     try:
-        if not (isinstance(counts, list) and len(counts) == 3 and all(type(count) is int for count in counts)):
-            raise ValueError("not a list of three numbers")
-        return Packing(*counts)
+        if not isinstance(widths, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in widths):
+            raise ValueError("not a list of pairs")
+        if not all(type(number) is int for pair in widths for number in pair):
+            raise ValueError("not whole numbers")
+        return Packing(tuple((bits, count) for bits, count in widths))
     except ValueError as error:
-        raise BadModel(
-            f"{folder}: latents in card.json: {str(counts)[:40]} must be how many have 8, 4 and 2 bits"
-        ) from error
+        text = str(widths)[:60]
+        raise BadModel(f"{folder}: latents in card.json must be [bits, count] of each width, not {text}") from error
 
 
 def _object(raw: Mapping[str, Any], key: str, folder: Path) -> Mapping[str, Any]:

@@ -67,7 +67,7 @@ class Codec:
         def encode(chunk: Images) -> Records:
             latents = compressor(chunk)
             if refiner is None:
-                return record.pack(record.seal(*record.quantise(latents), self.id))
+                return record.pack(record.seal(*packing.nearest(latents), self.id))
             return record.pack(refine.symbols(chunk, latents, refiner.run, evaluations, self.id, packing))
 
         most = CHUNK_OF_SEARCH if refiner else engine.CHUNK
@@ -110,8 +110,9 @@ class Codec:
         return np.asarray(psnr + UNSURE * np.log(self.classify(records).max(axis=1).astype(np.float64)))
 
     def latents(self, images: ArrayLike) -> NDArray[np.float32]:
-        """The compressor's output before rounding: images, uint8 (N, *shape) -> float32 (N, 16, 5, 5) in 0..15."""
-        return engine.in_chunks(self._compressor, self._as_images(images), record.BOTTLENECK, np.float32)
+        """The compressor's output before rounding: images, uint8 (N, *shape) -> float32 (N, 16, 5, 5) in 0..15; or (N,
+        M), if the latents have several widths (`latents.Packing`)."""
+        return engine.in_chunks(self._compressor, self._as_images(images), self.model.card.packing.shape, np.float32)
 
     def check(self, records: Records, first: int) -> None:
         """Raise `DamagedRecord` unless this codec sealed every record; the first one has the number `first`."""
@@ -138,7 +139,7 @@ class Codec:
 
     @functools.cached_property
     def _compressor(self) -> engine.Graph:
-        return self._graph("compressor", engine.COMPRESSOR)
+        return self._graph("compressor", engine.compressor(self.model.card.packing.shape))
 
     @functools.cached_property
     def _decompressor(self) -> engine.Graph:
@@ -146,7 +147,7 @@ class Codec:
 
     @functools.cached_property
     def _refiner(self) -> engine.Graph:
-        return self._graph("refiner", engine.refiner(refine.latent_shape(self.model.card.packing)))
+        return self._graph("refiner", engine.refiner(self.model.card.packing.shape))
 
     @functools.cached_property
     def _classifier(self) -> engine.Graph:

@@ -40,8 +40,12 @@ class Signature:
 
 _UINT8, _FLOAT = "tensor(uint8)", "tensor(float)"
 _IMAGES, _RECORDS = Port("images", _UINT8, (28, 28)), Port("records", _UINT8, (200,))
-COMPRESSOR = Signature((_IMAGES,), (Port("latents", _FLOAT, BOTTLENECK),))
 DECOMPRESSOR = Signature((_RECORDS,), (_IMAGES,))
+
+
+def compressor(shape: tuple[int, ...]) -> Signature:
+    """Images -> latents of this shape."""
+    return Signature((_IMAGES,), (Port("latents", _FLOAT, shape),))
 
 
 def refiner(shape: tuple[int, ...]) -> Signature:

@@ -70,7 +70,7 @@ def measure(
     """One model on images, uint8 (N, *shape), with labels, integers (N,), that are numbers of `classes`."""
     sealed = codec.encode(images, effort)
     # Without seal and refinement: the symbols nearest to the latents. Their seals are not valid.
-    bare = record.pack(record.quantise(codec.latents(images))[0])
+    bare = record.pack(codec.model.card.packing.nearest(codec.latents(images))[0])
     errors = metrics.squared_error(images, codec.decode(sealed))
     errors_unsealed = metrics.squared_error(images, codec.decode(bare, verify=False))
     right = right_unsealed = None

@@ -1,13 +1,10 @@
-"""How a codec packs its latents into the 200 bytes of a record: some have 8 bits, some 4, some 2.
+"""How a codec packs its latents into the 200 bytes of a record: latents of several widths, one after another.
 
-    bytes     0 ..            each one latent of 8 bits: two symbols
-    then      4 bits each     one symbol each
-    then      2 bits each     two to a symbol, the first in its high bits
+    latents   M integers, first those of the first width, then those of the next; latent m is 0..2^bits - 1
+    bits      1,600 in all, the highest bit of a latent first; each width begins at a byte
 
-    2 n8 + n4 + n2 / 2 = 400 symbols; n4 is even, n2 a multiple of 4
-
-A codec whose latents are its 400 symbols has n8 = n2 = 0. The format knows nothing of this: the decompressor unpacks
-its latents, and the card tells the encoder how many of each width there are."""
+Most codecs have 400 latents of four bits: the symbols themselves. The format knows nothing of other widths: the
+decompressor unpacks its latents, and the card tells the encoder how many of each width there are."""
 
 from __future__ import annotations
 
@@ -17,83 +14,119 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.record import SYMBOLS, Symbols
+from atlcodec import record
+from atlcodec.record import BOTTLENECK, RECORD_BYTES, SYMBOLS, Symbols
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.uint8]
 
-NEVER = np.float32(1e30)  # the cost of a move that changes much: the high half of 8 bits
+NEVER = np.float32(1e30)  # the cost of a move that changes the image much
 
 
 @dataclass(frozen=True)
 class Packing:
-    """The number of latents of 8, of 4 and of 2 bits. Raises `ValueError` unless they fill 400 symbols."""
+    """The widths of the latents: (bits, how many), in their order. Raises `ValueError` unless they fill a record."""
 
-    n8: int = 0
-    n4: int = SYMBOLS
-    n2: int = 0
+    widths: tuple[tuple[int, int], ...] = ((4, SYMBOLS),)
 
     def __post_init__(self) -> None:
-        counts = (self.n8, self.n4, self.n2)
-        if min(counts) < 0 or self.n4 % 2 or self.n2 % 4 or 4 * self.n8 + 2 * self.n4 + self.n2 != 2 * SYMBOLS:
-            raise ValueError(f"{counts} latents of 8, 4 and 2 bits do not fill {SYMBOLS} symbols")
+        sizes = [bits * count for bits, count in self.widths]
+        valid = all(1 <= bits <= 8 and count > 0 for bits, count in self.widths)
+        if not valid or sum(sizes) != 8 * RECORD_BYTES or any(size % 8 for size in sizes):
+            raise ValueError(f"latents of the widths {self.widths} (bits, count) do not fill {RECORD_BYTES} bytes")
+
+    @property
+    def uniform(self) -> bool:
+        """Whether the latents are the 400 symbols."""
+        return self.widths == ((4, SYMBOLS),)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one image's latents: (16, 5, 5) if they are the symbols, else (M,)."""
+        return BOTTLENECK if self.uniform else (self.count,)
 
     @property
     def count(self) -> int:
         """How many latents there are."""
-        return self.n8 + self.n4 + self.n2
+        return sum(count for _, count in self.widths)
+
+    @functools.cached_property
+    def bits(self) -> NDArray[np.int64]:
+        """The width of each latent, (M,)."""
+        return np.repeat([bits for bits, _ in self.widths], [count for _, count in self.widths])
 
     @functools.cached_property
     def top(self) -> Floats:
-        """The highest level of each latent, float32 (count,): 255, 15 or 3."""
-        return np.repeat(np.array([255, 15, 3], np.float32), [self.n8, self.n4, self.n2])
+        """The highest level of each latent, float32 (M,)."""
+        return (2.0**self.bits - 1).astype(np.float32)
 
     def pack(self, latents: Integers) -> Symbols:
-        """Latents, uint8 (N, count), in 0..top -> symbols, uint8 (N, 400)."""
-        eight, four, two = np.split(latents, [self.n8, self.n8 + self.n4], axis=1)
-        halves = np.stack([eight >> 4, eight & 15], axis=2).reshape(len(latents), -1)
-        return np.concatenate([halves, four, two[:, 0::2] << 2 | two[:, 1::2]], axis=1)
+        """Latents, uint8 (N, M), in 0..top -> symbols, uint8 (N, 400)."""
+        if self.uniform:
+            return latents
+        groups, start = [], 0
+        for bits, count in self.widths:
+            part = np.unpackbits(latents[:, start : start + count, None], axis=2)[:, :, 8 - bits :]
+            groups.append(part.reshape(len(latents), count * bits))
+            start += count
+        return record.unpack(np.packbits(np.concatenate(groups, axis=1), axis=1)).reshape(-1, SYMBOLS)
 
     def unpack(self, symbols: Symbols) -> Integers:
-        """Symbols, uint8 (N, 400) -> latents, uint8 (N, count); the inverse of `pack`."""
-        halves, four, pairs = np.split(symbols, [2 * self.n8, 2 * self.n8 + self.n4], axis=1)
-        two = np.stack([pairs >> 2, pairs & 3], axis=2).reshape(len(symbols), -1)
-        return np.concatenate([halves[:, 0::2] << 4 | halves[:, 1::2], four, two], axis=1)
+        """Symbols, uint8 (N, 400) -> latents, uint8 (N, M); the inverse of `pack`."""
+        if self.uniform:
+            return symbols
+        data = np.unpackbits(record.pack(symbols), axis=1)
+        groups, start = [], 0
+        for bits, count in self.widths:
+            part = data[:, start : start + bits * count].reshape(-1, count, bits)
+            groups.append(np.packbits(part, axis=2).reshape(-1, count) >> 8 - bits)
+            start += bits * count
+        return np.concatenate(groups, axis=1)
 
-    def start(self, symbols: Floats) -> Floats:
-        """A compressor's output, float32 (N, 400) -> latents that are not rounded, float32 (N, count).
-
-        What a symbol is off its level belongs to the latent in its low bits."""
-        levels = np.rint(symbols)
-        latents = self.unpack(levels.astype(np.uint8)).astype(np.float32)
-        rest = symbols - levels
-        latents[:, : self.n8] += rest[:, 1 : 2 * self.n8 : 2]
-        latents[:, self.n8 : self.n8 + self.n4] += rest[:, 2 * self.n8 : 2 * self.n8 + self.n4]
-        latents[:, self.n8 + self.n4 + 1 :: 2] += rest[:, 2 * self.n8 + self.n4 :]
-        return latents
+    def nearest(self, latents: Floats) -> tuple[Symbols, Symbols, Floats]:
+        """The arguments of `record.seal`, each (N, 400), for a compressor's latents, float32 (N, *shape) in 0..top: the
+        nearest symbols, one alternative for each, and how much it raises the squared distance to the latents."""
+        if self.uniform:
+            return record.quantise(latents)
+        levels = np.rint(latents)
+        return self.moves(levels, 2 * (levels - latents))
 
     def moves(self, latents: Floats, gradient: Floats) -> tuple[Symbols, Symbols, Floats]:
-        """The arguments of `record.seal`, each (N, 400), for latents on their levels, float32 (N, count), and the
-        gradient of the error there: the symbols, one alternative for each symbol, and the change of the error.
+        """The same for latents on their levels, float32 (N, M), and the gradient of an error there, float32 (N, M): the
+        symbols, one alternative for each, and the change of the error.
 
-        A latent moves one step down its gradient, or inwards at its lowest and highest level. A symbol of two latents
-        takes the better of their moves. The low half of 8 bits moves where that changes no other bit. The curvature of
-        the error is left out: it is similar for all latents, since their steps have similar sizes."""
-        step = np.where(gradient > 0, np.float32(-1), np.float32(1))
-        step = np.where(latents + step < 0, 1, np.where(latents + step > self.top, -1, step)).astype(np.float32)
-        eight, pairs = slice(0, self.n8), slice(self.n8 + self.n4, None)
-        carries = latents[:, eight] // 16 != (latents[:, eight] + step[:, eight]) // 16
-        step[:, eight] = np.where(carries, -step[:, eight], step[:, eight])
-        cost = gradient * step
+        A latent that is a symbol moves one step down its gradient, or inwards at its lowest and highest level. Of other
+        widths, the lowest bit flips: that is one step, too. A symbol with several lowest bits takes the best flip; one
+        without any should stay. The curvature of the error is left out: it is similar for all latents, since their
+        steps have similar sizes."""
+        if self.uniform:
+            step = np.where(gradient > 0, np.float32(-1), np.float32(1))
+            step = np.where(latents + step < 0, 1, np.where(latents + step > self.top, -1, step)).astype(np.float32)
+            return latents.astype(np.uint8), (latents + step).astype(np.uint8), gradient * step
+        now = latents.astype(np.uint8)
+        costs = gradient * np.where(now & 1, np.float32(-1), np.float32(1))
+        costs = np.concatenate([costs, np.full((len(costs), 1), NEVER)], axis=1)[:, self._movable]
+        best = costs.argmin(axis=2)
+        symbols = self.pack(now)
+        masks = np.take_along_axis(self._masks[None], best[:, :, None], axis=2)[:, :, 0]
+        return symbols, symbols ^ masks, np.take_along_axis(costs, best[:, :, None], axis=2)[:, :, 0]
 
-        symbols, alternatives = self.pack(latents.astype(np.uint8)), self.pack((latents + step).astype(np.uint8))
-        costs = np.full(symbols.shape, NEVER, np.float32)
-        alternatives[:, 0 : 2 * self.n8 : 2] = symbols[:, 0 : 2 * self.n8 : 2] ^ 1  # any other level will do
-        costs[:, 1 : 2 * self.n8 : 2] = cost[:, eight]
-        costs[:, 2 * self.n8 : 2 * self.n8 + self.n4] = cost[:, self.n8 : self.n8 + self.n4]
-        two = slice(SYMBOLS - self.n2 // 2, None)
-        high, low = cost[:, pairs][:, 0::2], cost[:, pairs][:, 1::2]
-        changed = np.where(high <= low, np.uint8(12), np.uint8(3))  # the bits of the latent that moves
-        alternatives[:, two] = symbols[:, two] & ~changed | alternatives[:, two] & changed
-        costs[:, two] = np.minimum(high, low)
-        return symbols, alternatives, costs
+    @functools.cached_property
+    def _lowest(self) -> list[list[tuple[int, int]]]:
+        """For each symbol, the latents whose lowest bit lies in it, and the mask of that bit."""
+        found: list[list[tuple[int, int]]] = [[] for _ in range(SYMBOLS)]
+        for latent, end in enumerate(np.cumsum(self.bits).tolist()):
+            found[(end - 1) // 4].append((latent, 8 >> (end - 1) % 4))
+        most = max(map(len, found))
+        return [each + [(self.count, 1)] * (most - len(each)) for each in found]  # padded with "no latent"
+
+    @functools.cached_property
+    def _movable(self) -> NDArray[np.int64]:
+        return np.array([[latent for latent, _ in each] for each in self._lowest])
+
+    @functools.cached_property
+    def _masks(self) -> Integers:
+        return np.array([[mask for _, mask in each] for each in self._lowest], np.uint8)
+
+
+UNIFORM = Packing()

@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec import record
-from atlcodec.latents import Packing
+from atlcodec.latents import UNIFORM, Packing
 
 Floats = NDArray[np.float32]
 Refiner = Callable[[Floats, NDArray[np.uint8]], Sequence[NDArray[np.float32]]]
 Evaluate = Callable[[Floats], tuple[Floats, Floats]]
-UNIFORM = Packing()
 
 # By effort: how often the error and its gradient are evaluated. One evaluation takes as long as decoding three times.
 EVALUATIONS = (0, 1, 2, 3, 5, 8, 13, 24, 48, 100)
@@ -42,14 +41,14 @@ def symbols(
     id: int,
     packing: Packing = UNIFORM,
 ) -> record.Symbols:
-    """Sealed symbols, uint8 (N, 400), for images, uint8 (N, *shape), and the compressor's output, float32 (N, 16, 5,
-    5). `packing` says how its latents lie in it.
+    """Sealed symbols, uint8 (N, 400), for images, uint8 (N, *shape), and the compressor's latents, float32 (N,
+    *packing.shape).
 
-    `refiner` maps latents on their levels, float32 (N, *`latent_shape(packing)`), and images to the squared errors,
-    float32 (N,), and their gradient, float32 of the latents' shape."""
+    `refiner` maps latents on their levels and images to the squared errors, float32 (N,), and their gradient, float32
+    of the latents' shape."""
     points = evaluations // 8  # how many points are sealed and compared; each of them costs one evaluation
-    start, top = packing.start(latents.reshape(-1, record.SYMBOLS)), packing.top
-    shape = (-1, *latent_shape(packing))
+    start, top = latents.reshape(len(latents), -1), packing.top
+    shape = (-1, *packing.shape)
 
     def evaluate(z: Floats) -> tuple[Floats, Floats]:
         errors, gradient = refiner(z.reshape(shape), images)
@@ -65,11 +64,6 @@ def symbols(
         better = errors < lowest
         chosen[better], lowest[better] = sealed[better], errors[better]
     return chosen
-
-
-def latent_shape(packing: Packing) -> tuple[int, ...]:
-    """The shape of one image's latents in a refiner: that of the bottleneck if they are the symbols themselves."""
-    return record.BOTTLENECK if packing == UNIFORM else (packing.count,)
 
 
 def descend(

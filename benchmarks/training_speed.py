@@ -27,7 +27,7 @@ from torch.nn import functional
 from atlcodec.training import recipes
 from atlcodec.training.atl import autoencoder, classifier, cnn
 from atlcodec.training.loop import Phase
-from atlcodec.training.networks import Networks, quantise
+from atlcodec.training.networks import Networks
 from atlcodec.training.settings import Settings
 from atlcodec.training.trainer import Trainer
 
@@ -75,9 +75,9 @@ def passes(images: Images) -> dict[tuple[str, str], Callable[[], object]]:
     """One batch through each part, forward and backward. Going back is timed alone, again and again over one graph."""
     nets = Networks("lenet", [len(DIGITS)]).train()
     pixels = torch.from_numpy(images)
-    symbols = quantise(nets.compressor(pixels.unsqueeze(1).float())).detach().requires_grad_()
+    symbols = nets.quantise(nets.compressor(pixels.unsqueeze(1).float())).detach().requires_grad_()
     forward: dict[str, Callable[[], Tensor]] = {
-        "compress": lambda: quantise(nets.compressor(pixels.unsqueeze(1).float())),
+        "compress": lambda: nets.quantise(nets.compressor(pixels.unsqueeze(1).float())),
         "decompress": lambda: nets.part("decompressor")(symbols),
         "classify": lambda: nets.part("classifier")(symbols),
     }

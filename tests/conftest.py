@@ -76,13 +76,13 @@ def own_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from atlcodec.training import export
-    from atlcodec.training.networks import CLASSIFIERS, COMPRESSORS, DECOMPRESSORS
+    from atlcodec.training.networks import CLASSIFIERS, COMPRESSORS, DECOMPRESSORS, NO_START
 
     torch.manual_seed(0)
     files = {
-        "compressor.onnx": export.compressor(COMPRESSORS["lenet"]().eval()),
-        "decompressor.onnx": export.decompressor(DECOMPRESSORS["lenet"]().eval()),
-        "classifier.onnx": export.classifier(CLASSIFIERS["lenet"](3).eval(), 3),
+        "compressor.onnx": export.compressor(COMPRESSORS["lenet"](NO_START).eval()),
+        "decompressor.onnx": export.decompressor(DECOMPRESSORS["lenet"](NO_START).eval()),
+        "classifier.onnx": export.classifier(CLASSIFIERS["lenet"](NO_START, 3).eval(), 3),
     }
     folder = tmp_path_factory.mktemp("models") / "mine"
     write_model(folder, files, {"name": "mine", "licence": "none"}, {"name": "letters", "labels": ["a", "b", "c"]})

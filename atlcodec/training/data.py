@@ -7,12 +7,13 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from atlcodec import record
 from atlcodec.errors import AtlcError, BadData
+from atlcodec.latents import UNIFORM, Packing
 from atlcodec.sets.dataset import Dataset, Images, Split
-from atlcodec.training.networks import quantise
+from atlcodec.training.networks import Networks
 from atlcodec.training.settings import Settings
 
 CHUNK = 2048  # images that go through the compressor at once
@@ -29,7 +30,8 @@ class Domain:
     labels      int64 (L,), of the first L images
     held_out    the validation split: images, or records uint8 (V, 200), with labels
     outliers    uint8 (M, 28, 28), images of other kinds, or None
-    records     uint8 (N, 200), what the frozen compressor makes of the images; None until they are needed"""
+    records     uint8 (N, 200), what the frozen compressor makes of the images; None until they are needed
+    packing     of the latents in these records, if there are no images"""
 
     def __init__(
         self,
@@ -41,10 +43,11 @@ class Domain:
         images: Tensor | None = None,
         outliers: Tensor | None = None,
         records: Tensor | None = None,
+        packing: Packing = UNIFORM,
     ) -> None:
         self.name, self.classes, self.labels, self.held_out = name, classes, labels, held_out
         self.images, self.outliers = images, outliers
-        self.records = records
+        self.records, self.packing = records, packing
         self.outlier_records: Tensor | None = None
 
     def __len__(self) -> int:
@@ -107,31 +110,18 @@ def batches(data: Domain, task: Task, size: int, generator: torch.Generator) -> 
 
 
 @torch.no_grad()
-def compress(compressor: nn.Module, images: Tensor, settings: Settings) -> Tensor:
+def compress(nets: Networks, images: Tensor, settings: Settings) -> Tensor:
     """Records uint8 (N, 200) of images uint8 (N, 28, 28). The seed serves as the id in their seals."""
     records = []
     for chunk in torch.split(images, CHUNK):
-        latents = compressor(chunk.unsqueeze(1).float())
+        latents = nets.compressor(chunk.unsqueeze(1).float()).float()
         if settings.sealed:
-            symbols = record.seal(*record.quantise(latents.float().cpu().numpy()), id=settings.seed)
+            clipped = torch.minimum(latents.clamp(min=0), nets.top).cpu().numpy()
+            symbols = record.seal(*nets.packing.nearest(clipped), id=settings.seed)
             records.append(torch.from_numpy(record.pack(symbols)).to(images.device))
         else:
-            records.append(pack(quantise(latents)))
+            records.append(nets.pack(nets.quantise(latents)))
     return torch.cat(records)
-
-
-def pack(symbols: Tensor) -> Tensor:
-    """Symbols (N, 16, 5, 5) in 0..15 -> unsealed records uint8 (N, 200)."""
-    flat = symbols.flatten(1).to(torch.uint8)
-    return flat[:, 0::2] << 4 | flat[:, 1::2]
-
-
-def unpack(records: Tensor) -> Tensor:
-    """Records uint8 (N, 200) -> symbols float32 (N, 16, 5, 5) in 0..15."""
-    symbols = torch.empty(*records.shape, 2, device=records.device)
-    symbols[..., 0] = records >> 4
-    symbols[..., 1] = records & 15
-    return symbols.view(-1, *record.BOTTLENECK)
 
 
 def torch_device(name: str) -> torch.device:

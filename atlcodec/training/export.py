@@ -19,30 +19,33 @@ from onnx import TensorProto, numpy_helper
 from torch import nn
 
 from atlcodec import record
-from atlcodec.training import gradient
-from atlcodec.training.layers import Scale
+from atlcodec.latents import UNIFORM, Packing
+from atlcodec.training import gradient, onnx_packing
+from atlcodec.training.layers import Scale, Standardise
 from atlcodec.training.networks import Networks
 from atlcodec.training.onnx_builder import GraphBuilder, Port
 from atlcodec.training.onnx_layers import add_layers
 
 RECORDS: Port = (TensorProto.UINT8, ["N", record.RECORD_BYTES])
 IMAGES: Port = (TensorProto.UINT8, ["N", 28, 28])
-SYMBOLS: Port = (TensorProto.FLOAT, ["N", *record.BOTTLENECK])
 
 
-def compressor(network: nn.Module) -> bytes:
-    """ONNX: images uint8 (N, 28, 28) -> latents float32 (N, 16, 5, 5) in 0..15, before rounding."""
-    g = GraphBuilder()
+def compressor(network: nn.Module, packing: Packing = UNIFORM) -> bytes:
+    """ONNX: images uint8 (N, 28, 28) -> latents float32 (N, *packing.shape) in 0..top, before rounding."""
+    g, low = GraphBuilder(), np.array(0, np.float32)
     x = g.add("Cast", g.add("Unsqueeze", "images", g.ints(1)), to=TensorProto.FLOAT)
     x = add_layers(g, network, x)
-    x = g.add("Clip", x, g.constant(np.array(0, np.float32)), g.constant(np.array(15, np.float32)))
-    return g.finish({"images": IMAGES}, {"latents": (x, SYMBOLS)})
+    if packing.uniform:
+        x = g.add("Clip", x, g.constant(low), g.constant(np.array(15, np.float32)))
+    else:
+        x = g.add("Min", g.add("Max", x, g.constant(low)), g.constant(packing.top))
+    return g.finish({"images": IMAGES}, {"latents": (x, (TensorProto.FLOAT, ["N", *packing.shape]))})
 
 
-def decompressor(network: nn.Module, nonce: int = 0) -> bytes:
+def decompressor(network: nn.Module, nonce: int = 0, packing: Packing = UNIFORM) -> bytes:
     """ONNX: records uint8 (N, 200) -> images uint8 (N, 28, 28)."""
     g = GraphBuilder()
-    x = add_layers(g, network, _symbols(g))
+    x = add_layers(g, network, onnx_packing.latents(g, packing))
     # A cast to uint8 wraps around, so the clip must come before it.
     x = g.add("Clip", x, g.constant(np.array(0, np.float32)), g.constant(np.array(255, np.float32)))
     x = g.add("Cast", g.add("Round", x), to=TensorProto.UINT8)
@@ -55,50 +58,35 @@ def decompressor(network: nn.Module, nonce: int = 0) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def refiner(decompressor: nn.Module) -> bytes:
-    """ONNX: symbols float32 (N, 16, 5, 5) and images uint8 (N, 28, 28) -> the squared error of the decoded images,
-    float32 (N,), and its gradient with respect to the symbols, float32 (N, 16, 5, 5), by which an encoder refines them.
+def refiner(decompressor: nn.Module, packing: Packing = UNIFORM) -> bytes:
+    """ONNX: latents on their levels, float32 (N, *packing.shape), and images uint8 (N, 28, 28) -> the squared
+    error of the decoded images, float32 (N,), and its gradient with respect to the latents, by which an encoder refines
+    them.
 
     The gradient passes straight through the clip to 0..255, so that pixels outside can come back."""
-    g = GraphBuilder()
-    pixels = add_layers(g, decompressor, "symbols")
+    g, name = GraphBuilder(), "symbols" if packing.uniform else "latents"
+    pixels = add_layers(g, decompressor, name)
     clipped = g.add("Clip", pixels, g.constant(np.array(0, np.float32)), g.constant(np.array(255, np.float32)))
     wanted = g.add("Cast", g.add("Unsqueeze", "images", g.ints(1)), to=TensorProto.FLOAT)
     difference = g.add("Sub", clipped, wanted)
     error = g.add("ReduceSum", g.add("Mul", difference, difference), g.ints(1, 2, 3), keepdims=0)
     slope = g.add("Mul", difference, g.constant(np.array(2, np.float32)))
-    slope = gradient.backward(g, "symbols", pixels, slope)
+    slope = gradient.backward(g, name, pixels, slope)
+    port: Port = (TensorProto.FLOAT, ["N", *packing.shape])
     return g.finish(
-        {"symbols": SYMBOLS, "images": IMAGES},
-        {"errors": (error, (TensorProto.FLOAT, ["N"])), "gradient": (slope, SYMBOLS)},
+        {name: port, "images": IMAGES}, {"errors": (error, (TensorProto.FLOAT, ["N"])), "gradient": (slope, port)}
     )
 
 
-def classifier(network: nn.Module, classes: int) -> bytes:
+def classifier(network: nn.Module, classes: int, packing: Packing = UNIFORM) -> bytes:
     """ONNX: records uint8 (N, 200) -> logits float32 (N, classes)."""
     g = GraphBuilder()
-    layers = [layer for layer in network.children() if not isinstance(layer, Scale | nn.Dropout)]
-    if isinstance(layers[0], nn.Flatten) and isinstance(layers[1], nn.Linear):
-        # A dense layer takes the symbols in any order: here all high nibbles, then all low ones. And they are small
-        # integers, so that its product can be one of integers, which is four times as fast.
-        x = add_layers(g, network, g.add("Concat", _high(g), _low(g), axis=1), nibbles=True)
+    layers = [layer for layer in network.children() if not isinstance(layer, Scale | Standardise | nn.Flatten)]
+    if isinstance(layers[0], nn.Linear):  # its inputs are small integers: a product of integers is four times as fast
+        x = add_layers(g, network, onnx_packing.integers(g, packing), integers=packing)
     else:
-        x = add_layers(g, network, _symbols(g))
+        x = add_layers(g, network, onnx_packing.latents(g, packing))
     return g.finish({"records": RECORDS}, {"logits": (x, (TensorProto.FLOAT, ["N", classes]))})
-
-
-def _high(g: GraphBuilder) -> str:
-    return g.add("BitShift", "records", g.constant(np.array([4], np.uint8)), direction="RIGHT")
-
-
-def _low(g: GraphBuilder) -> str:
-    return g.add("BitwiseAnd", "records", g.constant(np.array([15], np.uint8)))
-
-
-def _symbols(g: GraphBuilder) -> str:
-    high, low = (g.add("Unsqueeze", half, g.ints(2)) for half in (_high(g), _low(g)))
-    x = g.add("Reshape", g.add("Concat", high, low, axis=2), g.ints(-1, *record.BOTTLENECK))
-    return g.add("Cast", x, to=TensorProto.FLOAT)
 
 
 def acceptable(id: int, taken: Collection[int]) -> bool:
@@ -119,26 +107,27 @@ def files(nets: Networks, taken: Collection[int], domain: int = 0) -> dict[str, 
     nets = nets.cpu().eval()
     nonce = 0
     while True:
-        file = decompressor(nets.part("decompressor", domain), nonce)
+        file = decompressor(nets.part("decompressor", domain), nonce, nets.packing)
         if acceptable(struct.unpack(">I", hashlib.sha256(file).digest()[:4])[0], taken):
             break
         nonce += 1
     return {
-        "compressor.onnx": compressor(nets.compressor),
+        "compressor.onnx": compressor(nets.compressor, nets.packing),
         "decompressor.onnx": file,
-        "refiner.onnx": refiner(nets.part("decompressor", domain)),
-        "classifier.onnx": classifier(nets.part("classifier", domain), nets.classes[domain]),
+        "refiner.onnx": refiner(nets.part("decompressor", domain), nets.packing),
+        "classifier.onnx": classifier(nets.part("classifier", domain), nets.classes[domain], nets.packing),
     }
 
 
-def weights(file: bytes) -> dict[str, torch.Tensor]:
-    """The parameters in an exported file, by name, for `load_state_dict` of the same network."""
+def weights(file: bytes, packing: Packing = UNIFORM) -> dict[str, torch.Tensor]:
+    """The parameters in an exported file, by name, for `load_state_dict` of the same network. `packing` is that of the
+    codec's latents."""
     model = onnx.load_model_from_string(file)
     found = {
         i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in model.graph.initializer if "." in i.name
     }
     for name in [name.removesuffix(".levels") for name in found if name.endswith(".levels")]:
-        high_low = found.pop(f"{name}.levels").t().chunk(2, dim=1)
-        levels = torch.stack(high_low, dim=2).flatten(1)  # in the order of the symbols
+        back = np.argsort(onnx_packing.order(packing))
+        levels = found.pop(f"{name}.levels").t()[:, back]
         found[name] = levels * found.pop(f"{name}.step").unsqueeze(1)
     return found

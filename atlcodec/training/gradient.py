@@ -81,7 +81,12 @@ def _depth_to_space(g: GraphBuilder, node: onnx.NodeProto, place: int, gradient:
     return _reshape(g, node, place, g.add("Transpose", phases, perm=[0, 2, 1, 3, 4]))
 
 
+def _add(g: GraphBuilder, node: onnx.NodeProto, place: int, gradient: str) -> str:
+    return gradient  # both have the shape of the sum
+
+
 _RULES: dict[str, Callable[[GraphBuilder, onnx.NodeProto, int, str], str]] = {
+    "Add": _add,
     "Reshape": _reshape,
     "Flatten": _reshape,
     "Transpose": _transpose,

@@ -102,6 +102,7 @@ def train(
         torch.from_numpy(examples.labels[learning]).to(device),
         Split(examples.records[held_out], examples.labels[held_out]),
         records=torch.from_numpy(examples.records[learning]).to(device),
+        packing=examples.model.card.packing,
     )
     identity = (settings.epochs, dict(examples.describe), examples.classes)
     trainer = Trainer(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -216,3 +218,46 @@ def dense_classifier(wide: int, narrow: int, classes: int, dropout: float) -> nn
         Dropout(dropout),
         nn.Linear(narrow, classes),
     )
+
+
+class FixedLinear(nn.Module):
+    """A dense layer that does not learn, always in float32."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.from_numpy(np.ascontiguousarray(weight, np.float32)))
+        self.register_buffer("bias", torch.from_numpy(np.ascontiguousarray(bias, np.float32)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return functional.linear(x.float(), self.weight, self.bias)
+
+
+class Add(nn.Module):
+    """The sum of two paths, in float32; a path without layers is the input itself."""
+
+    def __init__(self, main: nn.Sequential, beside: nn.Sequential) -> None:
+        super().__init__()
+        self.main, self.beside = main, beside
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.main(x).float() + self.beside(x).float()
+        return result
+
+
+class Standardise(nn.Module):
+    """(x - mean) * factor, before a dense layer. The exporter folds it into that: loaded weights contain it."""
+
+    mean: Tensor
+    factor: Tensor
+
+    def __init__(self, mean: Tensor, factor: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("factor", factor, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) * self.factor

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atlcodec.training.augment import augment_half, random_shift
-from atlcodec.training.data import Domain, Task, batches, compress, unpack
-from atlcodec.training.networks import Networks, quantise
+from atlcodec.training.data import Domain, Task, batches, compress
+from atlcodec.training.networks import Networks
 from atlcodec.training.settings import Settings
 
 OUTLIER_WEIGHT = 0.5  # of the outlier-exposure loss, as in Hendrycks et al. (2019)
@@ -94,12 +94,12 @@ def batch_loss(
         if images is not None and (compresses or augments):
             with torch.set_grad_enabled(compresses):
                 latents = nets.compressor(images.unsqueeze(1).float())
-            symbols = quantise(latents.float())
+            symbols = nets.quantise(latents)
         else:  # a frozen compressor gives the same records in every epoch
             if data.records is None:
                 assert data.images is not None
-                data.records = compress(nets.compressor, data.images, settings)
-            symbols = unpack(data.records.index_select(0, rows))
+                data.records = compress(nets, data.images, settings)
+            symbols = nets.unpack(data.records.index_select(0, rows))
         decoded = logits = None
         if task != "classifier":
             decoded = nets.part("decompressor", domain)(symbols)
@@ -126,9 +126,9 @@ def outlier_loss(
     least where the classifier is unsure."""
     assert data.outliers is not None
     if data.outlier_records is None:
-        data.outlier_records = compress(nets.compressor, data.outliers, settings)
+        data.outlier_records = compress(nets, data.outliers, settings)
     chosen = torch.randint(len(data.outliers), (count,), generator=generator).to(data.outliers.device)
-    logits = nets.part("classifier", domain)(unpack(data.outlier_records.index_select(0, chosen)))
+    logits = nets.part("classifier", domain)(nets.unpack(data.outlier_records.index_select(0, chosen)))
     return -functional.log_softmax(logits, dim=1).mean()
 
 

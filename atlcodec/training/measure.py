@@ -11,16 +11,16 @@ from torch import Tensor
 
 from atlcodec import metrics
 from atlcodec.sets.dataset import Images, Split
-from atlcodec.training.data import CHUNK, unpack
-from atlcodec.training.networks import Networks, quantise
+from atlcodec.training.data import CHUNK
+from atlcodec.training.networks import Networks
 
 
 @torch.no_grad()
 def symbols(nets: Networks, images: Images) -> Iterator[Tensor]:
-    """Symbols float32 (N, 16, 5, 5) of images uint8 (N, 28, 28) or of records uint8 (N, 200), chunk by chunk."""
+    """Latents on their levels, of images uint8 (N, 28, 28) or of records uint8 (N, 200), chunk by chunk."""
     device = next(nets.parameters()).device
     for chunk in torch.split(torch.from_numpy(images.copy()).to(device), CHUNK):
-        yield unpack(chunk) if chunk.dim() == 2 else quantise(nets.compressor(chunk.unsqueeze(1).float()))
+        yield nets.unpack(chunk) if chunk.dim() == 2 else nets.quantise(nets.compressor(chunk.unsqueeze(1).float()))
 
 
 @torch.no_grad()

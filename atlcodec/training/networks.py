@@ -3,9 +3,11 @@
 A compressor maps pixels to latents, a decompressor and a classifier read symbols. Each is an `nn.Sequential` of layers
 that `export.py` can write as ONNX, so a new architecture needs three lists of layers and nothing else.
 
-The rounding is finite scalar quantization (FSQ; Mentzer et al. 2023): 16 levels per latent, straight-through.
+The rounding is finite scalar quantization (FSQ; Mentzer et al. 2023), straight-through: 16 levels per latent, or
+other numbers where latents have several widths.
 
-Shapes: images float32 (N, 1, 28, 28) in 0..255, latents and symbols float32 (N, 16, 5, 5), logits float32 (N, classes).
+Shapes: images float32 (N, 1, 28, 28) in 0..255; latents float32 (N, 16, 5, 5), or (N, M) if they have several widths;
+logits float32 (N, classes).
 """
 
 from __future__ import annotations
@@ -16,58 +18,102 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from atlcodec.record import LEVELS
-from atlcodec.training import lenet, mixer
+from atlcodec import record
+from atlcodec.latents import UNIFORM
+from atlcodec.training import lenet, mixer, pca
+from atlcodec.training.start import Start, blank
 
 PARTS = ("compressor", "decompressor", "classifier")
 
 
 class _Round(torch.autograd.Function):
-    """Round to the nearest level. The gradient goes straight through, except where a latent lies outside 0..15 and the
-    gradient would push it further out. A hard clamp would stop the gradient in both directions, and a latent outside
-    the range would never come back."""
+    """Round to the nearest level 0..top. The gradient goes straight through, except where a latent lies outside the
+    range and the gradient would push it further out. A hard clamp would stop the gradient in both directions, and a
+    latent outside the range would never come back."""
 
     @staticmethod
-    def forward(ctx: Any, latents: Tensor) -> Tensor:
-        ctx.save_for_backward(latents)
-        return latents.round().clamp(0, LEVELS - 1)
+    def forward(ctx: Any, latents: Tensor, top: Tensor) -> Tensor:
+        ctx.save_for_backward(latents, top)
+        return torch.minimum(latents.round().clamp(min=0), top)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (latents,) = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        latents, top = ctx.saved_tensors
         # Descent moves against the gradient: a negative one raises the latent.
-        outwards = ((latents < 0) & (gradient > 0)) | ((latents > LEVELS - 1) & (gradient < 0))
-        return gradient.masked_fill(outwards, 0.0)
+        outwards = ((latents < 0) & (gradient > 0)) | ((latents > top) & (gradient < 0))
+        return gradient.masked_fill(outwards, 0.0), None
 
 
-def quantise(latents: Tensor) -> Tensor:
-    """Latents to symbols 0..15 (as floats), differentiable by the straight-through rule."""
-    rounded: Tensor = _Round.apply(latents)  # type: ignore[no-untyped-call]
+def quantise(latents: Tensor, top: Tensor) -> Tensor:
+    """Latents to their nearest levels 0..top (as floats), differentiable by the straight-through rule."""
+    rounded: Tensor = _Round.apply(latents, top)  # type: ignore[no-untyped-call]
     return rounded
 
 
-COMPRESSORS: dict[str, Callable[[], nn.Sequential]] = {"lenet": lenet.compressor, "mixer": mixer.compressor}
-DECOMPRESSORS: dict[str, Callable[[], nn.Sequential]] = {"lenet": lenet.decompressor, "mixer": mixer.decompressor}
-CLASSIFIERS: dict[str, Callable[[int], nn.Sequential]] = {"lenet": lenet.classifier, "mixer": mixer.classifier}
+# What builds each network. A start is the mean, the components and the packing of the latents; only `pca` needs it.
+COMPRESSORS: dict[str, Callable[[Start], nn.Sequential]] = {
+    "lenet": lambda start: lenet.compressor(),
+    "mixer": lambda start: mixer.compressor(),
+    "pca": pca.compressor,
+}
+DECOMPRESSORS: dict[str, Callable[[Start], nn.Sequential]] = {
+    "lenet": lambda start: lenet.decompressor(),
+    "mixer": lambda start: mixer.decompressor(),
+    "pca": pca.decompressor,
+}
+CLASSIFIERS: dict[str, Callable[[Start, int], nn.Sequential]] = {
+    "lenet": lambda start, classes: lenet.classifier(classes),
+    "mixer": lambda start, classes: mixer.classifier(classes),
+    "pca": pca.classifier,
+}
+NO_START = blank(UNIFORM)
 
 
 class Networks(nn.Module):
     """One compressor, and for each domain (data set) a decompressor and a classifier. `classes` are the number of
-    classes of each domain. `parts` are those to build: the classifier alone is enough to train a head."""
+    classes of each domain. `parts` are those to build: the classifier alone is enough to train a head. `start` is where
+    training starts from; its packing is that of the latents."""
 
-    def __init__(self, architecture: str, classes: Sequence[int], parts: Sequence[str] = PARTS) -> None:
+    top: Tensor
+
+    def __init__(
+        self, architecture: str, classes: Sequence[int], parts: Sequence[str] = PARTS, start: Start = NO_START
+    ) -> None:
         super().__init__()
-        self.architecture = architecture
+        self.architecture, self.packing = architecture, start.packing
         self.classes = tuple(classes)
+        levels = start.packing.top.reshape(start.packing.shape)
+        self.register_buffer("top", torch.from_numpy(levels), persistent=False)
         if "compressor" in parts:
-            self.compressor = COMPRESSORS[architecture]()
+            self.compressor = COMPRESSORS[architecture](start)
         if "decompressor" in parts:
-            self.decompressors = nn.ModuleList(DECOMPRESSORS[architecture]() for _ in classes)
+            self.decompressors = nn.ModuleList(DECOMPRESSORS[architecture](start) for _ in classes)
         if "classifier" in parts:
-            self.classifiers = nn.ModuleList(CLASSIFIERS[architecture](count) for count in classes)
+            self.classifiers = nn.ModuleList(CLASSIFIERS[architecture](start, count) for count in classes)
 
     def part(self, name: str, domain: int = 0) -> nn.Module:
         """`compressor`, `decompressor` or `classifier`; the latter two of one domain."""
         if name == "compressor":
             return self.compressor
         return (self.decompressors if name == "decompressor" else self.classifiers)[domain]
+
+    def quantise(self, latents: Tensor) -> Tensor:
+        """The compressor's latents on their levels, float32; see `quantise`."""
+        return quantise(latents.float(), self.top)
+
+    def pack(self, latents: Tensor) -> Tensor:
+        """Latents on their levels -> unsealed records, uint8 (N, 200)."""
+        flat = latents.flatten(1).to(torch.uint8)
+        if not self.packing.uniform:
+            flat = torch.from_numpy(self.packing.pack(flat.cpu().numpy())).to(flat.device)
+        return flat[:, 0::2] << 4 | flat[:, 1::2]
+
+    def unpack(self, records: Tensor) -> Tensor:
+        """Records, uint8 (N, 200) -> latents on their levels, float32 (N, *packing.shape)."""
+        if not self.packing.uniform:
+            symbols = record.unpack(records.cpu().numpy()).reshape(len(records), -1)
+            return torch.from_numpy(self.packing.unpack(symbols)).float().to(records.device)
+        latents = torch.empty(*records.shape, 2, device=records.device)
+        latents[..., 0] = records >> 4
+        latents[..., 1] = records & 15
+        return latents.view(-1, *self.packing.shape)

@@ -10,31 +10,39 @@ from torch import nn
 
 from atlcodec import record
 from atlcodec.errors import BadModel
+from atlcodec.latents import Packing
 from atlcodec.training.layers import (
+    Add,
     ConvPool2d,
+    FixedLinear,
     Join,
     MixChannels,
     MixTokens,
     Patches,
     PhasesConv2d,
     Scale,
+    Standardise,
     Tokens,
     Unpatches,
     UpscaleConv2d,
 )
 from atlcodec.training.onnx_builder import GraphBuilder
+from atlcodec.training.onnx_packing import order
 
-Linear = nn.Conv2d | nn.Linear | UpscaleConv2d | PhasesConv2d | ConvPool2d
+Linear = nn.Conv2d | nn.Linear | FixedLinear | UpscaleConv2d | PhasesConv2d | ConvPool2d
 
 
-def add_layers(g: GraphBuilder, network: nn.Module, x: str, *, nibbles: bool = False) -> str:
-    """Add the layers of a network behind the value `x`; returns the last value. With `nibbles`, `x` are the nibbles of
-    records, which a dense layer takes.
+def add_layers(
+    g: GraphBuilder, network: nn.Module, x: str, *, integers: Packing | None = None, prefix: str = ""
+) -> str:
+    """Add the layers of a network behind the value `x`; returns the last value. With `integers`, `x` are the latents of
+    records as `onnx_packing.integers` gives them, which a dense layer takes. `prefix` begins the names of weights.
 
-    A Scale is folded into the linear layer behind it, or into the one before it. Raises `BadModel` for layers that
-    cannot be exported."""
-    named = [(name, layer) for name, layer in network.named_children() if not isinstance(layer, nn.Dropout)]
-    writer = _Layers(g, x, nibbles)
+    A Scale is folded into the linear layer behind it, or into the one before it; a Standardise into the one behind it.
+    Raises `BadModel` for layers that cannot be exported."""
+    children = network.named_children()
+    named = [(prefix + name, layer) for name, layer in children if not isinstance(layer, nn.Dropout)]
+    writer = _Layers(g, x, integers)
     for index, (name, layer) in enumerate(named):
         if not isinstance(layer, nn.ReLU):  # a ReLU goes before the shuffle, as in the files of released models
             writer.shuffle()
@@ -47,6 +55,11 @@ def add_layers(g: GraphBuilder, network: nn.Module, x: str, *, nibbles: bool = F
             writer.linear(name, layer, behind.factor if isinstance(behind, Scale) else 1.0)
         elif isinstance(layer, MixChannels | MixTokens):
             writer.mix(name, layer)
+        elif isinstance(layer, Add):
+            main = add_layers(g, layer.main, writer.x, prefix=f"{name}.main.")
+            writer.x = g.add("Add", main, add_layers(g, layer.beside, writer.x, prefix=f"{name}.beside."))
+        elif isinstance(layer, Standardise):
+            writer.standardise = layer
         elif writer.factor != 1 and not isinstance(layer, nn.Flatten | nn.ZeroPad2d | nn.ReLU | Patches):
             raise BadModel(f"a Scale before {type(layer).__name__} cannot be folded")
         else:
@@ -63,8 +76,9 @@ class _Layers:
     Tokens lie one after another, each with its images, each with its channels: every layer takes the view that it
     needs."""
 
-    def __init__(self, g: GraphBuilder, x: str, nibbles: bool) -> None:
-        self.g, self.x, self.nibbles = g, x, nibbles
+    def __init__(self, g: GraphBuilder, x: str, integers: Packing | None) -> None:
+        self.g, self.x, self.integers = g, x, integers
+        self.standardise: Standardise | None = None  # waits for a linear layer
         self.factor = 1.0  # of Scales that wait for a linear layer
         self.phases = False  # whether the value is four phases that wait to become one image
         self.tokens = False
@@ -77,12 +91,15 @@ class _Layers:
     def linear(self, name: str, layer: Linear, after: float) -> None:
         """A layer with weights; `after` is the factor of the Scale behind it."""
         g, scale, self.factor = self.g, self.factor * after, 1.0
-        weights = _array(layer.weight)
-        if self.nibbles:
-            product = _rounded_product(g, self.x, f"{name}.weight", weights, scale)
+        weights, biases = _array(layer.weight), _array(layer.bias)
+        if self.standardise is not None:
+            weights = weights * _array(self.standardise.factor)
+            biases, self.standardise = biases - weights @ _array(self.standardise.mean), None
+        if self.integers is not None:
+            product = _rounded_product(g, self.x, f"{name}.weight", weights, scale, self.integers)
         else:
             weight = g.scaled(g.weight(f"{name}.weight", weights), scale)
-        bias = g.scaled(g.weight(f"{name}.bias", _array(layer.bias)), after)
+        bias = g.scaled(g.weight(f"{name}.bias", biases), after)
         match layer:
             case nn.Conv2d():
                 pads = [_pixels(layer.padding)] * 4
@@ -94,11 +111,11 @@ class _Layers:
             case ConvPool2d():  # here the plain way is the faster one
                 self.x = g.add("Conv", self.x, weight, bias, kernel_shape=list(layer.weight.shape[2:]))
                 self.x = g.add("MaxPool", self.x, kernel_shape=[2, 2], strides=[2, 2])
-            case nn.Linear():
+            case nn.Linear() | FixedLinear():
                 if self.tokens:
-                    self.x = g.add("Reshape", self.x, g.ints(-1, layer.in_features))
-                if self.nibbles:
-                    self.x, self.nibbles = g.add("Add", product, bias), False
+                    self.x = g.add("Reshape", self.x, g.ints(-1, layer.weight.shape[1]))
+                if self.integers is not None:
+                    self.x, self.integers = g.add("Add", product, bias), None
                 else:
                     self.x = g.add("Gemm", self.x, weight, bias, transB=1)
 
@@ -142,20 +159,22 @@ class _Layers:
                 left, right, top, bottom = layer.padding
                 x = g.add("Pad", x, g.ints(0, 0, top, left, 0, 0, bottom, right))
             case nn.Flatten():
-                x = x if self.nibbles else g.add("Flatten", x, axis=1)
+                x = x if self.integers is not None else g.add("Flatten", x, axis=1)
             case _:
                 raise BadModel(f"a layer {type(layer).__name__} cannot be exported; use those of training/layers.py")
         self.x = x
 
 
-def _rounded_product(g: GraphBuilder, x: str, name: str, weight: NDArray[np.float32], scale: float) -> str:
-    """Nibbles uint8 (N, 400), the high ones first, times weights (outputs, 400) rounded to eight bits: for each output,
+def _rounded_product(
+    g: GraphBuilder, x: str, name: str, weight: NDArray[np.float32], scale: float, packing: Packing
+) -> str:
+    """Latents uint8 (N, M), in the order of `order`, times weights (outputs, M) rounded to eight bits: for each output,
     255 levels from its largest weight to the opposite one. The steps have 16 bits, so that all levels are exact floats,
     and a network with these weights gives the same file again."""
     step = np.maximum(np.abs(weight).max(axis=1) / np.float32(127), np.float32(1e-30))
     step = (step.view(np.int32) + 0xFF & ~0xFF).view(np.float32)
     levels = np.rint(weight / step[:, None]).astype(np.int8)
-    levels = np.concatenate([levels[:, 0::2], levels[:, 1::2]], axis=1)
+    levels = levels[:, order(packing)]
     product = g.add("MatMulInteger", x, g.weight(f"{name}.levels", levels.T))
     return g.add("Mul", g.add("Cast", product, to=TensorProto.FLOAT), g.scaled(g.weight(f"{name}.step", step), scale))
 

@@ -8,12 +8,14 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from atlcodec import graph, zoo
 from atlcodec.errors import BadModel
 from atlcodec.training import export
 from atlcodec.training.networks import CLASSIFIERS, COMPRESSORS, DECOMPRESSORS, quantise
+from atlcodec.training.start import Start, blank
 
 
 class Modules(nn.Module):
@@ -23,7 +25,11 @@ class Modules(nn.Module):
     decompressor    symbols float32 (N, 16, 5, 5) in 0..15 -> images float32 (N, 1, 28, 28), neither rounded nor clipped
     classifier      symbols float32 (N, 16, 5, 5) in 0..15 -> logits float32 (N, classes); None without a classifier
 
+    Where latents have several widths (the architecture pca), they are float32 (N, M) in 0..`top` in place of symbols.
+
     They come in evaluation mode, and with gradients. `labels` are the classes."""
+
+    top: Tensor
 
     def __init__(
         self,
@@ -31,8 +37,10 @@ class Modules(nn.Module):
         decompressor: nn.Sequential,
         classifier: nn.Sequential | None,
         labels: tuple[str, ...],
+        top: Tensor,
     ) -> None:
         super().__init__()
+        self.register_buffer("top", top, persistent=False)
         self.compressor, self.decompressor, self.classifier, self.labels = compressor, decompressor, classifier, labels
         self.eval()
 
@@ -41,19 +49,22 @@ class Modules(nn.Module):
         """See `atlcodec.training.load`."""
         model = zoo.find(which)
         recipe, folder = model.card.recipe, model.folder
-        compressor = _part(COMPRESSORS, recipe, recipe, model.file("compressor"), f"{folder}/compressor.onnx")
-        decompressor = _part(DECOMPRESSORS, recipe, recipe, model.file("decompressor"), f"{folder}/decompressor.onnx")
+        start = blank(model.card.packing)
+        top = torch.from_numpy(start.packing.top.reshape(start.packing.shape))
+        part = functools.partial(_part, start=start, codec=recipe)
+        compressor = part(COMPRESSORS, recipe, model.file("compressor"), f"{folder}/compressor.onnx")
+        decompressor = part(DECOMPRESSORS, recipe, model.file("decompressor"), f"{folder}/decompressor.onnx")
         if head is None and model.card.default_head is None:
-            return cls(compressor, decompressor, None, ())
+            return cls(compressor, decompressor, None, (), top)
         found = zoo.head(model, head)
-        build = {name: functools.partial(make, len(found.labels)) for name, make in CLASSIFIERS.items()}
-        classifier = _part(build, found.card.recipe, recipe, found.file(), f"{found.folder}/classifier.onnx")
-        return cls(compressor, decompressor, classifier, found.labels)
+        path, classes = f"{found.folder}/classifier.onnx", len(found.labels)
+        classifier = part(CLASSIFIERS, found.card.recipe, found.file(), path, classes=classes)
+        return cls(compressor, decompressor, classifier, found.labels, top)
 
     def encode(self, images: Tensor) -> Tensor:
         """Images (N, 28, 28) in 0..255, of any type, to symbols float32 (N, 16, 5, 5) in 0..15: rounded, not sealed.
         Gradients go straight through the rounding (FSQ)."""
-        return quantise(self.compressor(images.unsqueeze(1).float()))
+        return quantise(self.compressor(images.unsqueeze(1).float()), self.top)
 
     def decode(self, symbols: Tensor) -> Tensor:
         """Symbols float32 (N, 16, 5, 5) to images float32 (N, 28, 28), clipped to 0..255 and not rounded."""
@@ -68,20 +79,23 @@ def architecture(recipe: Mapping[str, Any]) -> str | None:
 
 
 def _part(
-    known: Mapping[str, Callable[[], nn.Sequential]],
+    known: Mapping[str, Callable[..., nn.Sequential]],
     recipe: Mapping[str, Any],
-    codec: Mapping[str, Any],
     file: bytes,
     path: str,
+    *,
+    codec: Mapping[str, Any],
+    start: Start,
+    **more: int,
 ) -> nn.Sequential:
     """The network of an ONNX file. Its architecture is in its recipe, or in its codec's; without either it is lenet."""
     name = architecture(recipe) or architecture(codec) or "lenet"
     if name not in known:
         raise BadModel(f"{path}: unknown architecture {name!r}; this version knows {', '.join(known)}")
     graph.check(file, path)
-    network = known[name]()
+    network = known[name](start, **more)
     try:
-        network.load_state_dict(export.weights(file))
+        network.load_state_dict(export.weights(file, start.packing))
     except (RuntimeError, ValueError, TypeError) as error:
         raise BadModel(f"{path}: its weights do not fit the architecture {name!r}") from error
     return network

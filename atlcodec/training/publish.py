@@ -11,6 +11,7 @@ import numpy as np
 from atlcodec import atomic, engine, evaluation, metrics, refine, zoo
 from atlcodec.card import update_card, write_head, write_model
 from atlcodec.codec import Codec
+from atlcodec.latents import Packing
 from atlcodec.sets.dataset import Dataset, Split
 from atlcodec.training import export
 from atlcodec.training.heads import Examples
@@ -41,12 +42,17 @@ def codecs(
             folder = part / own if several else part
             files = export.files(trainer.nets, taken, number)
             about_head = {"name": head, "labels": list(data.classes)} if head else None
-            write_model(folder, files, {"name": own, **card}, about_head)
+            write_model(folder, files, {"name": own, **latents_of(trainer.nets.packing), **card}, about_head)
             codec = Codec.load(folder)
             taken.add(codec.id)
             figures = add_figures(folder, codec, data, trainer.domains[number].held_out if data.test is None else None)
             published.append(Published(output / own if several else output, codec.id, figures))
     return published
+
+
+def latents_of(packing: Packing) -> dict[str, list[list[int]]]:
+    """What a card says of the latents: nothing, if they are the symbols themselves."""
+    return {} if packing.uniform else {"latents": [list(pair) for pair in packing.widths]}
 
 
 def add_figures(folder: Path, codec: Codec, data: Dataset, held_out: Split | None) -> evaluation.Figures:
@@ -72,7 +78,7 @@ def head(output: Path, trainer: Trainer, examples: Examples, card: Mapping[str, 
 
     Returns the accuracy (0..1) of the written file on the validation split."""
     classes = len(examples.classes)
-    file = export.classifier(trainer.nets.cpu().eval().part("classifier"), classes)
+    file = export.classifier(trainer.nets.cpu().eval().part("classifier"), classes, trainer.nets.packing)
     graph = engine.Graph(file, engine.classifier(classes), str(output / "classifier.onnx"))
     held_out = trainer.domains[0].held_out
     scores = np.concatenate([graph(records) for records in np.array_split(held_out.images, -(-len(held_out) // 1024))])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-ARCHITECTURES = ("lenet", "mixer")
+ARCHITECTURES = ("lenet", "mixer", "pca")
 
 
 def param(

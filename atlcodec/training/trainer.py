@@ -22,8 +22,9 @@ from atlcodec.training import checkpoint, measure
 from atlcodec.training.checkpoint import Step
 from atlcodec.training.data import Domain, domain, torch_device
 from atlcodec.training.loop import Optimizers, Phase, cosine, train_epoch
-from atlcodec.training.networks import PARTS, Networks
+from atlcodec.training.networks import NO_START, PARTS, Networks
 from atlcodec.training.settings import Settings
+from atlcodec.training.start import Start, fit, fit_records
 
 
 class Trainer:
@@ -62,7 +63,10 @@ class Trainer:
             ]
         torch.manual_seed(settings.seed)
         parts = ("classifier",) if isinstance(data, Domain) else PARTS
-        self.nets = Networks(settings.architecture, [one.classes for one in self.domains], parts).to(device)
+        if start is not None and settings.architecture == "pca":
+            raise AtlcError("a pca model cannot start from another model's compressor; use --architecture mixer")
+        classes = [one.classes for one in self.domains]
+        self.nets = Networks(settings.architecture, classes, parts, self._origin()).to(device)
         if start is not None:
             self.nets.compressor.load_state_dict(start)
         self.optimizers = Optimizers(self.nets, settings)
@@ -72,6 +76,17 @@ class Trainer:
         if self.steps:
             log(f"resuming after {len(self.steps)} steps of {folder}")
             watch(self)
+
+    def _origin(self) -> Start:
+        """Where a network of the architecture `pca` begins: fitted to the training images, or to records."""
+        if self.settings.architecture != "pca":
+            return NO_START
+        images = [one.images for one in self.domains if one.images is not None]
+        if images:
+            return fit(torch.cat(images).cpu().numpy())
+        (records,), (packing,) = zip(*[(one.records, one.packing) for one in self.domains], strict=True)
+        assert records is not None
+        return fit_records(records.cpu().numpy(), packing)
 
     def learning_rate(self, at: float) -> float:
         """The learning rate of the schedule when a part `at` (0..1) of the recipe is done."""

@@ -12,7 +12,8 @@ from atlcodec import record
 from atlcodec.errors import BadData
 from atlcodec.sets.dataset import Dataset, Split
 from atlcodec.training.atl import autoencoder, cnn
-from atlcodec.training.data import pack, split_validation, unpack
+from atlcodec.training.data import split_validation
+from atlcodec.training.networks import Networks
 from atlcodec.training.settings import Settings
 from atlcodec.training.trainer import Trainer
 from training_kit import SETTINGS, bars
@@ -29,9 +30,9 @@ def test_validation_is_the_end_of_the_training_images() -> None:
 
 
 def test_records_on_tensors_are_those_of_the_format() -> None:
-    symbols = torch.randint(0, 16, (9, 16, 5, 5))
-    assert np.array_equal(pack(symbols).numpy(), record.pack(symbols.numpy()))
-    assert torch.equal(unpack(pack(symbols)), symbols.float())
+    nets, symbols = Networks("lenet", [2]), torch.randint(0, 16, (9, 16, 5, 5))
+    assert np.array_equal(nets.pack(symbols).numpy(), record.pack(symbols.numpy()))
+    assert torch.equal(nets.unpack(nets.pack(symbols)), symbols.float())
 
 
 def test_unlabelled_images_train_only_the_autoencoder(tmp_path: Path) -> None:

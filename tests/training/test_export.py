@@ -43,7 +43,7 @@ def symbols() -> torch.Tensor:
 @torch.no_grad()
 def test_the_files_compute_what_the_networks_do(nets: Networks) -> None:
     files = export.files(nets, [])
-    latents = engine.Graph(files["compressor.onnx"], engine.COMPRESSOR, "c")(IMAGES)
+    latents = engine.Graph(files["compressor.onnx"], engine.compressor(record.BOTTLENECK), "c")(IMAGES)
     expected = nets.compressor(torch.from_numpy(IMAGES).unsqueeze(1).float()).clamp(0, 15).numpy()
     np.testing.assert_allclose(latents, expected, atol=1e-4)
     images = engine.Graph(files["decompressor.onnx"], engine.DECOMPRESSOR, "d")(RECORDS)

@@ -38,7 +38,7 @@ def test_the_parameters_are_those_of_table_1() -> None:
 
 def test_rounding_gives_the_16_levels_and_lets_the_gradient_through() -> None:
     latents = torch.tensor([-0.4, 0.4, 7.5, 14.6, 15.4], requires_grad=True)
-    symbols = quantise(latents)
+    symbols = quantise(latents, torch.tensor(15.0))
     assert symbols.tolist() == [0, 0, 8, 15, 15]
     (symbols * torch.tensor([-1.0, 2.0, 3.0, 4.0, 5.0])).sum().backward()  # type: ignore[no-untyped-call]
     assert latents.grad is not None
@@ -48,6 +48,6 @@ def test_rounding_gives_the_16_levels_and_lets_the_gradient_through() -> None:
 def test_a_latent_out_of_range_is_pushed_back_and_never_further_out() -> None:
     latents = torch.tensor([-3.0, -3.0, 20.0, 20.0], requires_grad=True)
     # Descent goes against the gradient: -1 raises a latent, +1 lowers it.
-    (quantise(latents) * torch.tensor([-1.0, 1.0, -1.0, 1.0])).sum().backward()  # type: ignore[no-untyped-call]
+    (quantise(latents, torch.tensor(15.0)) * torch.tensor([-1.0, 1.0, -1.0, 1.0])).sum().backward()  # type: ignore[no-untyped-call]
     assert latents.grad is not None
     assert latents.grad.tolist() == [-1, 0, 0, 1]
