@@ -24,6 +24,7 @@ FILES = ("compressor.onnx", "decompressor.onnx", "heads/letters/classifier.onnx"
 
 
 def use(folder: Path) -> None:
+    """Load a model, and use each of its networks."""
     codec = Codec.load(folder)
     assert codec.labels
     records = codec.encode(BLANK)
@@ -49,8 +50,8 @@ def change(folder: Path, **entries: object) -> None:
     (folder / "card.json").write_text(json.dumps({key: value for key, value in card.items() if value is not ...}))
 
 
-def put(folder: Path, name: str, file: bytes) -> None:
-    """A file in place of another, with all that the cards say of it made true."""
+def put_file(folder: Path, name: str, file: bytes) -> None:
+    """Replace a file of a model, and correct what the cards say of it: its SHA-256 and the id."""
     (folder / name).write_bytes(file)
     card = json.loads((folder / "card.json").read_text())
     sha256 = hashlib.sha256(file).hexdigest()
@@ -64,6 +65,8 @@ def put(folder: Path, name: str, file: bytes) -> None:
 
 
 Weights = dict[str, NDArray[Any]]
+
+# A decompressor whose image is 196 bytes of the record, four times. Between START and END, nodes make the tensor "extra".
 START = [
     helper.make_node("Slice", ["records", "zero", "side", "one"], ["some"]),
     helper.make_node("Concat", ["some"] * 4, ["most"], axis=1),
@@ -87,6 +90,7 @@ OUT = helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", 28, 28])
 def model(
     nodes: list[Any], weights: Weights, inputs: list[Any] | None = None, outputs: list[Any] | None = None
 ) -> onnx.ModelProto:
+    """An ONNX file; unless told, with the input and the output of a decompressor."""
     initializers = [numpy_helper.from_array(value, name) for name, value in weights.items()]
     graph = helper.make_graph(
         nodes, "g", [IN] if inputs is None else inputs, [OUT] if outputs is None else outputs, initializers
@@ -95,7 +99,7 @@ def model(
 
 
 def with_extra(*nodes: Any, **weights: NDArray[Any]) -> onnx.ModelProto:
-    """A decompressor that adds the mean of "extra", a float tensor that the nodes make, to its pictures."""
+    """A decompressor that adds the mean of "extra", a float tensor that the nodes make, to its images."""
     return model([*START, *nodes, *END], {**SHAPES, **weights})
 
 

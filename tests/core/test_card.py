@@ -14,19 +14,13 @@ from atlcodec import zoo
 from atlcodec.card import read_model
 from atlcodec.errors import BadModel
 from kit import Cli
-from model_kit import (
-    FILES,
-    change,
-    put,
-    refusal,
-    use,
-)
+from model_kit import FILES, change, put_file, refusal, use
 
 
 def test_an_unchanged_folder_is_accepted(mine: Path, cli: Cli) -> None:
     use(mine)
     for name in FILES:
-        put(mine, name, (mine / name).read_bytes())
+        put_file(mine, name, (mine / name).read_bytes())
     use(mine)
     assert cli("models", "add", mine).code == 0
 

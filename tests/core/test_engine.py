@@ -32,7 +32,7 @@ from model_kit import (
     info,
     model,
     plain,
-    put,
+    put_file,
     refusal,
     use,
     with_extra,
@@ -82,13 +82,13 @@ WRONG_GRAPHS: dict[str, Callable[[], onnx.ModelProto | bytes]] = {
 @pytest.mark.parametrize("what", WRONG_GRAPHS)
 def test_graphs_that_are_not_what_they_should_be(what: str, mine: Path, cli: Cli) -> None:
     made = WRONG_GRAPHS[what]()
-    put(mine, "decompressor.onnx", made if isinstance(made, bytes) else made.SerializeToString())
+    put_file(mine, "decompressor.onnx", made if isinstance(made, bytes) else made.SerializeToString())
     assert "decompressor.onnx" in refusal(mine, cli)
 
 
 def test_the_plain_graph_is_accepted(mine: Path) -> None:
     for file in (fine(), model(plain(), SHAPES)):
-        put(mine, "decompressor.onnx", file.SerializeToString())
+        put_file(mine, "decompressor.onnx", file.SerializeToString())
         use(mine)
 
 
@@ -119,7 +119,7 @@ def test_infinite_values_and_nan(value: float, when: str, mine: Path) -> None:
         "table": np.array([usual] + [value] * 15, np.float32),
     }
     graph = model(nodes, weights, [info("images", U8, ["N", 28, 28])], [info("latents", F32, ["N", 16, 5, 5])])
-    put(mine, "compressor.onnx", graph.SerializeToString())
+    put_file(mine, "compressor.onnx", graph.SerializeToString())
     codec = Codec.load(mine)
     if when != "always":
         assert codec.encode(BLANK).shape == (3, 200)

@@ -14,13 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from atlcodec import graph
 from atlcodec.errors import BadModel
 from kit import Cli
-from model_kit import (
-    external,
-    fine,
-    put,
-    refusal,
-    with_extra,
-)
+from model_kit import external, fine, put_file, refusal, with_extra
 
 
 def altered(change: Callable[[onnx.ModelProto], object]) -> onnx.ModelProto:
@@ -141,7 +135,7 @@ NOT_ALLOWED: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
 @pytest.mark.parametrize("what", NOT_ALLOWED)
 def test_what_a_graph_may_not_hold(what: str, mine: Path, cli: Cli) -> None:
     make, word = NOT_ALLOWED[what]
-    put(mine, "decompressor.onnx", make().SerializeToString())
+    put_file(mine, "decompressor.onnx", make().SerializeToString())
     assert word in refusal(mine, cli)
 
 

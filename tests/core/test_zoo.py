@@ -15,10 +15,7 @@ from atlcodec.codec import Codec
 from atlcodec.errors import BadModel, UnknownModel
 from drawings import Pixels
 from kit import Cli
-from model_kit import (
-    BLANK,
-    change,
-)
+from model_kit import BLANK, change
 
 
 def test_models_are_found_by_name_id_and_path(

@@ -1,4 +1,4 @@
-"""Changed training images."""
+"""Augmentation: training images are moved, and lose nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Training: frozen parts stay as they are, a killed run ends as an unbroken one, and it stops by itself. On drawn
-images, for seconds."""
+"""The loop: frozen parts stay as they are, the learning rate warms up, and the seed decides. On drawn images, for
+seconds."""
 
 from __future__ import annotations
 
