@@ -66,7 +66,7 @@ def put_file(folder: Path, name: str, file: bytes) -> None:
 
 Weights = dict[str, NDArray[Any]]
 
-# A decompressor whose image is 196 bytes of the record, four times. Between START and END, nodes make the tensor "extra".
+# A decompressor whose image is 196 bytes of the record, four times. Nodes between START and END make "extra".
 START = [
     helper.make_node("Slice", ["records", "zero", "side", "one"], ["some"]),
     helper.make_node("Concat", ["some"] * 4, ["most"], axis=1),
