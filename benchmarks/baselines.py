@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -30,30 +30,30 @@ class ImageCodec:
     lossless: Mapping[str, Any] | None = None
 
     def encode(self, image: Pixels, quality: int | None) -> bytes:
-        settings = (self.lossless or {}) if quality is None else {**self.settings, "quality": quality}
-        return save(image, self.format, settings)
+        settings = self.lossless if quality is None else {**self.settings, "quality": quality}
+        return save(image, self.format, settings or {})
 
     def decode(self, file: bytes) -> Pixels:
         return np.asarray(Image.open(io.BytesIO(file), formats=[self.format]).convert("L"))
 
-    def highest_that_fits(self, image: Pixels, limit: int) -> bytes:
-        """The file of the highest quality with at most `limit` bytes, by bisection, or of the lowest quality."""
-        place = bisect_right(self.qualities, limit, key=lambda quality: len(self.encode(image, quality)))
-        return self.encode(image, self.qualities[max(0, place - 1)])
+    def highest_that_fits(self, encode: Callable[[int], bytes], limit: int) -> int:
+        """The highest quality with at most `limit` bytes, by bisection, or the lowest quality."""
+        fitting = bisect_right(self.qualities, limit, key=lambda quality: len(encode(quality)))
+        return self.qualities[max(0, fitting - 1)]
 
     def best_that_fits(self, image: Pixels, limit: int) -> bytes:
         """The lossless file if it has at most `limit` bytes; else, of the qualities near that of a bisection, the file
         that fits and loses least; else the file of the lowest quality."""
         if self.lossless and len(file := self.encode(image, None)) <= limit:
             return file
-        encode = cache(lambda quality: self.encode(image, quality))
-        place = bisect_right(self.qualities, limit, key=lambda quality: len(encode(quality)))
-        near = [self.qualities.start + place - 1 + step for step in NEAR]
-        fitting = [encode(quality) for quality in near if quality in self.qualities and len(encode(quality)) <= limit]
+        encode = cache(partial(self.encode, image))
+        middle = self.highest_that_fits(encode, limit)
+        near = [encode(middle + step) for step in NEAR if middle + step in self.qualities]
 
         def loss(file: bytes) -> float:
             return float(metrics.squared_error(image[None], self.decode(file)[None])[0])
 
+        fitting = [file for file in near if len(file) <= limit]
         return min(fitting, key=loss) if fitting else encode(self.qualities.start)
 
 

@@ -1,12 +1,10 @@
 """A folder of PNG images into one file: where the time goes, and the rate beside `Codec.encode` of an array.
 
 The images are drawn into a temporary folder, ten labels with as many each. First each step of `atlc encode DIR -o
-set.atlc` alone, one after the other; then reading alone, by threads and by processes; then the whole command, with its
-start."""
+set.atlc` alone; then reading alone, by threads and by processes; then the whole command, with its start."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -22,7 +20,7 @@ import numpy as np
 import report
 import timing
 from inputs import Codec, Images
-from report import Cell, Row, Table
+from report import Row, Table
 from timing import Calls, Stopwatch
 
 import atlcodec
@@ -35,47 +33,27 @@ from atlcodec.sets.paths import OutputPaths
 from atlcodec.sets.sinks import Existing
 
 EFFORT = 0  # throughput.py measures the search for better symbols
-COMMAND = """
-import json, sys
-from atlcodec import sets
-folder, output, model, jobs, effort = json.loads(sys.argv[1])
-sets.encode_folder(folder, output, model=model, effort=effort, overwrite=True, jobs=jobs)
-"""
+COMMAND = "from atlcodec import sets; sets.encode_folder('images', {!r}, model={!r}, effort=0, overwrite=True, jobs={})"
 
 
 def main() -> None:
-    parser = report.parser(__doc__)
-    parser.add_argument("-m", "--model", default="mnist-lenet", help="name, id or path")
-    parser.add_argument("--rounds", type=int, default=2, help="turns of each contestant, of which the best counts")
-    options = report.arguments(parser, 16_384)
-    output = options.output.resolve()
-    codec, load = Codec.load(options.model), timing.load_average()
+    options = report.arguments(__doc__, 16_384, model="mnist-lenet", rounds=2)
+    codec = Codec.load(options.model)
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        drawn = draw(options.images)
+        drawn = np.concatenate(list(images.moving_digits(options.images)))
+        for number, image in enumerate(drawn):
+            path = Path(f"images/{number * 10 // len(drawn)}/{number:07d}.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(picture.png(image))
         codec.encode(drawn[:1000], effort=EFFORT)  # loads the network
         tables = [steps(codec, options.rounds), reading(options.rounds), commands(codec, drawn, options.rounds)]
-    facts: dict[str, Cell] = {
-        "model": inputs.listed([codec]),
-        "pictures": options.images,
-        "threads": threads(),
-        "load before": load,  # processes help only where a core is free
-    }
-    report.publish("dataset", "A folder of pictures into one file", tables, output, facts)
-
-
-def draw(count: int) -> Images:
-    """Draw the images into the folder -> uint8 (count, 28, 28), in the order of their paths."""
-    drawn = np.concatenate(list(images.moving_digits(count)))
-    for number, image in enumerate(drawn):
-        path = Path(f"images/{number * 10 // count}/{number:07d}.png")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture.png(image))
-    return drawn
+    facts = {"model": inputs.listed([codec]), "pictures": options.images, "threads": threads()}
+    report.publish("dataset", "A folder of pictures into one file", tables, options.output, facts)
 
 
 def steps(codec: Codec, rounds: int) -> Table:
     """Seconds of each step alone: the best of the rounds."""
-    taken: dict[str, list[float]] = {}
+    taken = defaultdict[str, list[float]](list)
     for _ in range(rounds):
         clocks = defaultdict[str, Stopwatch](Stopwatch)
         with clocks["find the pictures: list, check and sort their paths"]():
@@ -95,23 +73,23 @@ def steps(codec: Codec, rounds: int) -> Table:
             with clocks["put in place: copy, check the list, wait for the disk"]():
                 sinks.of("set.atlc").put(journal, Existing())
             journal.remove()
-        if not np.array_equal(atlcodec.open("set.atlc").array, np.concatenate(packed)):
-            raise SystemExit("the file does not hold what was encoded")
+        check(np.concatenate(packed))
         for step, clock in clocks.items():
-            taken.setdefault(step, []).append(clock.seconds)
+            taken[step].append(clock.seconds)
     best = {step: min(seconds) for step, seconds in taken.items()}
-    total, count = sum(best.values()), len(source)
-    rows: list[Row] = [
-        {
-            "": step,
-            "seconds": round(seconds, 3),
-            "microseconds a picture": round(seconds / count * 1e6, 1),
-            "%": round(100 * seconds / total, 1),
-        }
-        for step, seconds in [*best.items(), ("all", total)]
-    ]
-    note = f"Each step over all {count:,} pictures, {sources.BATCH:,} at a time, one step after the other."
+    best["all"] = sum(best.values())
+    rows: list[Row] = []
+    for step, seconds in best.items():
+        row: Row = {"": step, "seconds": round(seconds, 3)}
+        row["microseconds a picture"] = round(seconds / len(source) * 1e6, 1)
+        rows.append({**row, "%": round(100 * seconds / best["all"], 1)})
+    note = f"Each step over all {len(source):,} pictures, {sources.BATCH:,} at a time, one step after the other."
     return Table.of("Where the time goes", rows, note)
+
+
+def check(records: record.Records) -> None:
+    if not np.array_equal(atlcodec.open("set.atlc").array, records):
+        raise SystemExit("the file does not hold what was encoded")
 
 
 def reading(rounds: int) -> Table:
@@ -142,12 +120,11 @@ def commands(codec: Codec, images: Images, rounds: int) -> Table:
     memory = "Codec.encode, of an array in memory"
     calls: Calls = {memory: lambda: codec.encode(images, effort=EFFORT)}
     for output, jobs in (("set.atlc", 1), ("set.atlc", 2), ("set.parquet", 2)):
-        arguments = json.dumps(["images", output, str(codec.model.folder), jobs, EFFORT])
-        run = partial(subprocess.run, [sys.executable, "-c", COMMAND, arguments], check=True, capture_output=True)
+        command = COMMAND.format(output, str(codec.model.folder), jobs)
+        run = partial(subprocess.run, [sys.executable, "-c", command], check=True, capture_output=True)
         calls[f"atlc encode DIR -o {output} -j {jobs}"] = run
     best = timing.best(calls, rounds)
-    if not np.array_equal(atlcodec.open("set.atlc").array, codec.encode(images, effort=EFFORT)):
-        raise SystemExit("the command does not give what the library gives")
+    check(codec.encode(images, effort=EFFORT))
     rows: list[Row] = []
     for name, seconds in best.items():
         row: Row = {"": name, "seconds": round(seconds, 2), "pictures per second": round(len(images) / seconds)}
@@ -157,8 +134,7 @@ def commands(codec: Codec, images: Images, rounds: int) -> Table:
         rows,
         f"The encoder's effort is {EFFORT}. -j is the number of processes that read while others encode.",
         "Processes help only where cores are free: compare the load above with the number of cores.",
-        """The command's time includes its start and the check of a sample. Its records are those of Codec.encode, bit
-        for bit.""",
+        "The command's time includes its start and the check of a sample. Its records are those of Codec.encode.",
     )
 
 

@@ -1,9 +1,8 @@
 """What records are good for without being decoded: training a new classifier, and search by likeness.
 
-The training images of each data set are encoded once. From these records alone `atlc train-head` makes a new head,
-whose accuracy on the records of the test images stands beside that of the bundled one. Then the training records
-nearest to those of the first test images are looked up: precision at 10 is the share of the 10 nearest that have the
-same label."""
+From the records of the training images alone, `atlc train-head` makes a new head, which stands beside the bundled one.
+Then the search finds the training records nearest to those of test images: precision at 10 is the share of the 10
+nearest that have the same label."""
 
 from __future__ import annotations
 
@@ -13,8 +12,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import inputs
 import numpy as np
@@ -22,7 +21,7 @@ import report
 import timing
 from inputs import Codec, LabelledSet
 from numpy.typing import NDArray
-from report import Cell, Row, Table
+from report import Row, Table
 
 import atlcodec
 from atlcodec import files, metrics, neighbours
@@ -34,13 +33,8 @@ ATLC = [sys.executable, "-c", "from atlcodec.cli import main; main()"]
 
 
 def main() -> None:
-    parser = report.parser(__doc__)
-    inputs.add_sets(parser)
-    parser.add_argument("--epochs", type=int, help="of the training [as many as the recipe takes]")
-    options = report.arguments(parser)
-    load = timing.load_average()
-    trained: list[Row] = []
-    searches = []
+    options = report.arguments(__doc__, epochs=0)
+    trained, searches = list[Row](), list[Table]()
     for data in inputs.labelled_sets(options.data, options.images):
         for codec in inputs.trained_on(data.name):
             records = codec.encode(data.train, effort=0)
@@ -50,46 +44,41 @@ def main() -> None:
         "A classifier from records alone",
         trained,
         "seconds: of the whole command, from its start to the folder of the head; PyTorch takes two of them to start.",
-        """Both classifiers have the same size and read the same sealed records of the official test pictures
-        (KMNIST-part: of its 1,000). The bundled one was trained with its compressor; the new one saw only records.""",
+        """Both classifiers have the same size and read the same sealed records of the test pictures. The bundled one
+        was trained with its compressor; the new one saw only records.""",
         "The number of epochs and the rate were chosen on validation splits of the training records.",
     )
-    facts: dict[str, Cell] = {
-        "torch": version("torch"),
-        "threads": os.environ.get("OMP_NUM_THREADS", "as many as cores"),
-        "processes that were running already (load average)": load,
-    }
+    facts = {**report.versions("torch"), "threads": os.environ.get("OMP_NUM_THREADS", "as many as cores")}
     title = "Classifiers from records alone, and search by likeness"
     report.publish("heads", title, [table, *searches], options.output, facts)
 
 
-def train(codec: Codec, data: LabelledSet, records: NDArray[np.uint8], epochs: int | None) -> Row:
+def train(codec: Codec, data: LabelledSet, records: NDArray[np.uint8], epochs: int) -> Row:
     """Train a head from records with the command line, and compare it with the bundled head."""
     clock, sealed = timing.Stopwatch(), codec.encode(data.test, effort=0)
     with tempfile.TemporaryDirectory() as folder:
         held, labels = Path(folder, "set.atlc"), Path(folder, "train-labels-idx1-ubyte")
         out = Path(folder, "heads", f"{codec.id:08x}", "new")  # found through ATLC_MODELS
         atlcodec.write(held, records)
-        labels.write_bytes(
-            np.array([0x801, len(records)], ">u4").tobytes() + data.train_labels.astype(np.uint8).tobytes()
-        )
-        command = ["train-head", "--records", held, "--labels", labels, "-m", codec.name]
-        command += ["-o", out, *(["--epochs", epochs] if epochs else [])]
+        labels.write_bytes(np.array([0x801, len(records)], ">u4").tobytes() + data.train_labels.astype("u1").tobytes())
+        command = ["train-head", "--records", held, "--labels", labels, "-m", codec.name, "-o", out]
         with clock():
-            subprocess.run([*ATLC, *map(str, command)], check=True)
+            subprocess.run([*ATLC, *map(str, command), *(["--epochs", str(epochs)] if epochs else [])], check=True)
         steps = [json.loads(line) for line in (out.with_name("new.run") / "metrics.jsonl").read_text().splitlines()]
         os.environ["ATLC_MODELS"] = folder
-        heads = {"new": Codec(codec.model, "new"), "bundled": codec}
-        accuracy = {name: 100 * metrics.accuracy(one.classify(sealed), data.test_labels) for name, one in heads.items()}
-    epochs_done = sum(step["name"] != "accuracy" for step in steps)
+        new, old = (
+            100 * metrics.accuracy(one.classify(sealed), data.test_labels) for one in (Codec(codec.model, "new"), codec)
+        )
+    done = sum(step["name"] != "accuracy" for step in steps)
     return {
         "": f"{data.name}, {codec.name}",
         "records": len(records),
-        "epochs": epochs_done,
-        "seconds an epoch": sum(step["seconds"] for step in steps) / epochs_done,  # with the accuracy after each
+        "epochs": done,
+        "seconds an epoch": sum(step["seconds"] for step in steps) / done,  # with the accuracy after each
         "seconds": round(clock.seconds, 1),
-        **{f"accuracy, {name} head, %": value for name, value in accuracy.items()},
-        "points": accuracy["new"] - accuracy["bundled"],
+        "accuracy, new head, %": new,
+        "accuracy, bundled head, %": old,
+        "points": new - old,
     }
 
 
@@ -99,15 +88,14 @@ def pixels(images: NDArray[np.uint8]) -> Features:
 
 def search(codec: Codec, data: LabelledSet, records: NDArray[np.uint8]) -> Table:
     """Precision at 10 by the symbols, by the classifier's scores, and by the pixels themselves."""
-    queries, labels = data.test[:QUERIES], data.test_labels[:QUERIES, None]
+    queries, labels, rows = data.test[:QUERIES], data.test_labels[:QUERIES, None], list[Row]()
     sealed = codec.encode(queries, effort=0)
     symbols, scores = (neighbours.by_name(codec, name) for name in ("symbols", "scores"))
-    contestants: dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8], Callable[[NDArray[np.uint8]], Features]]] = {
+    contestants: dict[str, tuple[Any, Any, Callable[[NDArray[np.uint8]], Features]]] = {
         "records, by their symbols": (records, sealed, symbols),
         "records, by their classifier's scores": (records, sealed, scores),
         "pixels": (data.train, queries, pixels),
     }
-    rows: list[Row] = []
     for name, (held, asked, features) in contestants.items():
         clock = timing.Stopwatch()
         with clock():
@@ -122,8 +110,7 @@ def search(codec: Codec, data: LabelledSet, records: NDArray[np.uint8]) -> Table
     return Table.of(
         f"Search by likeness: {data.name}, {codec.name}",
         rows,
-        f"""The first {len(queries):,} test pictures, each against all {len(records):,} training pictures of
-        {data.name}.""",
+        f"The first {len(queries):,} test pictures, each against all {len(records):,} training pictures.",
         "The compressor was trained with these labels too, so it knows what to keep apart; pixels know nothing.",
     )
 

@@ -1,42 +1,49 @@
-"""Images that a program draws or cuts, uint8 (count, 28, 28): digits, letters of many scripts, shapes, pieces of
-photographs. They are the same in every run."""
+"""Images that a program draws or cuts, uint8 (count, 28, 28): digits, letters, shapes, pieces of photographs.
+
+They are the same in every run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 SIDE = 28
 SCALE = 8  # letters and shapes are drawn so many times as large, then reduced
-SCRIPTS = {  # first and last code points
-    "Latin letters": ((0x41, 0x5A), (0x61, 0x7A)),
-    "Greek letters": ((0x391, 0x3A9), (0x3B1, 0x3C9)),
-    "Cyrillic letters": ((0x410, 0x44F),),
+SCRIPTS = {  # first and last letters
+    "Latin letters": ("AZ", "az"),
+    "Greek letters": ("\u0391\u03a9", "\u03b1\u03c9"),
+    "Cyrillic letters": ("\u0410\u044f",),
     "Armenian, Georgian, Hebrew and Arabic letters": (
-        *((0x531, 0x556), (0x561, 0x586), (0x10D0, 0x10F0)),
-        *((0x5D0, 0x5EA), (0x621, 0x63A)),
+        *("\u0531\u0556", "\u0561\u0586", "\u10d0\u10f0", "\u05d0\u05ea", "\u0621\u063a"),
     ),
 }
 Images = NDArray[np.uint8]
+Drawn = Image.Image | Images
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+def _drawn(count: int, draw: Callable[[Generator, int], Drawn]) -> Images:
+    rng = np.random.default_rng(0)
+    return np.stack([np.asarray(draw(rng, index), np.uint8) for index in range(count)])
 
 
 def digits(count: int) -> Images:
     """Digits of one typeface, each turned, scaled and moved a little."""
-    rng = np.random.default_rng(0)
     fonts = [ImageFont.load_default(size) for size in range(18, 26)]
-    made = np.empty((count, SIDE, SIDE), np.uint8)
-    for index in range(count):
+
+    def draw(rng: Generator, index: int) -> Drawn:
         canvas = Image.new("L", (SIDE, SIDE))
         place, font = rng.normal(SIDE / 2, 1, 2), fonts[rng.integers(len(fonts))]
         ImageDraw.Draw(canvas).text((place[0], place[1]), str(index % 10), fill=255, font=font, anchor="mm")
         turned = canvas.rotate(rng.normal(0, 8), Image.Resampling.BILINEAR)
-        made[index] = np.asarray(turned.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.8))))
-    return made
+        return turned.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.8)))
+
+    return _drawn(count, draw)
 
 
 def moving_digits(number: int, batch: int = 1) -> Iterator[Images]:
@@ -53,13 +60,12 @@ def others(count: int) -> dict[str, Images]:
     return {**scripts, "shapes drawn by a program": shapes(count), "pieces of photographs": photographs(count)}
 
 
-def letters(ranges: Sequence[tuple[int, int]], count: int) -> Images:
+def letters(ranges: Sequence[str], count: int) -> Images:
     """Letters of some ranges of Unicode, in many fonts."""
-    wanted = {chr(code) for first, last in ranges for code in range(first, last + 1)}
+    wanted = {chr(code) for ends in ranges for code in range(ord(ends[0]), ord(ends[1]) + 1)}
     pairs = [(font, letter) for font, known in _fonts() for letter in sorted(wanted & known)]
-    rng = np.random.default_rng(0)
-    made = np.empty((count, SIDE, SIDE), np.uint8)
-    for index in range(count):
+
+    def draw(rng: Generator, index: int) -> Drawn:
         font, letter = pairs[rng.integers(len(pairs))]
         canvas = Image.new("L", (60 * SCALE, 60 * SCALE))
         ImageDraw.Draw(canvas).text((30 * SCALE, 30 * SCALE), letter, fill=255, font=font, anchor="mm")
@@ -70,8 +76,9 @@ def letters(ranges: Sequence[tuple[int, int]], count: int) -> Images:
         x, y = (int(np.clip(round((SIDE - side) / 2 + rng.normal()), 0, SIDE - side)) for side in (width, height))
         image = Image.new("L", (SIDE, SIDE))
         image.paste(glyph.resize((width, height), Image.Resampling.BOX), (x, y))
-        made[index] = np.asarray(image)
-    return made
+        return image
+
+    return _drawn(count, draw)
 
 
 def _fonts() -> Iterator[tuple[Font, set[str]]]:
@@ -87,26 +94,23 @@ def _fonts() -> Iterator[tuple[Font, set[str]]]:
 
 def shapes(count: int) -> Images:
     """One to three ellipses, rectangles, triangles or lines, filled or not."""
-    rng = np.random.default_rng(0)
-    made = np.empty((count, SIDE, SIDE), np.uint8)
-    for index in range(count):
+
+    def draw(rng: Generator, index: int) -> Drawn:
         canvas = Image.new("L", (SIDE * SCALE, SIDE * SCALE))
         pen = ImageDraw.Draw(canvas)
         for _ in range(rng.integers(1, 4)):
             (left, top), (right, bottom) = rng.uniform(2, 14, 2) * SCALE, rng.uniform(16, 26, 2) * SCALE
             grey, width = int(rng.integers(128, 256)), int(rng.uniform(1, 4) * SCALE)
-            fill = grey if rng.random() < 0.5 else None
-            kind = rng.integers(4)
-            if kind == 0:
-                pen.ellipse((left, top, right, bottom), fill, grey, width)
-            elif kind == 1:
-                pen.rectangle((left, top, right, bottom), fill, grey, width)
+            fill, kind = grey if rng.random() < 0.5 else None, rng.integers(4)
+            if kind < 2:
+                (pen.rectangle if kind else pen.ellipse)((left, top, right, bottom), fill, grey, width)
             elif kind == 2:
                 pen.polygon([(left, bottom), (right, bottom), (rng.uniform(left, right), top)], fill, grey, width)
             else:
                 pen.line((left, top, right, bottom), grey, width)
-        made[index] = np.asarray(canvas.resize((SIDE, SIDE), Image.Resampling.BOX))
-    return made
+        return canvas.resize((SIDE, SIDE), Image.Resampling.BOX)
+
+    return _drawn(count, draw)
 
 
 def photographs(count: int) -> Images:
@@ -115,10 +119,10 @@ def photographs(count: int) -> Images:
 
     photos: list[Images] = [data.camera(), data.astronaut(), data.chelsea(), data.coffee()]  # type: ignore[no-untyped-call]
     small = [np.asarray(Image.fromarray(photo).convert("L").reduce(4)) for photo in photos]
-    rng = np.random.default_rng(0)
-    made = np.empty((count, SIDE, SIDE), np.uint8)
-    for index in range(count):
+
+    def cut(rng: Generator, index: int) -> Drawn:
         photo = small[index % len(small)]
         y, x = (rng.integers(side - SIDE + 1) for side in photo.shape)
-        made[index] = photo[y : y + SIDE, x : x + SIDE]
-    return made
+        return photo[y : y + SIDE, x : x + SIDE]
+
+    return _drawn(count, cut)

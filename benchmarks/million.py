@@ -1,6 +1,6 @@
 """A million images into one file and out of it again, in bounded memory.
 
-Encoding, decoding and classifying have a process each. It works in batches and tells its rate and its peak memory."""
+Encoding, decoding and classifying have a process each, which tells its rate and its peak memory."""
 
 from __future__ import annotations
 
@@ -16,29 +16,21 @@ import numpy as np
 import report
 import timing
 from inputs import Codec
-from report import Cell, Row, Table
+from report import Row, Table
 
 import atlcodec
 from atlcodec import metrics
 
 BOUND = 500  # MB that each job may take
-JOBS = ("encode", "decode", "classify")
 
 
 def main() -> None:
-    parser = report.parser(__doc__)
-    parser.add_argument("--batch", type=int, default=16384, help="images at a time")
-    parser.add_argument("-m", "--model", default="mnist-lenet", help="name, id or path")
-    parser.add_argument("--folder", type=Path, help="folder of the file while the program runs [temporary]")
-    options = report.arguments(parser, 1_000_000)
-    spawn = multiprocessing.get_context("spawn")
-    with (
-        tempfile.TemporaryDirectory(dir=options.folder) as folder,
-        ProcessPoolExecutor(1, spawn, max_tasks_per_child=1) as pool,
-    ):
+    options = report.arguments(__doc__, 1_000_000, batch=16384, model="mnist-lenet")
+    spawn, results = multiprocessing.get_context("spawn"), {}
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, spawn, max_tasks_per_child=1) as pool:
         file = Path(folder, "million.atlc")
-        how = file, options.images, options.batch, options.model
-        results = {job: pool.submit(do, job, *how).result() for job in JOBS}
+        for job in ("encode", "decode", "classify"):
+            results[job] = pool.submit(do, job, file, options.images, options.batch, options.model).result()
         size = file.stat().st_size
     rows: list[Row] = []
     for job, result in results.items():
@@ -52,37 +44,32 @@ def main() -> None:
         f"{options.images:,} pictures, {options.batch:,} at a time; the file has {size:,} bytes.",
         f"The decoded pictures are {results['decode']['psnr']:.2f} dB from the originals.",
         "The pictures are drawn digits, moved about; the time to make them does not count.",
-        """The memory is the peak of the whole process as the system counts it. It includes pages of the mapped file
-        that nothing else needs.""",
+        "The memory is the peak of the whole process, with pages of the mapped file that nothing else needs.",
         f"Under {BOUND} MB: {'yes' if within else 'NO'}.",
     )
-    facts: dict[str, Cell] = {"model": options.model}
-    report.publish("million", "Many pictures in bounded memory", [table], options.output, facts)
-    if not within:
-        sys.exit(1)
+    report.publish("million", "Many pictures in bounded memory", [table], options.output, {"model": options.model})
+    sys.exit(not within)
 
 
 def do(job: str, file: Path, number: int, batch: int, model: str) -> dict[str, Any]:
     """One job: its seconds, its peak memory in bytes, and for `decode` the PSNR."""
     codec, clock, done, error = Codec.load(model), timing.Stopwatch(), 0, 0.0
-    originals = images.moving_digits(number, batch)
     if job == "encode":
         file.touch()
-        for batch_ in originals:
-            with clock():
-                atlcodec.write(file, codec.encode(batch_, effort=0), append=True)
-            done += len(batch_)
-    else:
-        for records in atlcodec.open(file).batches(batch):
-            with clock():
-                result = codec.decode(records) if job == "decode" else codec.classify(records)
-            done += len(result)
-            if job == "decode":
-                error += float(metrics.squared_error(next(originals), result.astype(np.uint8)).sum())
+    originals = images.moving_digits(number, batch)
+    for given in originals if job == "encode" else atlcodec.open(file).batches(batch):
+        with clock():
+            if job == "encode":
+                atlcodec.write(file, codec.encode(given, effort=0), append=True)
+            else:
+                result = codec.decode(given) if job == "decode" else codec.classify(given)
+        done += len(given)
+        if job == "decode":
+            error += float(metrics.squared_error(next(originals), result.astype(np.uint8)).sum())
     if done != number:
         raise SystemExit(f"{job}: {done} images instead of {number}")
-    psnr = {"psnr": metrics.psnr(error / number)} if job == "decode" else {}
-    return {"seconds": clock.seconds, "peak": timing.peak_memory(), **psnr}
+    psnr = metrics.psnr(error / number) if error else None
+    return {"seconds": clock.seconds, "peak": timing.peak_memory(), "psnr": psnr}
 
 
 if __name__ == "__main__":

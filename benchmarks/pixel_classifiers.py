@@ -7,7 +7,6 @@ import io
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import baselines
@@ -29,45 +28,31 @@ SECOND = 64  # width of the MLP's second layer, as in the classifiers of records
 CHUNK = 1024  # images at a time in ONNX Runtime
 
 
-@dataclass(frozen=True)
-class Training:
-    """One training of a network with about `budget` multiplications per image (LeNet-5 has its own number)."""
-
-    network: str
-    budget: int
-    classes: int
-    train: Split
-    test: Split
-    augment: str
-    epochs: int
-
-    def run(self) -> dict[str, Any]:
-        """Train in one thread and keep the epoch that is best in validation: accuracies in percent."""
-        torch.set_num_threads(1)
-        torch.manual_seed(1)
-        generator = torch.Generator().manual_seed(1)
-        learnt, held_out = split_validation(self.train, VALIDATION)
-        images, labels = torch.from_numpy(learnt.images.copy()), torch.from_numpy(learnt.labels)
-        net = network(self.network, self.budget, self.classes)
-        optimizer = torch.optim.Adam(net.parameters(), RATE, fused=True)
-        best, chosen, weights = -1.0, 0, copy.deepcopy(net.state_dict())
-        for epoch in range(self.epochs):
-            for group in optimizer.param_groups:
-                group["lr"] = cosine(RATE, RATE / 50, epoch / self.epochs)
-            order = torch.randperm(len(images), generator=generator)
-            for rows in torch.split(order[: len(images) // BATCH * BATCH], BATCH):
-                batch = augment.augment_half(images[rows], self.augment, generator) if self.augment else images[rows]
-                loss = functional.cross_entropy(net(batch), labels[rows], label_smoothing=SMOOTHING)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-            reached = accuracy(net, held_out)
-            if reached > best:
-                best, chosen, weights = reached, epoch + 1, copy.deepcopy(net.state_dict())
-        net.load_state_dict(weights)
-        count = gemm.multiplications(onnx_file(net))
-        found = {"accuracy": accuracy(net, self.test), "validation": best, "epoch": chosen}
-        return {**found, "multiplications": count, "augmented": bool(self.augment)}
+def train(net: nn.Module, splits: list[Split], change: str, epochs: int) -> dict[str, Any]:
+    """Train on the first split in one thread, keep the epoch that is best in validation, and test on the second split:
+    accuracies in percent."""
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    generator = torch.Generator().manual_seed(1)
+    learnt, held_out = split_validation(splits[0], VALIDATION)
+    images, labels = torch.from_numpy(learnt.images.copy()), torch.from_numpy(learnt.labels)
+    optimizer = torch.optim.Adam(net.parameters(), RATE, fused=True)
+    best, chosen, weights = -1.0, 0, copy.deepcopy(net.state_dict())
+    for epoch in range(epochs):
+        for group in optimizer.param_groups:
+            group["lr"] = cosine(RATE, RATE / 50, epoch / epochs)
+        order = torch.randperm(len(images), generator=generator)
+        for rows in torch.split(order[: len(images) // BATCH * BATCH], BATCH):
+            batch = augment.augment_half(images[rows], change, generator) if change else images[rows]
+            loss = functional.cross_entropy(net(batch), labels[rows], label_smoothing=SMOOTHING)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        reached = accuracy(net, held_out)
+        if reached > best:
+            best, chosen, weights = reached, epoch + 1, copy.deepcopy(net.state_dict())
+    net.load_state_dict(weights)
+    return {"accuracy": accuracy(net, splits[1]), "validation": best, "epoch": chosen, "augmented": bool(change)}
 
 
 class Pixels(nn.Module):
@@ -84,53 +69,41 @@ def accuracy(net: nn.Module, split: Split) -> float:
 
 
 def network(name: str, budget: int, classes: int) -> nn.Sequential:
-    """Images uint8 (N, 28, 28) -> logits (N, classes)."""
+    """Images uint8 (N, 28, 28) -> logits (N, classes), with about `budget` multiplications; LeNet-5 has its own size.
+    The weights are random, the same in every run."""
+    torch.manual_seed(1)
+    relu, flatten = nn.ReLU(), nn.Flatten()
     if name == "MLP":
         width = round((budget - SECOND * classes) / (784 + SECOND))
-        return nn.Sequential(
-            *(Pixels(), nn.Flatten(), nn.Linear(784, width), nn.ReLU()),
-            *(nn.Linear(width, SECOND), nn.ReLU(), nn.Linear(SECOND, classes)),
-        )
-    if name == "CNN":  # strides instead of pooling, so that most of the budget goes into what is kept
+        layers = [flatten, nn.Linear(784, width), relu, nn.Linear(width, SECOND), relu, nn.Linear(SECOND, classes)]
+    elif name == "CNN":  # strides instead of pooling, so that most of the budget goes into what is kept
         costs = {c: 14 * 14 * 25 * c + 7 * 7 * 9 * c * 2 * c for c in range(1, 100)}
-        channels = max(c for c, cost in costs.items() if cost < 0.6 * budget)
-        width = max(1, round((budget - costs[channels]) / (98 * channels + classes)))
-        return nn.Sequential(
-            *(
-                Pixels(),
-                nn.Conv2d(1, channels, 5, 2, 2),
-                nn.ReLU(),
-                nn.Conv2d(channels, 2 * channels, 3, 2, 1),
-                nn.ReLU(),
-            ),
-            *(nn.Flatten(), nn.Linear(98 * channels, width), nn.ReLU(), nn.Linear(width, classes)),
-        )
-    assert name == "LeNet-5"
-    return nn.Sequential(
-        *(Pixels(), nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, classes)),
-    )
+        c = max(c for c, cost in costs.items() if cost < 0.6 * budget)
+        width = max(1, round((budget - costs[c]) / (98 * c + classes)))
+        layers = [nn.Conv2d(1, c, 5, 2, 2), relu, nn.Conv2d(c, 2 * c, 3, 2, 1), relu, flatten]
+        layers += [nn.Linear(98 * c, width), relu, nn.Linear(width, classes)]
+    else:
+        pool = nn.MaxPool2d(2)
+        layers = [nn.Conv2d(1, 6, 5, padding=2), relu, pool, nn.Conv2d(6, 16, 5), relu, pool, flatten]
+        layers += [nn.Linear(400, 120), relu, nn.Linear(120, 84), relu, nn.Linear(84, classes)]
+    return nn.Sequential(Pixels(), *layers)
 
 
 def onnx_file(net: nn.Module) -> bytes:
     """Images uint8 (N, 28, 28) -> logits float32 (N, classes)."""
     buffer: Any = io.BytesIO()
+    names: dict[str, Any] = {"input_names": ["images"], "dynamic_axes": {"images": {0: "N"}}}
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # the new exporter needs onnxscript
-        example = torch.zeros(2, 28, 28, dtype=torch.uint8)
-        names: dict[str, Any] = {"input_names": ["images"], "dynamic_axes": {"images": {0: "N"}}}
-        torch.onnx.export(net, (example,), buffer, dynamo=False, **names)
+        torch.onnx.export(net, (torch.zeros(2, 28, 28, dtype=torch.uint8),), buffer, dynamo=False, **names)
     return bytes(buffer.getvalue())
 
 
 def from_png(images: Images, budget: int, classes: int, threads: int) -> tuple[Calls, int]:
-    """Calls that label PNG files of the images, with Pillow and a CNN of about `budget` multiplications in ONNX
-    Runtime, and the number of its multiplications. The weights are random. Either Pillow decodes in one thread, or
-    each thread does both steps for a chunk."""
+    """Calls that label PNG files of the images, with Pillow and the CNN in ONNX Runtime, and the number of its
+    multiplications. Either Pillow decodes in one thread, or each thread does both steps for a chunk."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
-    torch.manual_seed(0)
     file = onnx_file(network("CNN", budget, classes))
     sessions = []
     for count in (threads, 1):
@@ -140,16 +113,13 @@ def from_png(images: Images, budget: int, classes: int, threads: int) -> tuple[C
     files = [baselines.save(image, "PNG", {}) for image in images]
     chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
 
-    def labels(chunk: list[bytes], session: Any) -> Labels:
+    def labels(chunk: list[bytes], session: Any = sessions[0]) -> Labels:
         pixels = np.stack([np.asarray(Image.open(io.BytesIO(file), formats=["PNG"])) for file in chunk])
         return np.asarray(session.run(None, {"images": pixels})[0].argmax(axis=1))
 
     def side_by_side() -> None:
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda chunk: labels(chunk, sessions[1]), chunks))
+            list(pool.map(labels, chunks, [sessions[1]] * len(chunks)))
 
-    calls: Calls = {
-        "PNG + CNN": lambda: [labels(chunk, sessions[0]) for chunk in chunks],
-        "PNG + CNN, chunks side by side": side_by_side,
-    }
+    calls: Calls = {"PNG + CNN": lambda: list(map(labels, chunks)), "PNG + CNN, chunks side by side": side_by_side}
     return calls, gemm.multiplications(file)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from functools import partial
 from typing import Any
 
 import baselines
@@ -20,7 +21,7 @@ import timing
 from inputs import Codec, Images
 from numpy.typing import NDArray
 from PIL import Image
-from report import Cell, Row, Table
+from report import Row, Table
 from timing import Calls
 
 from atlcodec import record
@@ -28,6 +29,7 @@ from atlcodec.engine import CHUNK, threads
 
 MANY = 4096  # images for the classifier of pixels, and to compare sealing with the compressor
 BATCHES = (1, 10, 100, 1000, MANY, 10000)
+PEER = 500  # images for Pillow, one at a time
 PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "WebP, quality 50": ("WEBP", {"quality": 50}),
     "WebP, lossless": ("WEBP", {"lossless": True}),
@@ -39,38 +41,32 @@ Rates = dict[tuple[str, int], float]  # images per second, by what is done and t
 
 
 def main() -> None:
-    parser = report.parser(__doc__)
-    parser.add_argument("-m", "--model", nargs="+", default=["mnist", "mnist-lenet"], help="names, ids or paths")
-    inputs.add_set(parser)
-    parser.add_argument("--peer-images", type=int, default=500, help="images for Pillow, one at a time")
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant")
-    parser.add_argument("--seconds", type=float, default=0.2, help="length of a turn")
-    parser.add_argument("--threads", type=int, default=threads(), help="of ONNX Runtime and NumPy alike")
-    options = report.arguments(parser, BATCHES[-1])
+    defaults = {"model": ["mnist", "mnist-lenet"], "rounds": 7, "seconds": 0.2, "threads": threads()}
+    options = report.arguments(__doc__, BATCHES[-1], **defaults)
     use_threads(options.threads)
-
     batches = [*(batch for batch in BATCHES if batch < options.images), options.images]
-    images, what = inputs.some_images(options.data, max(batches[-1], options.peer_images, MANY))
-    codecs, sizes = [Codec.load(model) for model in options.model], {}
-    calls = {("", name, options.peer_images): call for name, call in pillow(images[: options.peer_images]).items()}
+    images, what = inputs.some_images(options.data, max(batches[-1], MANY))
+    codecs, tables = [Codec.load(model) for model in options.model], list[Table]()
+    calls = {("", name, PEER): call for name, call in pillow(images[:PEER]).items()}
+    sizes = {codec.name: gemm.multiplications(codec.head.file()) for codec in codecs}
     for codec in codecs:
         for count in batches:
             calls |= {(codec.name, name, count): call for name, call in ours(codec, images[:count]).items()}
-        size = gemm.multiplications(codec.head.file())
-        from_png, spent = pixel_classifiers.from_png(images[:MANY], size, len(codec.labels), options.threads)
+        size, classes = sizes[codec.name], len(codec.labels)
+        from_png, cnn_size = pixel_classifiers.from_png(images[:MANY], size, classes, options.threads)
         calls |= {(codec.name, name, MANY): call for name, call in from_png.items()}
-        sizes[codec.name] = size, spent
+        sizes[f"CNN beside {codec.name}"] = cnn_size
     best = timing.best(calls, options.rounds, options.seconds)
-
-    tables: list[Table] = []
     rates: dict[str, Rates] = {name: {} for name in ("", *(codec.name for codec in codecs))}
     for (model, name, count), seconds in best.items():
         rates[model][name, count] = count / seconds
     for codec in codecs:
-        own = rates[codec.name]
-        tables += [throughput(codec, own, batches), ratios(codec, own, batches, *sizes[codec.name])]
-    tables.append(beside_pillow(rates, codecs, batches, images[: options.peer_images]))
-    facts: dict[str, Cell] = {"models": inputs.listed(codecs), "pictures": what, "threads": options.threads}
+        tables += [
+            throughput(codec.name, rates[codec.name], batches),
+            ratios(codec.name, rates[codec.name], batches, sizes),
+        ]
+    tables.append(beside_pillow(rates, batches, images[:PEER]))
+    facts = {"models": inputs.listed(codecs), "pictures": what, "threads": options.threads}
     report.publish("throughput", "Pictures per second", tables, options.output, facts)
 
 
@@ -111,35 +107,34 @@ def ours(codec: Codec, images: Images) -> Calls:
 
 def pillow(images: Images) -> Calls:
     """Pillow's codecs over the images, one at a time."""
+
+    def encode(format: str, settings: dict[str, Any]) -> list[bytes]:
+        return [baselines.save(image, format, settings) for image in images]
+
+    def decode(files: list[bytes], format: str) -> None:
+        for file in files:
+            Image.open(io.BytesIO(file), formats=[format]).load()
+
     calls: Calls = {}
-    for name in PEERS:
-
-        def encode(name: str = name) -> list[bytes]:
-            return [baselines.save(image, *PEERS[name]) for image in images]
-
-        def decode(name: str = name, files: list[bytes] = encode()) -> None:  # noqa: B008
-            for file in files:
-                Image.open(io.BytesIO(file), formats=[PEERS[name][0]]).load()
-
-        calls |= {f"{name}: encode": encode, f"{name}: decode": decode}
+    for name, peer in PEERS.items():
+        calls |= {f"{name}: encode": partial(encode, *peer), f"{name}: decode": partial(decode, encode(*peer), peer[0])}
     return calls
 
 
-def throughput(codec: Codec, rates: Rates, batches: list[int]) -> Table:
+def throughput(model: str, rates: Rates, batches: list[int]) -> Table:
     names = dict.fromkeys(name for name, _ in rates if not name.startswith("PNG"))
     rows: list[Row] = [{"": name, **{str(count): round(rates[name, count], 1) for count in batches}} for name in names]
     return Table.of(
-        f"{codec.name}: pictures per second, by pictures at a time",
+        f"{model}: pictures per second, by pictures at a time",
         rows,
         f"A line with a dash is a part of the line above, alone, in the chunks of {CHUNK} in which it is done.",
-        """The floors are products of the same shapes in NumPy, float32, in blocks that stay in the cache: the dense
-        layers, and the convolutions as products of patches that exist already. They leave out everything else in a
-        network. (The first layer of a classifier is a product of eight-bit integers and may be faster than its
-        floor.)""",
+        """The floors are products of the same shapes in NumPy, float32, in blocks that stay in the cache: dense layers,
+        and convolutions as products of patches that exist already. (The first layer of a classifier is a product of
+        eight-bit integers and may be faster than its floor.)""",
     )
 
 
-def ratios(codec: Codec, rates: Rates, batches: list[int], own_size: int, cnn_size: int) -> Table:
+def ratios(model: str, rates: Rates, batches: list[int], sizes: dict[str, int]) -> Table:
     rows: list[Row] = []
 
     def add(name: str, rate: float, other: float) -> None:
@@ -156,32 +151,32 @@ def ratios(codec: Codec, rates: Rates, batches: list[int], own_size: int, cnn_si
     classify, decode = (max(rates[name, count] for count in batches) for name in ("classify", "decode"))
     add("classify, of the rate of decode, each at its best batch", classify, decode)
     notes = [
-        f"""PNG + CNN: Pillow decodes {MANY:,} PNG files, and a CNN of {cnn_size:,} multiplications (the classifier of
-        records has {own_size:,}) reads their pixels in ONNX Runtime, in chunks of {pixel_classifiers.CHUNK:,}."""
+        f"""PNG + CNN: Pillow decodes {MANY:,} PNG files, and a CNN of {sizes[f"CNN beside {model}"]:,} multiplications
+        (the classifier of records has {sizes[model]:,}) reads their pixels in ONNX Runtime."""
     ]
     for name, rate in ((name, rate) for (name, _), rate in rates.items() if name.startswith("PNG")):
         add(f"classify, of the rate of {name}", classify, rate)
         notes.append(f"{name}: {rate:,.0f} pictures per second.")
-    return Table.of(f"{codec.name}: ratios", rows, *notes)
+    return Table.of(f"{model}: ratios", rows, *notes)
 
 
-def beside_pillow(rates: dict[str, Rates], codecs: list[Codec], batches: list[int], images: Images) -> Table:
+def beside_pillow(rates: dict[str, Rates], batches: list[int], images: Images) -> Table:
     rows: list[Row] = []
     for name, peer in PEERS.items():
-        size = sum(len(baselines.save(image, *peer)) for image in images) / len(images)
-        rate = {verb: rates[""][f"{name}: {verb}", len(images)] for verb in ("encode", "decode")}
-        row: Row = {"": name, "bytes a picture": round(size, 1)}
+        size = np.mean([len(baselines.save(image, *peer)) for image in images])
+        rate = {verb: rates[""][f"{name}: {verb}", PEER] for verb in ("encode", "decode")}
+        row: Row = {"": name, "bytes a picture": round(float(size), 1)}
         row |= {verb: round(value, 1) for verb, value in rate.items()}
-        for codec in codecs:
+        for model in filter(None, rates):
             for count in sorted({batches[0], batches[-1]}):
                 for verb, value in rate.items():
-                    column = f"{codec.name} / Pillow, {verb}, {count} at a time"
-                    row[column] = round(rates[codec.name][verb, count] / value, 3)
+                    ratio = rates[model][verb, count] / value
+                    row[f"{model} / Pillow, {verb}, {count} at a time"] = round(ratio, 3)
         rows.append(row)
     return Table.of(
         "Pillow's codecs, pictures per second",
         rows,
-        f"{len(images)} pictures, one at a time in one thread, as Pillow works; atlcodec uses the threads named above.",
+        f"{PEER} pictures, one at a time in one thread, as Pillow works; atlcodec uses the threads named above.",
         f"A record has {record.RECORD_BYTES} bytes. The codecs do not lose the same: quality.py compares that.",
     )
 

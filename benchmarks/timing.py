@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 import time
@@ -22,11 +21,10 @@ def turns(calls: Mapping[K, Callable[[], object]], rounds: int, seconds: float =
     taken: dict[K, list[float]] = {name: [] for name in calls}
     for number in range(rounds):
         for name in list(calls)[:: -1 if number % 2 else 1]:
-            call = calls[name]
-            call()
+            calls[name]()
             count, start = 0, time.perf_counter()
             while (elapsed := time.perf_counter() - start) < seconds or not count:
-                call()
+                calls[name]()
                 count += 1
             taken[name].append(elapsed / count)
     return taken
@@ -47,11 +45,6 @@ class Stopwatch:
         start = time.perf_counter()
         yield
         self.seconds += time.perf_counter() - start
-
-
-def load_average() -> float | None:
-    """How many processes ran in the last minute, if the system says so."""
-    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
 
 
 def peak_memory() -> int:

@@ -2,8 +2,7 @@
 recipes.
 
 Everything takes turns within one run, and the best turn counts; once with one thread, once with as many as PyTorch
-takes by itself. More than one thread is for an idle computer: a thread that waits for a busy core makes all others
-wait. The images are test images with arbitrary labels: speed does not depend on what is learned."""
+takes by itself, which needs an idle computer. Labels are arbitrary: speed does not depend on what is learned."""
 
 from __future__ import annotations
 
@@ -19,41 +18,32 @@ import report
 import timing
 import torch
 from experiments import PARAMETERS, SETTINGS
-from inputs import DIGITS, Dataset, Images, Split
+from inputs import Images, Split
 from report import Row, Table
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atlcodec.sets.dataset import Dataset
+from atlcodec.sets.official import DIGITS
 from atlcodec.training import recipes
 from atlcodec.training.atl import autoencoder, classifier, cnn
 from atlcodec.training.loop import Phase
-from atlcodec.training.networks import Networks
+from atlcodec.training.networks import Networks, quantise
 from atlcodec.training.settings import Settings
 from atlcodec.training.trainer import Trainer
 
 BATCH = 512
 EPOCH = 60_000  # images, to which the parts are extrapolated, as the paper gives them
-# Table 7, seconds an epoch.
-PAPER = {
-    ("compress", "forward"): 10,
-    ("compress", "backward"): 16,
-    ("decompress", "forward"): 44,
-    ("decompress", "backward"): 62,
-    ("classify", "forward"): 1,
-    ("classify", "backward"): 7,
-}
+# Table 7: seconds an epoch, forward and backward.
+PAPER = {"compress": (10, 16), "decompress": (44, 62), "classify": (1, 7)}
 TABLE_7 = "Table 7: the parts of the networks"  # paper_tables.py looks for it
 SHARING = {"atl": "ATL", "interleave": "ATL in turns of a mini-batch", "joint": "both losses at once"}  # recipes
-Times = dict[int, dict[tuple[str, str], float]]  # by number of threads
+Calls = dict[str, Callable[[], object]]
+Times = dict[str, dict[str, float]]  # by number of threads
 
 
 def main() -> None:
-    parser = report.parser(__doc__)
-    inputs.add_set(parser)
-    parser.add_argument("--rounds", type=int, default=4, help="turns of each contestant")
-    default = sorted({1, torch.get_num_threads()})
-    parser.add_argument("--threads", type=int, nargs="+", default=default, help="of PyTorch")
-    options = report.arguments(parser, 10_240)
+    options = report.arguments(__doc__, 10_240, rounds=4, threads=sorted({1, torch.get_num_threads()}))
     images, what = inputs.some_images(options.data, options.images + 1)
     # The autoencoders get half of the images, whole recipes a quarter: in a short turn less disturbs.
     half, quarter = images[: options.images // 2 + 1], images[: options.images // 4 + 1]
@@ -61,57 +51,46 @@ def main() -> None:
     for threads in options.threads:
         torch.set_num_threads(threads)
         torch.manual_seed(0)
-        times[threads] = timing.best(passes(images[:BATCH]), 5 * options.rounds, 0.05)
+        taken = timing.best(passes(images[:BATCH]), 5 * options.rounds, 0.05)
         with tempfile.TemporaryDirectory() as folder:
-            times[threads] |= timing.best(epochs(images, half, Path(folder)), options.rounds, 0.1)
-        runs = {("recipe", name): whole(quarter, name) for name in SHARING}
-        times[threads] |= timing.best(runs, (options.rounds + 1) // 2)
+            taken |= timing.best(epochs(images, half, Path(folder)), options.rounds, 0.1)
+        taken |= timing.best({name: whole(quarter, name) for name in SHARING}, (options.rounds + 1) // 2)
+        times[f"{threads} thread{'s' if threads > 1 else ''}"] = taken
     tables = [table_7(times), compared(times, len(half) - 1, len(images) - 1), shared(times, len(quarter) - 1)]
-    facts: dict[str, report.Cell] = {"torch": torch.__version__, "pictures": what, "images in a batch": BATCH}
+    facts = {**report.versions("torch"), "pictures": what, "images in a batch": BATCH}
     report.publish("training_speed", "The speed of training", tables, options.output, facts)
 
 
-def passes(images: Images) -> dict[tuple[str, str], Callable[[], object]]:
+def passes(images: Images) -> Calls:
     """One batch through each part, forward and backward. Going back is timed alone, again and again over one graph."""
     nets = Networks("lenet", [len(DIGITS)]).train()
-    pixels = torch.from_numpy(images)
-    symbols = nets.quantise(nets.compressor(pixels.unsqueeze(1).float())).detach().requires_grad_()
-    forward: dict[str, Callable[[], Tensor]] = {
-        "compress": lambda: nets.quantise(nets.compressor(pixels.unsqueeze(1).float())),
-        "decompress": lambda: nets.part("decompressor")(symbols),
-        "classify": lambda: nets.part("classifier")(symbols),
-    }
-    learning: dict[str, list[Tensor]] = {
-        "compress": [*nets.compressor.parameters()],  # the first layers: nothing learns from the gradient of pixels
-        "decompress": [symbols, *nets.part("decompressor").parameters()],
-        "classify": [symbols, *nets.part("classifier").parameters()],
-    }
-    found: dict[tuple[str, str], Callable[[], object]] = {}
-    for part, call in forward.items():
-        found[part, "forward"] = call
-        found[part, "backward"] = going_back(call(), learning[part])
+    pixels = torch.from_numpy(images).unsqueeze(1)
+    symbols = quantise(nets.compressor(pixels.float())).detach().requires_grad_()
+    decompressor, classifier = nets.part("decompressor"), nets.part("classifier")
+    found: Calls = {}
+
+    def add(part: str, forward: Callable[[], Tensor], learning: list[Tensor]) -> None:
+        result = forward()
+        gradient = torch.randn_like(result)
+        found[f"{part}, forward"] = forward
+        found[f"{part}, backward"] = lambda: torch.autograd.grad(result, learning, gradient, retain_graph=True)
+
+    # Nothing learns from the gradient of pixels.
+    add("compress", lambda: quantise(nets.compressor(pixels.float())), [*nets.compressor.parameters()])
+    add("decompress", lambda: decompressor(symbols), [symbols, *decompressor.parameters()])
+    add("classify", lambda: classifier(symbols), [symbols, *classifier.parameters()])
     return found
 
 
-def going_back(result: Tensor, learning: list[Tensor]) -> Callable[[], object]:
-    gradient = torch.randn_like(result)
-    return lambda: torch.autograd.grad(result, learning, gradient, retain_graph=True)
+def epochs(images: Images, half: Images, folder: Path) -> Calls:
+    def ours(images: Images, phase: Phase) -> Callable[[], object]:
+        """An epoch of our trainer, over all images but the last, which it wants for validation."""
+        settings = Settings(batch_size=BATCH, validation=1, learning_rate=1e-3, schedule="constant")
+        trainer = Trainer(settings, dataset(images), folder / "+".join(phase.parts))
+        return lambda: trainer.train(phase, 1)
 
-
-def epochs(images: Images, half: Images, folder: Path) -> dict[tuple[str, str], Callable[[], object]]:
-    return {
-        ("autoencoder", "ours"): ours(half, folder, autoencoder()),
-        ("autoencoder", "plain"): plain(half[:-1]),
-        ("classifier", "pixels"): ours(images, folder, cnn()),
-        ("classifier", "records"): ours(images, folder, classifier()),
-    }
-
-
-def ours(images: Images, folder: Path, phase: Phase) -> Callable[[], object]:
-    """An epoch of our trainer, over all images but the last, which it wants for validation."""
-    settings = Settings(batch_size=BATCH, validation=1, learning_rate=1e-3, schedule="constant")
-    trainer = Trainer(settings, dataset(images), folder / "+".join(phase.parts))
-    return lambda: trainer.train(phase, 1)
+    found = {"ours": ours(half, autoencoder()), "plain": plain(half[:-1])}
+    return {**found, "pixels": ours(images, cnn()), "records": ours(images, classifier())}
 
 
 def dataset(images: Images) -> Dataset:
@@ -143,9 +122,6 @@ def plain(images: Images) -> Callable[[], object]:
         *(nn.ZeroPad2d(2), nn.Conv2d(6, 1, 3)),
     )
     parameters = [*compressor.parameters(), *decompressor.parameters()]
-    nets = Networks("lenet", [len(DIGITS)])
-    if shapes(parameters) != shapes([*nets.compressor.parameters(), *nets.part("decompressor").parameters()]):
-        raise SystemExit("the plain layers are not those of our networks: this program is out of date")
     optimizer = torch.optim.Adam(parameters, 1e-3)
     pixels = torch.from_numpy(images).unsqueeze(1) / 256
 
@@ -162,64 +138,54 @@ def plain(images: Images) -> Callable[[], object]:
     return epoch
 
 
-def shapes(parameters: list[nn.Parameter]) -> list[tuple[int, ...]]:
-    return [tuple(parameter.shape) for parameter in parameters]
-
-
 def table_7(times: Times) -> Table:
     """Seconds an epoch of each part, and their ratios to the compressor's forward pass."""
     rows: list[Row] = []
-    first = "compress", "forward"
-    for (part, direction), given in PAPER.items():
-        row: Row = {"": f"{part}, {direction}", "paper, seconds": given, "paper, ratio": given / PAPER[first]}
-        for threads, measured in times.items():
-            taken = measured[part, direction]
-            row[f"{named(threads)}, seconds"] = round(taken * EPOCH / BATCH, 3)
-            row[f"{named(threads)}, ratio"] = round(taken / measured[first], 3)
-        rows.append(row)
+    for part, given in PAPER.items():
+        for name, seconds in zip((f"{part}, forward", f"{part}, backward"), given, strict=True):
+            row: Row = {"": name, "paper, seconds": seconds, "paper, ratio": seconds / PAPER["compress"][0]}
+            for threads, taken in times.items():
+                row[f"{threads}, seconds"] = round(taken[name] * EPOCH / BATCH, 3)
+                row[f"{threads}, ratio"] = round(taken[name] / taken["compress, forward"], 3)
+            rows.append(row)
     note = f"Seconds for {EPOCH:,} images, from batches of {BATCH}; ratios to the compressor's forward pass."
     return Table.of(TABLE_7, rows, note)
 
 
 def compared(times: Times, half: int, images: int) -> Table:
-    rows: list[Row] = []
-
-    def row(label: str, value: Callable[[dict[tuple[str, str], float]], float]) -> None:
-        values = {named(threads): round(value(measured), 3) for threads, measured in times.items()}
-        rows.append({"": label, **values})
-
-    row(f"autoencoder, {half:,} images, ours, seconds", lambda t: t["autoencoder", "ours"])
-    row(f"autoencoder, {half:,} images, plain PyTorch, seconds", lambda t: t["autoencoder", "plain"])
-    row("ours, of the time of plain PyTorch", lambda t: t["autoencoder", "ours"] / t["autoencoder", "plain"])
-    row(f"compressor + classifier from pixels, {images:,} images, seconds", lambda t: t["classifier", "pixels"])
-    row(f"classifier alone from records, {images:,} images, seconds", lambda t: t["classifier", "records"])
-    row("from records, times as fast as from pixels", lambda t: t["classifier", "pixels"] / t["classifier", "records"])
+    cases = {
+        f"autoencoder, {half:,} images, ours, seconds": ("ours", ""),
+        f"autoencoder, {half:,} images, plain PyTorch, seconds": ("plain", ""),
+        "ours, of the time of plain PyTorch": ("ours", "plain"),
+        f"compressor + classifier from pixels, {images:,} images, seconds": ("pixels", ""),
+        f"classifier alone from records, {images:,} images, seconds": ("records", ""),
+        "from records, times as fast as from pixels": ("pixels", "records"),
+    }
     return Table.of(
         "Epochs",
-        rows,
+        rows_of(times, cases),
         """Ours: a whole epoch of our trainer, with its checkpoint. Plain: the layers of Table 1 from torch.nn over
         floats in memory, the same batches, Adam and rounding, no checkpoint.""",
         "Records are made once, before the first epoch from them; that is not in the time.",
     )
 
 
+def rows_of(times: Times, cases: dict[str, tuple[str, str]]) -> list[Row]:
+    """By label, what was timed, or how many times as long it takes as something else."""
+    return [
+        {"": label, **{name: round(taken[one] / taken.get(other, 1), 3) for name, taken in times.items()}}
+        for label, (one, other) in cases.items()
+    ]
+
+
 def shared(times: Times, images: int) -> Table:
     """The time to train one compressor for both tasks, by recipe."""
-    rows: list[Row] = []
-    for recipe, label in SHARING.items():
-        row: Row = {"": f"{label}, of ATL's time" if rows else f"{label}, {images:,} images, seconds"}
-        for threads, measured in times.items():
-            atl = measured["recipe", "atl"]
-            row[named(threads)] = round(measured["recipe", recipe] / atl if rows else atl, 3)
-        rows.append(row)
+    cases = {f"{label}, of ATL's time": (recipe, "atl") for recipe, label in SHARING.items() if recipe != "atl"}
     note = f"""From first to last, as in experiments.py's better training: batches of {SETTINGS["better"].batch_size},
         the same number of epochs of the compressor in each. Between them, ATL has an epoch of one half alone, from
         records or with the compressor frozen."""
+    rows = rows_of(times, {f"ATL, {images:,} images, seconds": ("atl", ""), **cases})
     return Table.of("Whole recipes", rows, note)
-
-
-def named(threads: int) -> str:
-    return f"{threads} thread{'s' if threads > 1 else ''}"
 
 
 if __name__ == "__main__":
