@@ -67,8 +67,7 @@ class Contestant:
 
 def records(codec: Codec, effort: int) -> Contestant:
     turn = QUICK if effort == 0 else SLOW if effort <= refine.DEFAULT_EFFORT else SLOWEST
-    name = f"{codec.name}, effort {effort}"
-    return Contestant(name, partial(codec.encode, effort=effort), codec.decode, turn)
+    return Contestant(f"{codec.name}, effort {effort}", partial(codec.encode, effort=effort), codec.decode, turn)
 
 
 def linear(fitted: pca.Pca) -> Contestant:
@@ -77,10 +76,9 @@ def linear(fitted: pca.Pca) -> Contestant:
 
 def zipped() -> Contestant:
     def decode(files: list[bytes]) -> Images:
-        return np.stack([np.frombuffer(zlib.decompress(file), np.uint8).reshape(28, 28) for file in files])
+        return np.frombuffer(b"".join(map(zlib.decompress, files)), np.uint8).reshape(-1, 28, 28)
 
-    name = "zlib of the pixels, lossless"
-    return Contestant(name, lambda images: [zlib.compress(image, 9) for image in images], decode)
+    return Contestant("zlib of the pixels, lossless", lambda images: [zlib.compress(one, 9) for one in images], decode)
 
 
 def files(peer: ImageCodec, how: str, encode: Callable[[Images], bytes], turn: int = SLOW) -> Contestant:
@@ -174,21 +172,13 @@ class Bench:
         return low if low in peer.qualities else None
 
 
-def budget(codecs: list[Codec]) -> int:
-    """Multiplications of the largest classifier of records."""
-    return max(gemm.multiplications(codec.head.file()) for codec in codecs)
-
-
 def pixel_figures(bench: Bench, train: Split, budget: int, pool: ProcessPoolExecutor) -> list[Figures]:
     """Of each of NETWORKS. Each is trained with and without augmentation, and validation chooses."""
 
     def measure() -> list[Figures]:
-        splits = {"raw": [train, Split(bench.images, bench.labels)]}
-        webp = [pool.map(through_webp, split.images, chunksize=100) for split in splits["raw"]]
-        splits["WebP's"] = [
-            Split(np.stack(list(made)), split.labels) for made, split in zip(webp, splits["raw"], strict=True)
-        ]
-        jobs = []
+        raw, jobs = [train, Split(bench.images, bench.labels)], []
+        webp = [Split(np.stack([*pool.map(through_webp, one.images, chunksize=100)]), one.labels) for one in raw]
+        splits = {"raw": raw, "WebP's": webp}
         for (name, kind), change in product(NETWORKS, ("", AUGMENT[bench.name])):
             net = pixel_classifiers.network(name, budget, len(bench.classes))
             size = gemm.multiplications(pixel_classifiers.onnx_file(net))

@@ -108,30 +108,30 @@ def reading(rounds: int) -> Table:
     }
     sources.PER_PROCESS = 1  # start two processes for few images, too
     best = timing.best(calls, rounds)
-    rows: list[Row] = []
+    return Table.of("Reading alone", rates(best, len(source), "in one thread"))
+
+
+def rates(best: dict[str, float], count: int, reference: str) -> list[Row]:
+    """Rates, and their ratio to the first, which `reference` names."""
+    rows, first = list[Row](), next(iter(best.values()))
     for name, seconds in best.items():
-        row: Row = {"": name, "pictures per second": round(len(source) / seconds)}
-        rows.append({**row, "of the rate in one thread": round(best["in one thread"] / seconds, 2)})
-    return Table.of("Reading alone", rows)
+        row: Row = {"": name, "seconds": round(seconds, 2), "pictures per second": round(count / seconds)}
+        rows.append({**row, f"of the rate {reference}": round(first / seconds, 3)})
+    return rows
 
 
 def commands(codec: Codec, images: Images, rounds: int) -> Table:
     """The whole command beside the library on an array."""
-    memory = "Codec.encode, of an array in memory"
-    calls: Calls = {memory: lambda: codec.encode(images, effort=EFFORT)}
+    calls: Calls = {"Codec.encode, of an array in memory": lambda: codec.encode(images, effort=EFFORT)}
     for output, jobs in (("set.atlc", 1), ("set.atlc", 2), ("set.parquet", 2)):
         command = COMMAND.format(output, str(codec.model.folder), jobs)
         run = partial(subprocess.run, [sys.executable, "-c", command], check=True, capture_output=True)
         calls[f"atlc encode DIR -o {output} -j {jobs}"] = run
     best = timing.best(calls, rounds)
     check(codec.encode(images, effort=EFFORT))
-    rows: list[Row] = []
-    for name, seconds in best.items():
-        row: Row = {"": name, "seconds": round(seconds, 2), "pictures per second": round(len(images) / seconds)}
-        rows.append({**row, "of the rate in memory": round(best[memory] / seconds, 3)})
     return Table.of(
         "The whole command",
-        rows,
+        rates(best, len(images), "in memory"),
         f"The encoder's effort is {EFFORT}. -j is the number of processes that read while others encode.",
         "Processes help only where cores are free: compare the load above with the number of cores.",
         "The command's time includes its start and the check of a sample. Its records are those of Codec.encode.",

@@ -110,19 +110,17 @@ def quality_notes(one: Comparison) -> Iterator[str]:
         costs.append(f"""{codec.name} {f["psnr_unsealed"] - f["psnr"]:.3f} dB and {lost:.2f} points of accuracy
             (standard error {f["accuracy_seal_error"]:.2f})""")
     yield f"What the seal costs, at effort 0: {'; '.join(costs)}."
-    for peer, quality in one.qualities.items():
+    for peer in one.qualities:
         f = one.bench.figures(comparison.best_that_fits(peer))
         yield f"""{peer.name}: {f["large"]:,} pictures need more than {BYTES} bytes even at the lowest quality and count
-            with that file; {f["exact"]:,} come back exactly.
-            {"" if quality is not None else f"No quality gives {BYTES} bytes on average."}"""
-    yield f"""WebP uses its slowest method, JPEG XL effort 7, JPEG optimised Huffman tables; sizes are of whole files.
-        The best that fits: each picture without loss if that fits {BYTES} bytes, else at the quality that fits and
-        loses least, near the result of a bisection. One quality: the highest with {BYTES} bytes on average or less."""
+            with that file; {f["exact"]:,} come back exactly."""
+    yield f"""WebP uses its slowest method, JPEG XL effort 7, JPEG optimised Huffman tables. The best that fits: without
+        loss if that fits {BYTES} bytes, else the quality that fits and loses least, near the result of a bisection;
+        its speed includes this search. One quality: the highest with {BYTES} bytes on average or less."""
     yield f"""An error of zero counts as 68 dB. SSIM: scikit-image's, windows of {WINDOW} x {WINDOW} pixels. On black it
         punishes noise of a few grey levels, which PSNR hardly does."""
     yield f"""Pictures per second: the best of three turns. atlcodec ({threads()} threads) and principal components take
-        up to {QUICK:,} pictures at once, the others one after another in one thread. The best that fits includes its
-        search. WebP's rate is that at one quality."""
+        up to {QUICK:,} pictures at once, the others one after another. WebP's rate is that at one quality."""
     bits = one.components[8 * BYTES].bits
     yield f"Principal components: {len(bits)}, with 1 to {bits.max()} bits each, uniformly quantised."
 
@@ -150,18 +148,15 @@ def label_table(ones: list[Comparison], pool: ProcessPoolExecutor) -> Table:
             augmented = "augmented" if f["augmented"] else "not augmented"
             epochs.append(f"{data}, {network}, {pixels}: {f['epoch']}, {augmented}")
         add(f"{data}: ATL in the paper, its Table 5 (given)", BYTES, None, PAPER[data][1])
-    p = pixel_classifiers
+    p, epochs_text = pixel_classifiers, ", ".join(f"{name} {count}" for name, count in EPOCHS.items())
     return Table.of(
         "Labels, read off records and off pixels",
         rows,
-        """Multiplications in dense and convolution layers, from the input to the scores of one picture, without the
-        compressor and without the decoding of WebP.""",
-        f"""MLP and CNN get as many multiplications as the largest classifier of records for the data set; LeNet-5 has
-        its own size. Each was trained on raw pixels, or on pixels from WebP files of at most {BYTES} bytes: Adam, a
-        rate of {p.RATE} that falls along a cosine, batches of {p.BATCH}, label smoothing {p.SMOOTHING}; epochs:
-        {", ".join(f"{name} {count}" for name, count in EPOCHS.items())}. Each was trained twice, once with augmented
-        pictures. The last training pictures (a tenth, 5,000 at most) were held out to choose one of the two and its
-        epoch.""",
+        "Multiplications of one picture in dense and convolution layers, without compressor and WebP's decoder.",
+        f"""MLP and CNN get as many multiplications as the largest classifier of records; LeNet-5 has its own size. They
+        are trained on raw pixels, or on pixels from WebP files of at most {BYTES} bytes: Adam, a rate of {p.RATE} that
+        falls along a cosine, batches of {p.BATCH}, label smoothing {p.SMOOTHING}; epochs: {epochs_text}. Each is
+        trained twice, once with augmented pictures; a validation split chooses one of the two and its epoch.""",
         f"Epochs that count: {'; '.join(epochs)}.",
     )
 

@@ -15,14 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-HELP = {
-    "images": "number of images; fewer for a quick look",
-    "rounds": "turns of each contestant",
-    "model": "names, ids or paths of models",
-    "threads": "number of threads",
-    "processes": "number of processes",
-    "batch": "images at a time",
-}
+HELP = {"rounds": "turns of each contestant", "model": "names, ids or paths", "batch": "images at a time"}
 LOAD = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
 Cell = str | int | float | None
 Row = dict[str, Cell]  # by column
@@ -76,7 +69,7 @@ def arguments(doc: str | None, images: int | None = None, **defaults: object) ->
     By default there are as many images as the results have."""
     made = parser(doc)
     made.add_argument("--data", metavar="DIR", help="data set, or the folder of all of them [$ATLC_DATA]")
-    made.add_argument("-n", "--images", type=int, default=images, help=HELP["images"])
+    made.add_argument("-n", "--images", type=int, default=images, help="number of images")
     for name, default in defaults.items():
         many = isinstance(default, list)
         kind = type(default[0]) if isinstance(default, list) else type(default)

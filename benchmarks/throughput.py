@@ -1,17 +1,14 @@
-"""Images per second: encode, decode and classify, beside Pillow's codecs, a CNN on pixels, and matrix products alone.
+"""Images per second: encode, decode and classify, beside a CNN on PNG files, and matrix products alone.
 
-Everything works in memory, in turns within one run, and the best turn counts. Pillow works on one image at a time in
-one thread; atlcodec takes whole arrays and does not search for better symbols (effort 0)."""
+Everything works in memory, in turns within one run, and the best turn counts. Effort 0: quality.py measures the search,
+and image codecs."""
 
 from __future__ import annotations
 
-import io
 import os
 import sys
-from functools import partial
-from typing import Any
+from collections.abc import Callable
 
-import baselines
 import gemm
 import inputs
 import numpy as np
@@ -20,7 +17,6 @@ import report
 import timing
 from inputs import Codec, Images
 from numpy.typing import NDArray
-from PIL import Image
 from report import Row, Table
 from timing import Calls
 
@@ -29,13 +25,6 @@ from atlcodec.engine import CHUNK, threads
 
 MANY = 4096  # images for the classifier of pixels, and to compare sealing with the compressor
 BATCHES = (1, 10, 100, 1000, MANY, 10000)
-PEER = 500  # images for Pillow, one at a time
-PEERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "WebP, quality 50": ("WEBP", {"quality": 50}),
-    "WebP, lossless": ("WEBP", {"lossless": True}),
-    "JPEG, quality 50": ("JPEG", {"quality": 50}),
-    "PNG": ("PNG", {}),
-}
 PARTS = {"encode": "compressor", "decode": "decompressor", "classify": "classifier"}
 Rates = dict[tuple[str, int], float]  # images per second, by what is done and the number of images at a time
 
@@ -47,25 +36,18 @@ def main() -> None:
     batches = [*(batch for batch in BATCHES if batch < options.images), options.images]
     images, what = inputs.some_images(options.data, max(batches[-1], MANY))
     codecs, tables = [Codec.load(model) for model in options.model], list[Table]()
-    calls = {("", name, PEER): call for name, call in pillow(images[:PEER]).items()}
-    sizes = {codec.name: gemm.multiplications(codec.head.file()) for codec in codecs}
+    calls, sizes = dict[tuple[str, str, int], Callable[[], object]](), dict[str, tuple[int, int]]()
     for codec in codecs:
         for count in batches:
             calls |= {(codec.name, name, count): call for name, call in ours(codec, images[:count]).items()}
-        size, classes = sizes[codec.name], len(codec.labels)
-        from_png, cnn_size = pixel_classifiers.from_png(images[:MANY], size, classes, options.threads)
-        calls |= {(codec.name, name, MANY): call for name, call in from_png.items()}
-        sizes[f"CNN beside {codec.name}"] = cnn_size
+        size = gemm.multiplications(codec.head.file())
+        cnn, cnn_size = pixel_classifiers.from_png(images[:MANY], size, len(codec.labels), options.threads)
+        calls |= {(codec.name, name, MANY): call for name, call in cnn.items()}
+        sizes[codec.name] = size, cnn_size
     best = timing.best(calls, options.rounds, options.seconds)
-    rates: dict[str, Rates] = {name: {} for name in ("", *(codec.name for codec in codecs))}
-    for (model, name, count), seconds in best.items():
-        rates[model][name, count] = count / seconds
-    for codec in codecs:
-        tables += [
-            throughput(codec.name, rates[codec.name], batches),
-            ratios(codec.name, rates[codec.name], batches, sizes),
-        ]
-    tables.append(beside_pillow(rates, batches, images[:PEER]))
+    for model, both in sizes.items():
+        rates = {(name, count): count / seconds for (one, name, count), seconds in best.items() if one == model}
+        tables += [throughput(model, rates, batches), ratios(model, rates, batches, *both)]
     facts = {"models": inputs.listed(codecs), "pictures": what, "threads": options.threads}
     report.publish("throughput", "Pictures per second", tables, options.output, facts)
 
@@ -105,22 +87,6 @@ def ours(codec: Codec, images: Images) -> Calls:
     }
 
 
-def pillow(images: Images) -> Calls:
-    """Pillow's codecs over the images, one at a time."""
-
-    def encode(format: str, settings: dict[str, Any]) -> list[bytes]:
-        return [baselines.save(image, format, settings) for image in images]
-
-    def decode(files: list[bytes], format: str) -> None:
-        for file in files:
-            Image.open(io.BytesIO(file), formats=[format]).load()
-
-    calls: Calls = {}
-    for name, peer in PEERS.items():
-        calls |= {f"{name}: encode": partial(encode, *peer), f"{name}: decode": partial(decode, encode(*peer), peer[0])}
-    return calls
-
-
 def throughput(model: str, rates: Rates, batches: list[int]) -> Table:
     names = dict.fromkeys(name for name, _ in rates if not name.startswith("PNG"))
     rows: list[Row] = [{"": name, **{str(count): round(rates[name, count], 1) for count in batches}} for name in names]
@@ -134,7 +100,7 @@ def throughput(model: str, rates: Rates, batches: list[int]) -> Table:
     )
 
 
-def ratios(model: str, rates: Rates, batches: list[int], sizes: dict[str, int]) -> Table:
+def ratios(model: str, rates: Rates, batches: list[int], own_size: int, cnn_size: int) -> Table:
     rows: list[Row] = []
 
     def add(name: str, rate: float, other: float) -> None:
@@ -151,34 +117,13 @@ def ratios(model: str, rates: Rates, batches: list[int], sizes: dict[str, int]) 
     classify, decode = (max(rates[name, count] for count in batches) for name in ("classify", "decode"))
     add("classify, of the rate of decode, each at its best batch", classify, decode)
     notes = [
-        f"""PNG + CNN: Pillow decodes {MANY:,} PNG files, and a CNN of {sizes[f"CNN beside {model}"]:,} multiplications
-        (the classifier of records has {sizes[model]:,}) reads their pixels in ONNX Runtime."""
+        f"""PNG + CNN: Pillow decodes {MANY:,} PNG files, and a CNN of {cnn_size:,} multiplications
+        (the classifier of records has {own_size:,}) reads their pixels in ONNX Runtime."""
     ]
     for name, rate in ((name, rate) for (name, _), rate in rates.items() if name.startswith("PNG")):
         add(f"classify, of the rate of {name}", classify, rate)
         notes.append(f"{name}: {rate:,.0f} pictures per second.")
     return Table.of(f"{model}: ratios", rows, *notes)
-
-
-def beside_pillow(rates: dict[str, Rates], batches: list[int], images: Images) -> Table:
-    rows: list[Row] = []
-    for name, peer in PEERS.items():
-        size = np.mean([len(baselines.save(image, *peer)) for image in images])
-        rate = {verb: rates[""][f"{name}: {verb}", PEER] for verb in ("encode", "decode")}
-        row: Row = {"": name, "bytes a picture": round(float(size), 1)}
-        row |= {verb: round(value, 1) for verb, value in rate.items()}
-        for model in filter(None, rates):
-            for count in sorted({batches[0], batches[-1]}):
-                for verb, value in rate.items():
-                    ratio = rates[model][verb, count] / value
-                    row[f"{model} / Pillow, {verb}, {count} at a time"] = round(ratio, 3)
-        rows.append(row)
-    return Table.of(
-        "Pillow's codecs, pictures per second",
-        rows,
-        f"{PEER} pictures, one at a time in one thread, as Pillow works; atlcodec uses the threads named above.",
-        f"A record has {record.RECORD_BYTES} bytes. The codecs do not lose the same: quality.py compares that.",
-    )
 
 
 if __name__ == "__main__":

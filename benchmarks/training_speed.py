@@ -7,7 +7,7 @@ takes by itself, which needs an idle computer. Labels are arbitrary: speed does 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,14 @@ EPOCH = 60_000  # images, to which the parts are extrapolated, as the paper give
 # Table 7: seconds an epoch, forward and backward.
 PAPER = {"compress": (10, 16), "decompress": (44, 62), "classify": (1, 7)}
 TABLE_7 = "Table 7: the parts of the networks"  # paper_tables.py looks for it
-SHARING = {"atl": "ATL", "interleave": "ATL in turns of a mini-batch", "joint": "both losses at once"}  # recipes
+RIVALS = {"interleave": "ATL in turns of a mini-batch", "joint": "both losses at once"}  # recipes
+NOTES = (
+    """Ours: an epoch of our trainer, with its checkpoint. Plain: the layers of Table 1 from torch.nn over floats in
+    memory, the same batches, Adam and rounding, no checkpoint.""",
+    "Records are made once, before the first epoch from them; that is not in the time.",
+)
+WHOLE_NOTE = f"""As in experiments.py's better training: batches of {SETTINGS["better"].batch_size}, the same number of
+    epochs of the compressor in each. Between them, ATL has an epoch of one half alone."""
 Calls = dict[str, Callable[[], object]]
 Times = dict[str, dict[str, float]]  # by number of threads
 
@@ -54,9 +61,20 @@ def main() -> None:
         taken = timing.best(passes(images[:BATCH]), 5 * options.rounds, 0.05)
         with tempfile.TemporaryDirectory() as folder:
             taken |= timing.best(epochs(images, half, Path(folder)), options.rounds, 0.1)
-        taken |= timing.best({name: whole(quarter, name) for name in SHARING}, (options.rounds + 1) // 2)
+        taken |= timing.best({name: whole(quarter, name) for name in ("atl", *RIVALS)}, (options.rounds + 1) // 2)
         times[f"{threads} thread{'s' if threads > 1 else ''}"] = taken
-    tables = [table_7(times), compared(times, len(half) - 1, len(images) - 1), shared(times, len(quarter) - 1)]
+    cases = {
+        f"autoencoder, {len(half) - 1:,} images, ours, seconds": ("ours", ""),
+        f"autoencoder, {len(half) - 1:,} images, plain PyTorch, seconds": ("plain", ""),
+        "ours, of the time of plain PyTorch": ("ours", "plain"),
+        f"compressor + classifier from pixels, {len(images) - 1:,} images, seconds": ("pixels", ""),
+        f"classifier alone from records, {len(images) - 1:,} images, seconds": ("records", ""),
+        "from records, times as fast as from pixels": ("pixels", "records"),
+    }
+    whole_cases = {f"ATL, {len(quarter) - 1:,} images, seconds": ("atl", "")}
+    whole_cases |= {f"{label}, of ATL's time": (recipe, "atl") for recipe, label in RIVALS.items()}
+    tables = [table_7(times), compared("Epochs", times, cases, *NOTES)]
+    tables.append(compared("Whole recipes", times, whole_cases, WHOLE_NOTE))
     facts = {**report.versions("torch"), "pictures": what, "images in a batch": BATCH}
     report.publish("training_speed", "The speed of training", tables, options.output, facts)
 
@@ -152,40 +170,13 @@ def table_7(times: Times) -> Table:
     return Table.of(TABLE_7, rows, note)
 
 
-def compared(times: Times, half: int, images: int) -> Table:
-    cases = {
-        f"autoencoder, {half:,} images, ours, seconds": ("ours", ""),
-        f"autoencoder, {half:,} images, plain PyTorch, seconds": ("plain", ""),
-        "ours, of the time of plain PyTorch": ("ours", "plain"),
-        f"compressor + classifier from pixels, {images:,} images, seconds": ("pixels", ""),
-        f"classifier alone from records, {images:,} images, seconds": ("records", ""),
-        "from records, times as fast as from pixels": ("pixels", "records"),
-    }
-    return Table.of(
-        "Epochs",
-        rows_of(times, cases),
-        """Ours: a whole epoch of our trainer, with its checkpoint. Plain: the layers of Table 1 from torch.nn over
-        floats in memory, the same batches, Adam and rounding, no checkpoint.""",
-        "Records are made once, before the first epoch from them; that is not in the time.",
-    )
-
-
-def rows_of(times: Times, cases: dict[str, tuple[str, str]]) -> list[Row]:
+def compared(title: str, times: Times, cases: Mapping[str, tuple[str, str]], *notes: str) -> Table:
     """By label, what was timed, or how many times as long it takes as something else."""
-    return [
-        {"": label, **{name: round(taken[one] / taken.get(other, 1), 3) for name, taken in times.items()}}
-        for label, (one, other) in cases.items()
-    ]
-
-
-def shared(times: Times, images: int) -> Table:
-    """The time to train one compressor for both tasks, by recipe."""
-    cases = {f"{label}, of ATL's time": (recipe, "atl") for recipe, label in SHARING.items() if recipe != "atl"}
-    note = f"""From first to last, as in experiments.py's better training: batches of {SETTINGS["better"].batch_size},
-        the same number of epochs of the compressor in each. Between them, ATL has an epoch of one half alone, from
-        records or with the compressor frozen."""
-    rows = rows_of(times, {f"ATL, {images:,} images, seconds": ("atl", ""), **cases})
-    return Table.of("Whole recipes", rows, note)
+    rows: list[Row] = []
+    for label, (one, other) in cases.items():
+        ratios = {threads: round(taken[one] / taken.get(other, 1), 3) for threads, taken in times.items()}
+        rows.append({"": label, **ratios})
+    return Table.of(title, rows, *notes)
 
 
 if __name__ == "__main__":
