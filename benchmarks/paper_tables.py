@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -40,16 +42,13 @@ PAPER = {
     "Table 6, from KMNIST": (("75.0", "22.9"), ("", ""), ("77.7", "19.2")),
     "Table 6, from FashionMNIST": (("91.3", "21.3"), ("62.3", "16.4"), ("", "")),
 }
-# By table: what it shows, the recipes that give accuracy and PSNR, and the data set where the compressor was made.
+# By table: what it shows, and the recipes that give accuracy and PSNR.
 TABLES = {
-    "Table 2": ("baselines, end to end and apart", "classifier-driven", "ae-driven", ""),
-    "Table 3": ("a classifier on the autoencoder's compressor", "ae-driven", "", ""),
-    "Table 4": ("a decompressor on the classifier's compressor", "", "classifier-driven", ""),
-    "Table 5": ("Alternating Transfer Learning", "atl", "atl", ""),
-    **{
-        f"Table 6, from {start}": ("transfer of the compressor that ATL made there", "transfer", "transfer", start)
-        for start in SETS
-    },
+    "Table 2": ("baselines, end to end and apart", "classifier-driven", "ae-driven"),
+    "Table 3": ("a classifier on the autoencoder's compressor", "ae-driven", ""),
+    "Table 4": ("a decompressor on the classifier's compressor", "", "classifier-driven"),
+    "Table 5": ("Alternating Transfer Learning", "atl", "atl"),
+    "Table 6": ("transfer of the compressor that ATL made there", "transfer", "transfer"),
 }
 LABELS = {"accuracy": "accuracy, %", "psnr": "PSNR, dB"}
 Runs = dict[str, Any]  # what each experiment came to, by its key
@@ -133,7 +132,7 @@ def draw_confusion(folder: str, output: Path) -> None:
 
 def write(known: Runs, output: Path) -> None:
     """The tables of what is known so far."""
-    tables = [*(table(known, name) for name in TABLES), multi_domain_transfer(known), past_50(known)]
+    tables = [*(table(known, name) for name in PAPER), multi_domain_transfer(known), past_50(known)]
     tables += [*table_7(output), multi_domain(known), open_questions(known)]
     # The store holds hours of training: there is always the old one, whole, or the new one.
     with tempfile.TemporaryDirectory() as folder:
@@ -164,15 +163,11 @@ def cell(values: list[float]) -> str:
     return f"{mean(values):.2f}{spread} (n={len(values)})"
 
 
-def pair(known: Runs, *which: str) -> list[Cell]:
-    """Accuracy and PSNR in the better column."""
-    return [cell(ours(known, figure, "better", *which)) for figure in LABELS]
-
-
 def table(known: Runs, name: str) -> Table:
     """Rows by data set and figure: the paper's, ours in both columns with spread and number of seeds, and the
     difference."""
-    title, *recipes, start = TABLES[name]
+    number, _, start = name.partition(", from ")
+    title, *recipes = TABLES[number]
     rows: list[list[Cell]] = []
     for data, paper in zip(SETS, PAPER[name], strict=True):
         for figure, recipe, given in zip(LABELS, recipes, paper, strict=True):
@@ -188,56 +183,59 @@ def table(known: Runs, name: str) -> Table:
     return Table(f"{name}: {title}", columns, rows)
 
 
+def pairs(known: Runs, title: str, rows: Mapping[str, tuple[str, ...]], *notes: str) -> Table:
+    """Accuracy and PSNR in the better column, by label: of a recipe, a data set, and perhaps its start and change."""
+    cells: list[list[Cell]] = [
+        [label, *(cell(ours(known, figure, "better", *which)) for figure in LABELS)] for label, which in rows.items()
+    ]
+    return Table(title, ["", *LABELS.values()], cells, [" ".join(note.split()) for note in notes])
+
+
 def multi_domain_transfer(known: Runs) -> Table:
     """Table 6 again with ATL over the two other data sets together (Section 4.4), beside one of them alone."""
-    rows: list[list[Cell]] = []
+    rows: dict[str, tuple[str, ...]] = {}
     for data in SETS_WITH_PART:
         others = [other for other in SETS_WITH_PART if other != data]
-        rows += [[f"{data}, from {start}", *pair(known, "transfer", data, start)] for start in others]
-        rows.append([f"{data}, from both together", *pair(known, "transfer", data, "+".join(others))])
-        rows.append([f"{data}, ATL on itself (Table 5)", *pair(known, "atl", data)])
-    note = (
-        "Better training in all rows. From both: ATL with one compressor, and a decompressor and a classifier for "
-        "each data set."
-    )
-    return Table("Table 6, multi-domain", ["", *LABELS.values()], rows, [note])
-
-
-def multi_domain(known: Runs) -> Table:
-    """What ATL over two data sets reaches on each of them, beside ATL on it alone."""
-    rows: list[list[Cell]] = []
-    for both in (SETS_WITH_PART[:2], SETS_WITH_PART[::2], SETS_WITH_PART[1:]):
-        runs: list[Any] = ours(known, "domains", "better", "multi-domain", "+".join(both))
-        for one in both:
-            row: list[Cell] = [f"{one}, in {' + '.join(both)}"]
-            for figure, alone in zip(LABELS, pair(known, "atl", one), strict=True):
-                row += [cell([run[one][figure] for run in runs]), alone]
-            rows.append(row)
-    columns = ["", "accuracy, %", "alone", "PSNR, dB", "alone"]
-    return Table("Not in the paper: ATL over two data sets at once", columns, rows, ["Better training."])
+        rows |= {f"{data}, from {start}": ("transfer", data, start) for start in others}
+        rows[f"{data}, from both together"] = "transfer", data, "+".join(others)
+        rows[f"{data}, ATL on itself (Table 5)"] = "atl", data
+    note = """Better training in all rows. From both: ATL with one compressor, and a decompressor and a classifier for
+        each data set."""
+    return pairs(known, "Table 6, multi-domain", rows, note)
 
 
 def open_questions(known: Runs) -> Table:
     """ATL beside its rivals that the paper leaves open."""
     labels = {"interleave_steps": "turns of mini-batches: {}", "weight": "both losses at once, labels weigh {}"}
-    rows: list[list[Cell]] = []
+    rows: dict[str, tuple[str, ...]] = {}
     for data in SETS_WITH_PART:
         for change in experiments.OPEN[data]:
             name, _, value = change.partition("=")
-            rows.append(
-                [f"{data}, {labels[name].format(value)}", *pair(known, experiments.ASKS[name], data, "", change)]
-            )
-        rows.append([f"{data}, ATL, turns of epochs (Table 5)", *pair(known, "atl", data)])
+            rows[f"{data}, {labels[name].format(value)}"] = experiments.ASKS[name], data, "", change
+        rows[f"{data}, ATL, turns of epochs (Table 5)"] = "atl", data
     interleave, atl = (experiments.PARAMETERS["better"][name] for name in ("interleave", "atl"))
-    notes = [
-        f"Better training. The compressor learns for {interleave.epochs} epochs, in ATL {atl.warmup + atl.sets} of the "
-        f"autoencoder and {atl.sets} of the classifier (KMNIST-part: about twice as many); then each half alone for "
-        f"{interleave.tune}.",
-        "A mini-batch of a turn serves one task, one of both losses both. What each takes, side by side, is in "
-        "training_speed.md.",
-    ]
-    title = "Not in the paper: how often to alternate, and both losses at once"
-    return Table(title, ["", *LABELS.values()], rows, notes)
+    notes = (
+        f"""Better training. The compressor learns for {interleave.epochs} epochs, in ATL {atl.warmup + atl.sets} of the
+        autoencoder and {atl.sets} of the classifier (KMNIST-part: about twice as many); then each half alone for
+        {interleave.tune}.""",
+        """A mini-batch of a turn serves one task, one of both losses both. What each takes, side by side, is in
+        training_speed.md.""",
+    )
+    return pairs(known, "Not in the paper: how often to alternate, and both losses at once", rows, *notes)
+
+
+def multi_domain(known: Runs) -> Table:
+    """What ATL over two data sets reaches on each of them, beside ATL on it alone."""
+    rows: list[list[Cell]] = []
+    for both in combinations(SETS_WITH_PART, 2):
+        runs: list[Any] = ours(known, "domains", "better", "multi-domain", "+".join(both))
+        for one in both:
+            row: list[Cell] = [f"{one}, in {' + '.join(both)}"]
+            for figure in LABELS:
+                row += [cell([run[one][figure] for run in runs]), cell(ours(known, figure, "better", "atl", one))]
+            rows.append(row)
+    columns = ["", "accuracy, %", "alone", "PSNR, dB", "alone"]
+    return Table("Not in the paper: ATL over two data sets at once", columns, rows, ["Better training."])
 
 
 def past_50(known: Runs) -> Table:
