@@ -1,55 +1,18 @@
-"""The plots beside the tables: PSNR over bytes, courses of training, and confusion matrices."""
+"""The plots beside the paper's tables: courses of training, and confusion matrices."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import comparison
 import numpy as np
-from baselines import IMAGE_CODECS
-from comparison import BYTES
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from atlcodec import atomic
 
-if TYPE_CHECKING:
-    from quality import Comparison
-
 LINES = {"paper": ("ours, the paper's training", "C0"), "better": ("ours, better training", "C1")}  # by column
-COLOURS = {"WebP": "C0", "principal components": "C1", "JPEG XL": "C2", "JPEG": "black"}
-CURVE = range(0, 100, 5)  # qualities of the image codecs in the plot
-
-
-def quality(ones: Sequence[Comparison], path: Path) -> None:
-    """PSNR over bytes on the first test images, a panel for each data set."""
-    figure = Figure(figsize=(6 * len(ones), 5.5), layout="constrained")
-    panels = figure.subplots(1, len(ones), sharey=True, squeeze=False)[0]
-    for axes, one in zip(panels, ones, strict=True):
-        few, curves = one.bench.few, {"principal components": list(map(comparison.linear, one.components.values()))}
-        for peer in IMAGE_CODECS:
-            curves[peer.name] = [comparison.at_quality(peer, quality) for quality in CURVE if quality in peer.qualities]
-        for name, contestants in curves.items():
-            places = sorted((f["bytes"], f["psnr"]) for f in map(few.figures, contestants))
-            axes.plot(*zip(*places, strict=True), ".-", color=COLOURS[name], linewidth=1, label=name)
-        for peer in (peer for peer in IMAGE_CODECS if peer.lossless):  # its PSNR is infinite: a mark at the upper edge
-            size, top = few.figures(comparison.at_quality(peer, None))["bytes"], axes.get_xaxis_transform()
-            axes.plot([size], [1], "^", color=COLOURS[peer.name], transform=top, clip_on=False)
-        for number, codec in enumerate(one.codecs):
-            for (effort, _, _), marker in zip(one.usual(codec), "ovs", strict=True):
-                records = comparison.records(codec, effort)
-                style = {"color": f"C{3 + number}", "label": records.name, "markersize": 7, "zorder": 3}
-                axes.plot([BYTES], [few.figures(records)["psnr"]], marker, **style)
-        axes.axvline(BYTES, color="black", linewidth=0.5)
-        axes.set(xlim=(80, 500), ylim=(15, 50), title=f"{few.name}, {len(few.images):,} test images")
-        axes.set_xlabel("bytes per image (mean); triangles at the top: lossless")
-        axes.grid(alpha=0.3)
-        axes.legend(loc="lower right", fontsize="small", frameon=False)
-    panels[0].set_ylabel("PSNR pooled, dB")
-    save(figure, path, dpi=100)
 
 
 def courses(

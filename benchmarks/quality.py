@@ -6,7 +6,7 @@ the file of the known figures. Needs the extras `train` and `dev`."""
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -22,6 +22,7 @@ import report
 from baselines import IMAGE_CODECS
 from comparison import BUDGETS, BYTES, EPOCHS, FEW, HARDEST, NETWORKS, QUICK, WINDOW, Bench, Contestant, Figures, Known
 from inputs import Codec, LabelledSet, Split
+from matplotlib.figure import Figure
 from report import Cell, Row, Table
 
 from atlcodec import refine, zoo
@@ -31,6 +32,8 @@ from atlcodec.engine import threads
 PAPER = {"MNIST": (22.8, 97.2), "FashionMNIST": (18.5, 85.2), "KMNIST-part": (17.6, 85.5)}
 RUNS = Path(__file__).parents[1] / "runs" / "quality"
 DEFAULT = refine.DEFAULT_EFFORT
+COLOURS = {"WebP": "C0", "principal components": "C1", "JPEG XL": "C2", "JPEG": "black"}
+CURVE = range(0, 100, 5)  # qualities of the image codecs in the plot
 
 
 class Comparison:
@@ -68,7 +71,7 @@ def main() -> None:
     with ProcessPoolExecutor(options.processes, multiprocessing.get_context("spawn")) as pool:
         labels = label_table(ones, pool)
     tables = [*map(quality_table, ones), labels, other_table(known, ones, options.images or FEW), effort_table(ones)]
-    plots.quality(ones, options.output / "quality.png")
+    plot(ones, options.output / "quality.png")
     facts = {**report.versions("pillow-jxl-plugin", "scikit-image", "torch"), "models": inputs.listed(models)}
     facts["picture"] = "[quality.png](quality.png), PSNR over bytes"
     report.publish("quality", f"Quality at {BYTES} bytes", tables, options.output, facts)
@@ -193,6 +196,34 @@ def effort_table(ones: list[Comparison]) -> Table:
                 rows.append({**row, "accuracy, %": figures["accuracy"], "encode, pictures/s": one.rates[name][0]})
     note = f"The first {FEW:,} test pictures of each data set; pictures per second with {threads()} threads."
     return Table.of("What effort buys", rows, note)
+
+
+def plot(ones: Sequence[Comparison], path: Path) -> None:
+    """PSNR over bytes on the first test images, a panel for each data set."""
+    figure = Figure(figsize=(6 * len(ones), 5.5), layout="constrained")
+    panels = figure.subplots(1, len(ones), sharey=True, squeeze=False)[0]
+    for axes, one in zip(panels, ones, strict=True):
+        few, curves = one.bench.few, {"principal components": list(map(comparison.linear, one.components.values()))}
+        for peer in IMAGE_CODECS:
+            curves[peer.name] = [comparison.at_quality(peer, quality) for quality in CURVE if quality in peer.qualities]
+        for name, contestants in curves.items():
+            places = sorted((f["bytes"], f["psnr"]) for f in map(few.figures, contestants))
+            axes.plot(*zip(*places, strict=True), ".-", color=COLOURS[name], linewidth=1, label=name)
+        for peer in (peer for peer in IMAGE_CODECS if peer.lossless):  # its PSNR is infinite: a mark at the upper edge
+            size, top = few.figures(comparison.at_quality(peer, None))["bytes"], axes.get_xaxis_transform()
+            axes.plot([size], [1], "^", color=COLOURS[peer.name], transform=top, clip_on=False)
+        for number, codec in enumerate(one.codecs):
+            for (effort, _, _), marker in zip(one.usual(codec), "ovs", strict=True):
+                records = comparison.records(codec, effort)
+                style = {"color": f"C{3 + number}", "label": records.name, "markersize": 7, "zorder": 3}
+                axes.plot([BYTES], [few.figures(records)["psnr"]], marker, **style)
+        axes.axvline(BYTES, color="black", linewidth=0.5)
+        axes.set(xlim=(80, 500), ylim=(15, 50), title=f"{few.name}, {len(few.images):,} test images")
+        axes.set_xlabel("bytes per image (mean); triangles at the top: lossless")
+        axes.grid(alpha=0.3)
+        axes.legend(loc="lower right", fontsize="small", frameon=False)
+    panels[0].set_ylabel("PSNR pooled, dB")
+    plots.save(figure, path, dpi=100)
 
 
 if __name__ == "__main__":

@@ -94,9 +94,8 @@ def throughput(model: str, rates: Rates, batches: list[int]) -> Table:
         f"{model}: pictures per second, by pictures at a time",
         rows,
         f"A line with a dash is a part of the line above, alone, in the chunks of {CHUNK} in which it is done.",
-        """The floors are products of the same shapes in NumPy, float32, in blocks that stay in the cache: dense layers,
-        and convolutions as products of patches that exist already. (The first layer of a classifier is a product of
-        eight-bit integers and may be faster than its floor.)""",
+        """The floors are products of the same shapes in NumPy, float32, in blocks that stay in the cache. (The first
+        layer of a classifier is a product of eight-bit integers and may be faster than its floor.)""",
     )
 
 
