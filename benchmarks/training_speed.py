@@ -28,7 +28,7 @@ from atlcodec.sets.official import DIGITS
 from atlcodec.training import recipes
 from atlcodec.training.atl import autoencoder, classifier, cnn
 from atlcodec.training.loop import Phase
-from atlcodec.training.networks import Networks, quantise
+from atlcodec.training.networks import Networks
 from atlcodec.training.settings import Settings
 from atlcodec.training.trainer import Trainer
 
@@ -83,7 +83,7 @@ def passes(images: Images) -> Calls:
     """One batch through each part, forward and backward. Going back is timed alone, again and again over one graph."""
     nets = Networks("lenet", [len(DIGITS)]).train()
     pixels = torch.from_numpy(images).unsqueeze(1)
-    symbols = quantise(nets.compressor(pixels.float())).detach().requires_grad_()
+    symbols = nets.quantise(nets.compressor(pixels.float())).detach().requires_grad_()
     decompressor, classifier = nets.part("decompressor"), nets.part("classifier")
     found: Calls = {}
 
@@ -94,7 +94,7 @@ def passes(images: Images) -> Calls:
         found[f"{part}, backward"] = lambda: torch.autograd.grad(result, learning, gradient, retain_graph=True)
 
     # Nothing learns from the gradient of pixels.
-    add("compress", lambda: quantise(nets.compressor(pixels.float())), [*nets.compressor.parameters()])
+    add("compress", lambda: nets.quantise(nets.compressor(pixels.float())), [*nets.compressor.parameters()])
     add("decompress", lambda: decompressor(symbols), [symbols, *decompressor.parameters()])
     add("classify", lambda: classifier(symbols), [symbols, *classifier.parameters()])
     return found
