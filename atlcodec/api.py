@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,18 +34,26 @@ class Prediction:
 
 
 def encode(
-    image: str | os.PathLike[str] | Image | ArrayLike,
+    image: str | os.PathLike[str] | bytes | Image | ArrayLike,
     model: str | os.PathLike[str] | None = None,
     effort: int | None = None,
+    *,
+    resize: bool = False,
+    gray: bool = False,
 ) -> bytes:
-    """One image (a path, a Pillow image, or uint8 (28, 28)) to one sealed record of 200 bytes.
+    """One image (a path, the bytes of an image file, a Pillow image, or uint8 (28, 28)) to one sealed record of 200
+    bytes.
 
     Without `model`, `choose` tries every bundled model of the default list: it encodes, decodes and classifies with
-    each. `effort` is that of `Codec.encode`. Raises `BadImage`, `UnknownModel`, `FileNotFoundError`."""
-    if isinstance(image, str | os.PathLike) or hasattr(image, "getbands"):
+    each. `effort` is that of `Codec.encode`. `resize` scales an image file or a Pillow image to 28 x 28 pixels, and
+    `gray` takes the luminance of colours, as in `picture.read`. Raises `BadImage`, `UnknownModel`,
+    `FileNotFoundError`."""
+    if isinstance(image, bytes | str | os.PathLike) or hasattr(image, "getbands"):
         from atlcodec import picture
 
-        pixels = picture.read(cast("str | os.PathLike[str] | Image", image))
+        source = io.BytesIO(image) if isinstance(image, bytes) else cast("str | os.PathLike[str] | Image", image)
+        name = "the image" if isinstance(image, bytes) else ""
+        pixels = picture.read(source, resize=resize, gray=gray, name=name)
     else:
         pixels = np.asarray(image)
         if pixels.shape != SHAPE:

@@ -19,6 +19,9 @@ class MissingFile(AtlcError, FileNotFoundError):
     def __str__(self) -> str:
         return f"{self.filename}: {self.strerror}"
 
+    def __reduce__(self) -> tuple[type[MissingFile], tuple[str]]:
+        return type(self), (self.filename,)  # what OSError gives has three arguments
+
 
 class NotARecord(AtlcError, ValueError):
     """The bytes cannot be records: the length is not a multiple of 200, or the array has the wrong shape or type."""
@@ -33,11 +36,11 @@ class DamagedRecord(AtlcError, ValueError):
 
 
 class BadImage(AtlcError, ValueError):
-    """A picture of the wrong size or mode, or one that cannot be read."""
+    """An image of the wrong size or mode, or one that cannot be read."""
 
 
 class BadModel(AtlcError, ValueError):
-    """A model folder that does not hold what its card promises."""
+    """A model folder that does not match its card."""
 
 
 class BadData(AtlcError, ValueError):

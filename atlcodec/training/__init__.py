@@ -6,13 +6,22 @@ data = atlcodec.training.records.RecordDataset("set.atlc", labels="set.csv")   #
 
 from __future__ import annotations
 
+import importlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from atlcodec.errors import AtlcError
 
 if TYPE_CHECKING:
+    from atlcodec.training import records as records
     from atlcodec.training.pretrained import Modules
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name == "records":
+            return importlib.import_module(f"{__name__}.records")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = ["load"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,35 @@ def test_an_image_becomes_200_bytes_and_comes_back(tmp_path: Path) -> None:
     assert 0.5 < answer.probability <= 1
     assert np.array_equal(atlcodec.decode(np.frombuffer(sealed, np.uint8)), decoded)
     assert np.array_equal(atlcodec.decode(sealed, model="mnist"), decoded)
+
+
+def test_the_bytes_of_an_image_file_are_an_image() -> None:
+    file = picture.png(SEVEN)
+    assert atlcodec.encode(file, model=MNIST) == atlcodec.encode(SEVEN, model=MNIST)
+    with pytest.raises(BadImage, match="^the image: not an image in one of the formats"):
+        atlcodec.encode(b"seven.png")
+
+
+def test_an_image_is_scaled_and_made_grey_on_request(tmp_path: Path) -> None:
+    colours = np.stack([SEVEN, SEVEN // 2, SEVEN], axis=2).repeat(2, axis=0).repeat(2, axis=1)
+    path = tmp_path / "large.png"
+    path.write_bytes(picture.png(colours))
+    pixels = picture.read(path, resize=True, gray=True)
+    record = atlcodec.encode(pixels, model=MNIST)
+    for source in (path, path.read_bytes(), Image.open(path)):
+        assert atlcodec.encode(source, model=MNIST, resize=True, gray=True) == record
+        with pytest.raises(BadImage, match=r"gray=True"):
+            atlcodec.encode(source, model=MNIST, resize=True)
+        with pytest.raises(BadImage, match=r"resize=True"):
+            atlcodec.encode(source, model=MNIST, gray=True)
+
+
+def test_a_missing_file_is_the_same_error_after_pickling() -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        atlcodec.encode("nowhere.png")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (type(again), str(again)) == (type(caught.value), str(caught.value))
+    assert isinstance(again, AtlcError)
 
 
 def test_a_codec_is_three_array_functions(images: codec.Images) -> None:

@@ -22,6 +22,19 @@ def test_one_image_does_not_wait_for_sets() -> None:
     assert "atlcodec.sets" not in printed("import sys, atlcodec; print(*sys.modules)").split()
 
 
+def test_the_modules_are_there_without_an_import_of_their_own() -> None:
+    program = """
+import atlcodec
+for name in "arrow cluster evaluation neighbours sets training zarr".split():
+    print(getattr(atlcodec, name).__name__)
+print(atlcodec.training.records.RecordDataset.__name__, hasattr(atlcodec, "nonsense"))
+"""
+    names = [f"atlcodec.{name}" for name in "arrow cluster evaluation neighbours sets training zarr".split()]
+    assert printed(program).split() == [*names, "RecordDataset", "False"]
+    early = printed("import sys, atlcodec; print(*sys.modules)").split()
+    assert not {*names} & {*early}
+
+
 def test_no_cluster_is_imported() -> None:
     loaded = printed("import sys; from atlcodec import cluster; print(*sys.modules)").split()
     assert not {"ray", "pyspark", "pyarrow", "pandas"} & {*loaded}
