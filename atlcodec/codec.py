@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +15,7 @@ from atlcodec.errors import BadImage, BadModel, DamagedRecord
 from atlcodec.record import Records
 
 Images = NDArray[np.uint8]
-Scores = NDArray[np.float32]
+Probabilities = NDArray[np.float32]
 
 CHUNK_OF_CLASSIFIER = 1024  # rows; its activations are small
 CHUNK_OF_SEARCH = 128
@@ -37,6 +38,9 @@ class Codec:
         self.shape = model.card.shape
         self._head_name = head
 
+    def __repr__(self) -> str:
+        return f"<Codec {self.name} {self.id:08x}>"
+
     def __reduce__(self) -> tuple[type[Codec], tuple[Model, str | None]]:
         return Codec, (self.model, self._head_name)  # a loaded network cannot be pickled; the copy loads it again
 
@@ -56,22 +60,30 @@ class Codec:
         `effort`, 0 to 9, is how long latent refinement searches for better symbols; 0 takes what the compressor gives.
         The default is `refine.DEFAULT_EFFORT`, or 0 for a model without a refiner. Raises `BadImage` for another shape
         or dtype, `ValueError` for another effort, `BadModel` for an effort above 0 if the model has no refiner."""
+        if isinstance(effort, bool):
+            raise ValueError(f"effort must be a whole number from 0 to 9, not {effort}")
         evaluations = refine.evaluations(effort)
         if evaluations and not self.model.refines:
             if effort is not None:
                 raise BadModel(f"{self.name} has no refiner.onnx; encode with effort 0, or train the model again")
             evaluations = 0
         compressor, refiner = self._compressor, self._refiner if evaluations else None
-        packing = self.model.card.packing
+        packing, stop = self.model.card.packing, threading.Event()
+
+        def gradient(latents: NDArray[np.float32], images: Images) -> list[NDArray[np.float32]]:
+            if stop.is_set():  # a search takes many of these calls, and Ctrl-C shall not wait for all of them
+                raise engine.Stopped
+            assert refiner is not None
+            return refiner.run(latents, images)
 
         def encode(chunk: Images) -> Records:
             latents = compressor(chunk)
             if refiner is None:
                 return record.pack(record.seal(*packing.nearest(latents), self.id))
-            return record.pack(refine.symbols(chunk, latents, refiner.run, evaluations, self.id, packing))
+            return record.pack(refine.symbols(chunk, latents, gradient, evaluations, self.id, packing))
 
-        most = CHUNK_OF_SEARCH if refiner else engine.CHUNK
-        return engine.in_chunks(encode, self._as_images(images), (record.RECORD_BYTES,), most=most)
+        rows, shape = self._as_images(images), (record.RECORD_BYTES,)
+        return engine.in_chunks(encode, rows, shape, chunk_rows=CHUNK_OF_SEARCH if refiner else engine.CHUNK, stop=stop)
 
     def decode(self, records: ArrayLike | bytes, *, verify: bool = True) -> Images:
         """Records, uint8 (N, 200) or bytes, to images, uint8 (N, *shape).
@@ -81,19 +93,19 @@ class Codec:
         packed, check = record.as_records(records), self.check if verify else None
         return engine.in_chunks(self._decompressor, packed, self.shape, check=check)
 
-    def classify(self, records: ArrayLike | bytes, *, verify: bool = True) -> Scores:
+    def classify(self, records: ArrayLike | bytes, *, verify: bool = True) -> Probabilities:
         """Records, uint8 (N, 200) or bytes, to probabilities, float32 (N, classes): each row sums to 1, and the columns
         are `labels`.
 
         Raises what `decode` raises, and `UnknownModel` if the codec has no classifier."""
         classifier = self._classifier
 
-        def classify(chunk: Records) -> Scores:
-            scores = np.ascontiguousarray(classifier(chunk).T)  # classes first: sums over few rows are quick
-            scores -= scores.max(axis=0)
-            np.exp(scores, out=scores)
-            scores /= scores.sum(axis=0)
-            return scores.T
+        def classify(chunk: Records) -> Probabilities:
+            logits = np.ascontiguousarray(classifier(chunk).T)  # classes first: sums over few rows are quick
+            logits -= logits.max(axis=0)
+            np.exp(logits, out=logits)
+            probabilities: Probabilities = logits / logits.sum(axis=0)
+            return probabilities.T
 
         packed, check = record.as_records(records), self.check if verify else None
         shape = (len(self.labels),)
@@ -130,7 +142,7 @@ class Codec:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The classes of its classifier, in the order of the scores. Raises `UnknownModel` if it has no classifier."""
+        """The classes of its classifier, in the order of the probabilities. Raises `UnknownModel` if it has none."""
         return self.head.labels
 
     @functools.cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from atlcodec.record import BOTTLENECK
 
 MEMORY = 2 << 30  # bytes that all graphs together may ask for; the bundled ones take a hundredth of it
 SENSIBLE = 1e12  # latents, logits, squared errors and their gradients are far smaller
-CHUNK = 256  # rows: what is computed of them stays in the cache of the processor
+CHUNK = 256  # rows whose activations fit in the CPU cache
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ class Port:
 
 @dataclass(frozen=True)
 class Signature:
-    """What goes in and what comes out."""
+    """Inputs and outputs of a graph."""
 
-    sources: tuple[Port, ...]
-    targets: tuple[Port, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
 
 
 _UINT8, _FLOAT = "tensor(uint8)", "tensor(float)"
@@ -60,6 +61,10 @@ def classifier(classes: int) -> Signature:
     return Signature((_RECORDS,), (Port("logits", _FLOAT, (classes,)),))
 
 
+class Stopped(Exception):
+    """Ends a chunk whose result is no longer needed."""
+
+
 class Graph:
     """One ONNX file, ready to run. Raises `BadModel` if it is not what its signature says, or would not be safe to
     run."""
@@ -75,16 +80,17 @@ class Graph:
         """Rows of the one input's shape -> as many of the one output's, all numbers finite. Raises `BadModel`."""
         return self.run(rows)[0]
 
-    def run(self, *sources: NDArray[Any]) -> list[NDArray[Any]]:
+    def run(self, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
         """The same for several inputs, with as many rows in each, and outputs."""
-        s = self._signature
-        feed = {port.name: rows for port, rows in zip(s.sources, sources, strict=True)}
+        signature = self._signature
+        feed = {port.name: rows for port, rows in zip(signature.inputs, inputs, strict=True)}
+        names = [port.name for port in signature.outputs]
         try:
-            results = [np.asarray(result) for result in self._session.run([port.name for port in s.targets], feed)]
+            results = [np.asarray(result) for result in self._session.run(names, feed)]
         except Exception as error:  # ONNX Runtime's errors have no common base
             raise BadModel(f"{self._name}: cannot be run ({_one_line(error)})") from error
-        for port, result in zip(s.targets, results, strict=True):
-            promised = (len(sources[0]), *port.shape)
+        for port, result in zip(signature.outputs, results, strict=True):
+            promised = (len(inputs[0]), *port.shape)
             if result.shape != promised:
                 raise BadModel(f"{self._name}: returned {result.shape}, not {promised}")
             if result.dtype.kind == "f" and not (np.abs(result) < SENSIBLE).all():  # NaN compares false, too
@@ -108,20 +114,19 @@ class Graph:
             raise BadModel(f"{self._name}: cannot be loaded ({_one_line(error)})") from error
 
     def _check(self) -> None:
-        s = self._signature
+        inputs, outputs = self._signature.inputs, self._signature.outputs
         try:
-            sources, targets = self._session.get_inputs(), self._session.get_outputs()
             found = [
-                [Port(port.name, port.type, tuple(port.shape[1:])) for port in ports] for ports in (sources, targets)
+                [Port(port.name, port.type, tuple(port.shape[1:])) for port in ports]
+                for ports in (self._session.get_inputs(), self._session.get_outputs())
             ]
         except UnicodeDecodeError as error:
             raise BadModel(f"{self._name}: not an ONNX file") from error
-        if found != [list(s.sources), list(s.targets)]:
-            raise BadModel(f"{self._name}: must map {_told(s.sources)} to {_told(s.targets)}, not {found}"[:500])
-        for count in (1, 2):
-            self.run(
-                *(np.zeros((count, *port.shape), np.uint8 if port.type == _UINT8 else np.float32) for port in s.sources)
-            )
+        if found != [list(inputs), list(outputs)]:
+            raise BadModel(f"{self._name}: must map {_told(inputs)} to {_told(outputs)}, not {found}"[:500])
+        for count in (1, 2):  # a graph can have one of these numbers built in; it must take any
+            dtypes = [np.uint8 if port.type == _UINT8 else np.float32 for port in inputs]
+            self.run(*(np.zeros((count, *port.shape), dtype) for port, dtype in zip(inputs, dtypes, strict=True)))
 
 
 def _told(ports: tuple[Port, ...]) -> str:
@@ -134,16 +139,18 @@ def in_chunks(
     shape: tuple[int, ...],
     dtype: type[np.generic] = np.uint8,
     check: Callable[[Any, int], None] | None = None,
-    most: int = CHUNK,
+    chunk_rows: int = CHUNK,
+    stop: threading.Event | None = None,
 ) -> NDArray[Any]:
-    """Apply `function` to chunks of at most `most` rows, in as many threads as `threads` says -> (N, *shape) of
-    `dtype`. `check(chunk, first)` sees each chunk before that.
+    """Apply `function` to chunks of at most `chunk_rows` rows, in as many threads as `threads` says -> (N, *shape) of
+    `dtype`. `check(chunk, first)` sees each chunk before that. After an error or Ctrl-C, `stop` is set, and a slow
+    `function` should raise `Stopped`: this call waits for the chunks that have begun.
 
     Each graph runs on one thread. Two chunks side by side keep two cores busier than two threads inside one graph,
     since some steps of a chunk cannot be divided."""
     count, most_threads = len(rows), threads()
     result = np.empty((count, *shape), dtype)
-    size = min(most, max(most // 4, -(-count // most_threads)))  # a smaller chunk is not worth a thread
+    size = min(chunk_rows, max(chunk_rows // 4, -(-count // most_threads)))  # a smaller chunk is not worth a thread
 
     def work(start: int) -> None:
         chunk = rows[start : start + size]
@@ -164,7 +171,9 @@ def in_chunks(
             for done in [pool.submit(work, start) for start in starts]:
                 done.result()
         except BaseException:
-            pool.shutdown(cancel_futures=True)  # nobody needs the other chunks now
+            if stop is not None:
+                stop.set()
+            pool.shutdown(cancel_futures=True)  # cancel the rest
             raise
     return result
 

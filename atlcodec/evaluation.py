@@ -18,14 +18,14 @@ MAIN_FIGURES = ("psnr", "psnr_mean", "accuracy")
 
 @dataclass(frozen=True)
 class Figures:
-    """For each image: the squared error of the decoded record, and whether its label was read right (None if the
-    labels are not the model's); both again without seal and refinement; and the model."""
+    """What was measured on N images."""
 
-    errors: NDArray[np.float64]
-    right: NDArray[np.bool_] | None
-    errors_unsealed: NDArray[np.float64]
-    right_unsealed: NDArray[np.bool_] | None
-    models: tuple[str, ...]
+    errors: NDArray[np.float64]  # (N,), the squared error of each decoded record
+    right: NDArray[np.bool_] | None  # (N,), whether the label was read right; None if `no_accuracy` says why not
+    errors_unsealed: NDArray[np.float64]  # (N,), the errors at effort 0 and without a seal
+    right_unsealed: NDArray[np.bool_] | None  # (N,), `right` at effort 0 and without a seal
+    models: tuple[str, ...]  # the name of the model of each image
+    no_accuracy: str = ""  # why accuracy was not measured
 
     def summary(self) -> dict[str, object]:
         """The figures by name: PSNR in dB, accuracy in percent. `psnr_low` is reached by 999 of 1,000 images."""
@@ -52,9 +52,9 @@ class Figures:
         f = self.summary()
         text = f"PSNR {f['psnr']:.2f} dB pooled, {f['psnr_mean']:.2f} dB mean per image"
         text += f", accuracy {f['accuracy']:.2f} %" if "accuracy" in f else ""
-        text += f" (without a seal {f['psnr_unsealed']:.2f} dB" + (
-            f", {f['accuracy_unsealed']:.2f} %)" if "accuracy" in f else ")"
-        )
+        unsealed = f", {f['accuracy_unsealed']:.2f} %" if "accuracy" in f else ""
+        text += f" (effort 0, no seal: {f['psnr_unsealed']:.2f} dB{unsealed})"
+        text += f"; no accuracy: {self.no_accuracy}" if self.no_accuracy else ""
         if "models" in f:
             text += "; " + ", ".join(f"{name} {count}" for name, count in Counter(self.models).most_common())
         return text
@@ -67,19 +67,27 @@ def _psnr(mse: float) -> float:
 def measure(
     codec: Codec, images: Images, labels: NDArray[np.integer] | None, classes: Sequence[str], effort: int = 0
 ) -> Figures:
-    """One model on images, uint8 (N, *shape), with labels, integers (N,), that are numbers of `classes`."""
+    """One model on images, uint8 (N, *shape), with labels, integers (N,), that are numbers of `classes`. The figures
+    have no accuracy without labels, without a classifier, or if it knows no label of these."""
     sealed = codec.encode(images, effort)
     # Without seal and refinement: the symbols nearest to the latents. Their seals are not valid.
     bare = record.pack(codec.model.card.packing.nearest(codec.latents(images))[0])
     errors = metrics.squared_error(images, codec.decode(sealed))
     errors_unsealed = metrics.squared_error(images, codec.decode(bare, verify=False))
     right = right_unsealed = None
-    if labels is not None and codec.model.card.default_head and set(classes) & set(codec.labels):
+    no_accuracy = ""
+    if labels is None:
+        no_accuracy = "the images have no labels"
+    elif not codec.model.card.default_head:
+        no_accuracy = f"{codec.name} has no classifier"
+    elif not set(classes) & set(codec.labels):
+        no_accuracy = f"the labels of these images are not those of {codec.name}"
+    else:
         wanted = np.array(classes)[labels]
         names = np.array(codec.labels)
         right = names[codec.classify(sealed).argmax(axis=1)] == wanted
         right_unsealed = names[codec.classify(bare, verify=False).argmax(axis=1)] == wanted
-    return Figures(errors, right, errors_unsealed, right_unsealed, (codec.name,) * len(sealed))
+    return Figures(errors, right, errors_unsealed, right_unsealed, (codec.name,) * len(sealed), no_accuracy)
 
 
 def chosen(codecs: list[Codec], images: NDArray[np.uint8]) -> NDArray[np.intp]:
@@ -107,4 +115,5 @@ def automatic(
         pick([f.errors_unsealed for f in each]),
         pick([nothing if f.right_unsealed is None else f.right_unsealed for f in each]) if labelled else None,
         tuple(codecs[index].name for index in best),
+        "" if labelled else "; ".join(dict.fromkeys(figures.no_accuracy for figures in each)),
     )

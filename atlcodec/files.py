@@ -21,11 +21,16 @@ from atlcodec.errors import AtlcError, MissingFile, NotARecord
 from atlcodec.record import RECORD_BYTES, Records
 
 BATCH = 4096  # records at a time, where a file is worked through
+LARGEST_PIPE = 1 << 30  # bytes read from a pipe or a device
+_STEP = 1 << 20  # bytes read from it at a time
+_PARQUET = b"PAR1"  # the first and last bytes of a Parquet file
+
+Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of a file: `count` records from byte `start` on, or `skipped` bytes without a valid one, and why."""
+    """A stretch of a file: `count` records from byte `start` on, or `skipped` bytes without a valid record, and why."""
 
     start: int
     count: int
@@ -45,44 +50,69 @@ class RecordSource(Protocol):
     def array(self) -> Records: ...
     def __len__(self) -> int: ...
     @overload
-    def __getitem__(self, which: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]: ...
+    def __getitem__(self, which: int) -> Bytes: ...
     @overload
     def __getitem__(self, which: slice) -> Records: ...
     def batches(self, size: int = BATCH) -> Iterator[Records]: ...
-    def bytes(self, start: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]: ...
+    def bytes(self, start: int, count: int) -> Bytes: ...
     def spans(self, known: Collection[int]) -> Iterator[Span]: ...
 
 
 class RecordFile:
     """The records of a file, memory-mapped: `len`, indexing (an int gives uint8 (200,), a slice uint8 (N, 200)),
-    `batches`.
+    `batches`. A `with` block closes it.
 
     A torn last record is not counted: `torn` says how many bytes are left over. Nothing is verified here; decoding is
     what checks the seals, and `spans` finds the whole records of a damaged file."""
 
-    def __init__(self, data: np.ndarray[tuple[int], np.dtype[np.uint8]], name: str) -> None:
+    def __init__(self, data: Bytes, name: str) -> None:
         self.name = name
-        self._bytes = data
+        self._data: Bytes | None = data
         self.size = len(data)
         self.torn = len(data) % RECORD_BYTES
-        self.array: Records = data[: len(data) - self.torn].reshape(-1, RECORD_BYTES)
+
+    def __repr__(self) -> str:
+        return f"<RecordFile {self.name}: {len(self)} records>"
 
     def __len__(self) -> int:
-        return len(self.array)
+        return self.size // RECORD_BYTES
+
+    def __enter__(self) -> RecordFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file: using it raises `ValueError` from then on. It stays mapped as long as arrays of its
+        records exist."""
+        self._data = None
+
+    @property
+    def _bytes(self) -> Bytes:
+        if self._data is None:
+            raise ValueError(f"{self.name}: is closed; open it again")
+        return self._data
+
+    @property
+    def array(self) -> Records:
+        """All records, uint8 (N, 200), on the mapped file."""
+        return self._bytes[: self.size - self.torn].reshape(-1, RECORD_BYTES)
 
     @overload
-    def __getitem__(self, which: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]: ...
+    def __getitem__(self, which: int) -> Bytes: ...
     @overload
     def __getitem__(self, which: slice) -> Records: ...
     def __getitem__(self, which: int | slice) -> Records:
         return self.array[which]
 
     def batches(self, size: int = BATCH) -> Iterator[Records]:
-        """The records in order, uint8 (up to `size`, 200) at a time."""
-        for start in range(0, len(self.array), size):
-            yield self.array[start : start + size]
+        """The records in order, uint8 (up to `size`, 200) at a time. Raises `ValueError` for a size below 1."""
+        if size < 1:
+            raise ValueError(f"a batch has at least 1 record, not {size}")
+        return (self.array[start : start + size] for start in range(0, len(self), size))
 
-    def bytes(self, start: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    def bytes(self, start: int, count: int) -> Bytes:
         """Bytes of the file, uint8 (count,), wherever records begin."""
         return np.asarray(self._bytes[start : start + count])
 
@@ -100,20 +130,22 @@ class RecordFile:
                 at += run * RECORD_BYTES
                 continue
             if size - at < RECORD_BYTES:
-                yield Span(at, 0, size - at, f"a torn record of {size - at} bytes at the end")
+                why = f"the last record is cut off ({size - at} of {RECORD_BYTES} bytes); get another copy"
+                yield Span(at, 0, size - at, why)
                 return
             after = self._next(at, known)
             skipped = after - at
             if not why and skipped % RECORD_BYTES:
-                why = f"{skipped} byte{'s' if skipped > 1 else ''} out of step (bytes lost or inserted)"
+                what = f"{skipped} bytes are not records" if skipped > 1 else "1 byte is not a record"
+                why = f"{what}: bytes were lost or inserted; get another copy"
             elif not why:
                 why = f"{skipped // RECORD_BYTES} damaged or foreign record{'s' if skipped > RECORD_BYTES else ''}"
             yield Span(at, 0, skipped, why)
             at = after
 
     def _run(self, at: int, good: np.ndarray[tuple[int], np.dtype[np.uint32]]) -> tuple[int, str]:
-        """How many records with good ids follow each other from `at`; for none, why, if it is a kind of record yet to
-        come."""
+        """How many records with good ids follow each other from `at`; for none, why, if it is a reserved kind of
+        record."""
         count = 0
         while True:
             size = BATCH if count else 64
@@ -132,9 +164,7 @@ class RecordFile:
         """The first offset after `bad` where reading can continue, or the end of the file."""
         data, size = self._bytes.data, len(self._bytes)
         fine, crc32 = {*known, *record.RESERVED}, zlib.crc32
-        for at in range(
-            bad + 1, size - RECORD_BYTES + 1
-        ):  # a foreign file is gone through byte by byte: this loop is kept short
+        for at in range(bad + 1, size - RECORD_BYTES + 1):  # hot loop: scans byte by byte
             if crc32(data[at : at + RECORD_BYTES]) in fine:
                 in_step, after = (at - bad) % RECORD_BYTES == 0, data[at + RECORD_BYTES : at + 2 * RECORD_BYTES]
                 if in_step or not after or (len(after) == RECORD_BYTES and crc32(after) in fine):
@@ -143,28 +173,52 @@ class RecordFile:
 
 
 def open(path: str | os.PathLike[str]) -> RecordFile:
-    """The records of an `.atlc` file, memory-mapped. An empty file holds none.
+    """The records of an `.atlc` file, memory-mapped. An empty file holds none. A pipe is read to its end, at most
+    `LARGEST_PIPE` bytes.
 
-    Raises `FileNotFoundError`, or `NotARecord` if it cannot be read or is shorter than one record."""
+        with atlcodec.open("set.atlc") as records:
+            first = records[0]                      # uint8 (200,)
+
+    Raises `FileNotFoundError`, or `NotARecord` if it cannot be read, is shorter than one record, or is a Parquet file:
+    `atlcodec.sets.open` opens both kinds."""
     try:
         info = os.stat(path)
         if stat.S_ISREG(info.st_mode) and info.st_size:
-            data: np.ndarray[tuple[int], np.dtype[np.uint8]] = np.memmap(path, np.uint8, "r")
-        else:  # a pipe is read to its end; a directory or a file without permission says why it cannot be
-            data = np.frombuffer(Path(path).read_bytes(), np.uint8)
+            data: Bytes = np.memmap(path, np.uint8, "r")
+        else:  # a directory or a file without permission says why it cannot be read
+            data = np.frombuffer(_stream(path), np.uint8)
     except FileNotFoundError as error:
         raise MissingFile(path) from error
     except OSError as error:
         raise NotARecord(f"{path}: {error.strerror or error}") from error
+    if data[:4].tobytes() == _PARQUET and (data[-4:].tobytes() == _PARQUET or _is_parquet(path)):
+        rename = "" if _is_parquet(path) else "rename it to end in .parquet, then "
+        raise NotARecord(f"{path}: is a Parquet file; {rename}use atlcodec.sets.open")
     if 0 < len(data) < RECORD_BYTES:
         raise NotARecord(f"{path}: {len(data)} bytes, but a record has {RECORD_BYTES}: cut off, or not an .atlc file")
     return RecordFile(data, os.fspath(path))
 
 
+def _stream(path: str | os.PathLike[str]) -> bytearray:
+    """The content of a pipe or a device, which may never end."""
+    content = bytearray()
+    with Path(path).open("rb", buffering=0) as stream:
+        while part := stream.read(_STEP):
+            content += part
+            if len(content) > LARGEST_PIPE:
+                raise NotARecord(f"{path}: is larger than {LARGEST_PIPE} bytes; save it as a file first")
+    return content
+
+
+def _is_parquet(path: str | os.PathLike[str]) -> bool:
+    return os.fspath(path).lower().endswith(".parquet")
+
+
 def write(
     path: str | os.PathLike[str], records: ArrayLike | bytes, *, append: bool = False, repair: bool = False
 ) -> None:
-    """Write records, uint8 (N, 200) or bytes, to a file: whole or not at all.
+    """Write records, uint8 (N, 200) or bytes, to a file: whole or not at all. It replaces an existing file, and it does
+    not check the seals: records of any codec can be written.
 
     `append=True` adds them to the end of the existing file. Several processes may do so at once: each waits for its
     turn. If the file ends in a torn record it is refused, unless `repair=True` cuts the torn bytes off first. Raises

@@ -36,8 +36,10 @@ def nearest(
     """The nearest of the `records`, uint8 (N, 200), to each of the `queries`, uint8 (Q, 200), all of one codec.
 
     Returns their numbers, int64 (Q, K), and distances, float32 (Q, K), nearest first; of equal distances, the lower
-    number comes first. K is `top`, or N if that is less. Raises `NotARecord`, or `DamagedRecord` for a record of
-    another codec."""
+    number comes first. K is `top`, or N if that is less. Raises `NotARecord`, `DamagedRecord` for a record of another
+    codec, or `ValueError` for another `by` or a `top` below 1."""
+    if top < 1:
+        raise ValueError(f"top must be at least 1, not {top}")
     wanted = record.as_records(queries)
     codec.check(wanted, 0)
     features = by_name(codec, by)
@@ -52,7 +54,11 @@ def nearest(
 
 def by_name(codec: Codec, by: By) -> Callable[[Records], Features]:
     """The function from records, uint8 (N, 200), to features: their symbols, float32 (N, 400), or the logarithms of the
-    classifier's probabilities, float32 (N, classes). The caller checks the seals."""
+    classifier's probabilities, float32 (N, classes). The caller checks the seals.
+
+    Raises `ValueError` for another name."""
+    if by not in ("symbols", "scores"):
+        raise ValueError(f"by must be 'symbols' or 'scores', not {by!r}")
     if by == "symbols":
         return lambda records: record.unpack(records).reshape(-1, record.SYMBOLS).astype(np.float32)
     least = np.finfo(np.float32).tiny

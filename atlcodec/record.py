@@ -17,6 +17,7 @@ time: the tests compare this file with it."""
 from __future__ import annotations
 
 import functools
+import os
 import zlib
 
 import numpy as np
@@ -41,6 +42,11 @@ def as_records(records: ArrayLike | bytes | bytearray | memoryview) -> Records:
     """Whole records as bytes, or as uint8 (N, 200) or (200,) -> uint8 (N, 200), without a copy where possible.
 
     Raises `NotARecord` for another length, shape or type."""
+    if isinstance(records, str | os.PathLike):
+        raise NotARecord(
+            f"records are bytes, {RECORD_BYTES} for each, or uint8 (N, {RECORD_BYTES}), not the path of a file; open "
+            "it with atlcodec.open"
+        )
     if isinstance(records, bytes | bytearray | memoryview):
         array = np.frombuffer(records, np.uint8)
         if array.size % RECORD_BYTES:

@@ -52,7 +52,7 @@ def load(path: Path, labels: Path, model: Model) -> Examples:
     the file or are too few."""
     file = files.open(path)
     if file.torn:
-        raise NotARecord(f"{path}: ends in a torn record of {file.torn} bytes; get another copy")
+        raise NotARecord(f"{path}: the last record is cut off ({file.torn} of 200 bytes); get another copy")
     digest, codec = hashlib.sha256(), Codec(model)
     for number, batch in enumerate(file.batches()):
         codec.check_numbered(batch, number * files.BATCH + np.arange(len(batch)), file.name)

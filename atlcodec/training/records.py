@@ -53,7 +53,7 @@ class RecordDataset(Dataset[Any]):
             raise ValueError(f"a RecordDataset yields records, symbols or images, not {yields!r}")
         file = files.open(path)
         if file.torn:
-            raise NotARecord(f"{path}: ends in a torn record of {file.torn} bytes; get another copy")
+            raise NotARecord(f"{path}: the last record is cut off ({file.torn} of 200 bytes); get another copy")
         self.path, self.yields = os.path.abspath(path), yields  # a worker may stand in another folder
         self.model = codec_of(file.array, file.name, model).model
         self.classes: tuple[str, ...] = ()

@@ -30,10 +30,22 @@ def damaged(data: bytes) -> dict[str, tuple[bytes, list[int], str]]:
     flipped = bytearray(data)
     flipped[2 * 200 + 123] ^= 0x10
     return {
-        "torn": (data[:-1], [0, 1, 2, 3], "torn record of 199 bytes"),
-        "one byte lost": (data[:450] + data[451:], [0, 1, 3, 4], "byte 400: 199 bytes out of step"),
-        "one byte inserted": (data[:450] + b"!" + data[450:], [0, 1, 3, 4], "byte 400: 201 bytes out of step"),
-        "one byte inserted between": (data[:400] + b"!" + data[400:], [0, 1, 2, 3, 4], "byte 400: 1 byte out of step"),
+        "torn": (data[:-1], [0, 1, 2, 3], "the last record is cut off (199 of 200 bytes)"),
+        "one byte lost": (
+            data[:450] + data[451:],
+            [0, 1, 3, 4],
+            "byte 400: 199 bytes are not records",
+        ),
+        "one byte inserted": (
+            data[:450] + b"!" + data[450:],
+            [0, 1, 3, 4],
+            "byte 400: 201 bytes are not records",
+        ),
+        "one byte inserted between": (
+            data[:400] + b"!" + data[400:],
+            [0, 1, 2, 3, 4],
+            "byte 400: 1 byte is not a record",
+        ),
         "one bit flipped": (
             bytes(flipped),
             [0, 1, 3, 4],
@@ -131,5 +143,5 @@ def test_a_file_of_another_kind_is_one_line_and_damage_before_a_torn_end_is_repo
     ran = cli("info", "torn.atlc")
     assert ran.code == 1
     assert "torn.atlc: record 0: damaged" in ran.err
-    assert "torn record of 191 bytes" in ran.err
+    assert "cut off (191 of 200 bytes)" in ran.err
     assert len([line for line in ran.lines if "torn.atlc[1]" in line]) == 1

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import doctest
+import itertools
 import pickle
+import signal
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 import atlcodec
-from atlcodec import api, codec, metrics, picture, record, zoo
+from atlcodec import api, codec, engine, metrics, picture, record, zoo
 from atlcodec.codec import Codec
 from atlcodec.engine import CHUNK
 from atlcodec.errors import AtlcError, BadImage, DamagedRecord, NotARecord, UnknownModel
@@ -50,7 +55,7 @@ def test_an_image_becomes_200_bytes_and_comes_back(tmp_path: Path) -> None:
 def test_the_bytes_of_an_image_file_are_an_image() -> None:
     file = picture.png(SEVEN)
     assert atlcodec.encode(file, model=MNIST) == atlcodec.encode(SEVEN, model=MNIST)
-    with pytest.raises(BadImage, match="^the image: not an image in one of the formats"):
+    with pytest.raises(BadImage, match=r"^the image: not an image in one of the formats"):
         atlcodec.encode(b"seven.png")
 
 
@@ -66,6 +71,47 @@ def test_an_image_is_scaled_and_made_grey_on_request(tmp_path: Path) -> None:
             atlcodec.encode(source, model=MNIST, resize=True)
         with pytest.raises(BadImage, match=r"resize=True"):
             atlcodec.encode(source, model=MNIST, gray=True)
+
+
+def test_a_path_is_not_a_record() -> None:
+    for function in (atlcodec.decode, atlcodec.classify, Codec.load(MNIST).decode):
+        for path in ("digit.atlc", Path("digit.atlc")):
+            with pytest.raises(NotARecord, match=r"not the path of a file; open it with atlcodec\.open"):
+                function(path)  # type: ignore[arg-type]
+
+
+def test_a_codec_shows_its_name_and_id() -> None:
+    own = Codec.load(MNIST)
+    assert repr(own) == f"<Codec mnist-lenet {own.id:08x}>"
+
+
+def test_ctrl_c_stops_a_long_search_after_the_evaluations_at_hand(
+    images: codec.Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it, every chunk that has begun would go on to its hundredth evaluation."""
+    own, calls = Codec.load(MNIST), itertools.count()
+    taken = []
+    main = threading.get_ident()
+
+    class Interrupted:
+        def run(self, latents: codec.Images, images: codec.Images) -> list[NDArray[np.float32]]:
+            taken.append(number := next(calls))
+            if number == 5:
+                signal.pthread_kill(main, signal.SIGINT)
+            time.sleep(0.05)
+            return [np.zeros(len(images), np.float32), np.zeros(latents.shape, np.float32)]
+
+    monkeypatch.setattr(engine, "threads", lambda: 2)
+    own.__dict__["_refiner"] = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        own.encode(images[:512], effort=9)
+    assert 5 <= len(taken) < 50
+
+
+@pytest.mark.parametrize("effort", [True, False, -1, 10, 2.5])
+def test_another_effort_is_refused(effort: float) -> None:
+    with pytest.raises(ValueError, match=f"effort must be a whole number from 0 to 9, not {effort}"):
+        Codec.load(MNIST).encode(SEVEN[None], effort)  # type: ignore[arg-type]
 
 
 def test_a_missing_file_is_the_same_error_after_pickling() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -74,6 +75,62 @@ def test_an_empty_file_is_a_valid_file_of_no_records(tmp_path: Path) -> None:
     assert len(file) == 0
     assert list(file.batches()) == []
     assert list(file.spans(KNOWN)) == []
+
+
+def test_a_block_closes_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "set.atlc"
+    atlcodec.write(path, sealed(3))
+    with atlcodec.open(path) as records:
+        assert repr(records) == f"<RecordFile {path}: 3 records>"
+        first = records[0]
+    assert np.array_equal(first, sealed(3)[0])  # an array keeps the mapping
+    assert len(records) == 3
+    for use in (lambda: records[0], lambda: list(records.batches()), lambda: records.bytes(0, 1)):
+        with pytest.raises(ValueError, match=r"set\.atlc: is closed"):
+            use()
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads the mappings from /proc")
+def test_a_closed_file_is_not_mapped_any_longer(tmp_path: Path) -> None:
+    path = tmp_path / "set.atlc"
+    atlcodec.write(path, sealed(3))
+    with atlcodec.open(path) as records:
+        assert len(records[1]) == 200
+        assert str(path) in Path("/proc/self/maps").read_text()
+    assert str(path) not in Path("/proc/self/maps").read_text()
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_of_no_records_is_refused_at_once(size: int) -> None:
+    with pytest.raises(ValueError, match=f"at least 1 record, not {size}"):
+        RecordFile(sealed(3).reshape(-1), "x").batches(size)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("set.parquet", b"PAR1" + bytes(800), "is a Parquet file; use atlcodec.sets.open"),
+        ("set.atlc", b"PAR1" + bytes(800) + b"PAR1", "rename it to end in .parquet, then use atlcodec.sets.open"),
+    ],
+)
+def test_a_parquet_file_is_named(name: str, content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(NotARecord, match=re.escape(message)):
+        atlcodec.open(tmp_path / name)
+
+
+def test_a_pipe_is_read_to_its_end_and_an_endless_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe, records = tmp_path / "pipe", np.tile(sealed(10), (1000, 1))
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(records.tobytes(),))
+    writer.start()
+    assert np.array_equal(atlcodec.open(pipe).array, records)
+    writer.join(60)
+    monkeypatch.setattr("atlcodec.files.LARGEST_PIPE", 5_000_000)
+    with pytest.raises(NotARecord, match=r"^/dev/zero: is larger than 5000000 bytes; save it as a file first"):
+        atlcodec.open("/dev/zero")
 
 
 def test_the_error_says_why_a_file_cannot_be_opened(tmp_path: Path) -> None:
@@ -201,7 +258,7 @@ def test_a_torn_last_record_is_reported_and_the_rest_reads(cut: int, tmp_path: P
     data = sealed(3).tobytes()[:-cut]
     assert spans(data)[0] == Span(0, 2)
     assert spans(data)[1].skipped == 200 - cut
-    assert "torn" in spans(data)[1].why
+    assert spans(data)[1].why == f"the last record is cut off ({200 - cut} of 200 bytes); get another copy"
     (tmp_path / "x.atlc").write_bytes(data)
     file = atlcodec.open(tmp_path / "x.atlc")
     assert (len(file), file.torn) == (2, 200 - cut)

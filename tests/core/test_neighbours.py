@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,19 @@ def records(codec: Codec, draw: Callable[[float], Pixels]) -> Pixels:
     """Sevens that slant more and more, and the first of them once more."""
     slants = [*np.linspace(-5, 5, 40), -5]
     return codec.encode(np.stack([draw(slant) for slant in slants]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"by": "x"}, "by must be 'symbols' or 'scores', not 'x'"),
+        ({"top": 0}, "top must be at least 1, not 0"),
+        ({"top": -1}, "top must be at least 1, not -1"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, Any], message: str, codec: Codec, records: Pixels) -> None:
+    with pytest.raises(ValueError, match=message):
+        neighbours.nearest(codec, records[0], records, **options)
 
 
 def test_distances_are_exact_and_equal_ones_stay_in_order() -> None:

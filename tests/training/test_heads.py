@@ -135,7 +135,7 @@ def test_a_run_that_was_stopped_ends_as_an_unbroken_one(cli: Cli, codec: Codec, 
     [
         ("bars.atlc", ["-m", "fashion-lenet"], "record 0 is not one of fashion-lenet: written by mnist-lenet"),
         ("damaged.atlc", [], "record 250 is not one of mnist-lenet: damaged"),
-        ("torn.atlc", ["--labels", "bars.csv"], "ends in a torn record of 199 bytes"),
+        ("torn.atlc", ["--labels", "bars.csv"], "the last record is cut off (199 of 200 bytes)"),
         ("short.atlc", [], "holds 299 labels, and the file of records 300"),
         ("same.atlc", [], "all records have the same label"),
         ("few.atlc", [], "12 labelled records are too few"),

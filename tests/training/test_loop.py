@@ -39,6 +39,20 @@ def test_the_learning_rate_of_each_optimiser_warms_up_from_a_hundredth(tmp_path:
     assert last_rate(cnn()) == pytest.approx(1e-3)
 
 
+def test_the_log_names_its_columns_once(tmp_path: Path) -> None:
+    lines: list[str] = []
+    trainer = Trainer(SETTINGS, bars(), tmp_path, log=lines.append)
+    trainer.train(autoencoder(), 1)
+    trainer.measure("autoencoder")
+    head, first, second = lines
+    assert head.split() == ["step", "phase", "loss", "or", "figure", "time"]
+    assert first.split()[:2] == ["1", "train"]
+    assert second.split()[:2] == ["2", "psnr"]
+    for line in (first, second):
+        assert line.endswith("left: <1 min")
+        assert line.index(" s ") == len(head) - 2  # the seconds end where their heading does
+
+
 def test_the_seed_decides(tmp_path: Path) -> None:
     runs = []
     for number, seed in enumerate((5, 5, 6)):
