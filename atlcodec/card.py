@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from atlcodec import record
-from atlcodec.errors import BadModel
+from atlcodec.errors import BadModel, MissingModel
 from atlcodec.latents import Packing
 
 BUNDLED = Path(__file__).parent / "models"
@@ -73,7 +73,7 @@ class Model:
 
     @property
     def sha256(self) -> str:
-        """Of the decompressor: it identifies the codec."""
+        """SHA-256 of decompressor.onnx: the codec's identity."""
         return self.card.digests["decompressor.onnx"]
 
     @property
@@ -187,6 +187,17 @@ def is_head(folder: Path) -> bool:
     return "codec" in _json(folder)
 
 
+def has_card(folder: Path) -> bool:
+    """Whether a folder has a card, valid or not."""
+    try:
+        (folder / "card.json").lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # reading the card will say why it cannot be read
+    return True
+
+
 def valid_name(name: object, folder: Path | None = None) -> str:
     """The name of a model or head, if it can be part of a path and does not look like an id. Raises `BadModel`."""
     where = f"{folder}: " if folder else ""
@@ -214,6 +225,8 @@ def read_regular(path: Path, limit: int = LARGEST_FILE) -> bytes:
 
 
 def _json(folder: Path) -> dict[str, Any]:
+    if not has_card(folder):
+        raise MissingModel(folder)
     text = read_regular(folder / "card.json", LARGEST_CARD)
     try:
         raw = json.loads(text, parse_constant=_finite, parse_float=_finite)
@@ -261,7 +274,7 @@ def _is_sha256(value: object) -> bool:
 def _checked(path: Path, sha256: str) -> bytes:
     file = read_regular(path)
     if hashlib.sha256(file).hexdigest() != sha256:
-        raise BadModel(f"{path}: is not the file that the card describes (changed or damaged); install the model again")
+        raise BadModel(f"{path}: does not match its SHA-256 in card.json (changed or damaged); get another copy")
     return file
 
 

@@ -138,7 +138,7 @@ class Codec:
             wrong = ids if len(bad) == len(ids) else ids[bad[:1]]
             why = zoo.explain(wrong, {self.id: self.model})
             where = f"{name}: " if name else ""
-            raise DamagedRecord(f"{where}record {numbers[bad[0]]} is not one of {self.name}: {why}")
+            raise DamagedRecord(f"{where}record {numbers[bad[0]]}: {why}")
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -43,5 +43,19 @@ class BadModel(AtlcError, ValueError):
     """A model folder that does not match its card."""
 
 
+class MissingModel(BadModel, FileNotFoundError):
+    """The folder of a model does not exist or has no card. It is a `FileNotFoundError`, as `MissingFile` is."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        # ValueError comes first among the bases, and its __init__ would not set `filename`.
+        OSError.__init__(self, errno.ENOENT, "is not a model folder (no card.json)", os.fspath(folder))
+
+    def __str__(self) -> str:
+        return f"{self.filename}: {self.strerror}"
+
+    def __reduce__(self) -> tuple[type[MissingModel], tuple[str]]:
+        return type(self), (self.filename,)
+
+
 class BadData(AtlcError, ValueError):
     """A data set that is missing, incomplete, or not what its name promises."""

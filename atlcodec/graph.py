@@ -204,7 +204,7 @@ class _Check:
             at += size
 
     def _refused(self, what: str) -> BadModel:
-        return BadModel(f"{self._name}: holds {what}: not allowed in a model")
+        return BadModel(f"{self._name}: contains {what}, which is not allowed in a model")
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
@@ -233,5 +233,5 @@ def _size(value: int | memoryview) -> int:
 
 def _bytes(value: int | memoryview) -> memoryview:
     if isinstance(value, int):
-        raise ValueError("not the field it should be")
+        raise ValueError("not protobuf")
     return value

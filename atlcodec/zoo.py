@@ -5,19 +5,22 @@ trusted. An invalid folder raises `BadModel`; the other models stay usable."""
 
 from __future__ import annotations
 
+import difflib
 import functools
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec import atomic, record
-from atlcodec.card import BUNDLED, Head, Model, is_head, read_head, read_model, read_regular, valid_name
-from atlcodec.errors import AtlcError, BadModel, UnknownModel
+from atlcodec.card import BUNDLED, Head, Model, has_card, is_head, read_head, read_model, read_regular, valid_name
+from atlcodec.errors import AtlcError, BadModel, MissingModel, UnknownModel
 
 # -- finding -----------------------------------------------------------------------------------------------------------
 
@@ -76,10 +79,13 @@ def _state(path: Path) -> tuple[object, ...]:
 def find(which: str | os.PathLike[str]) -> Model:
     """A model by path (with a separator in it), by id (eight hex digits), or by name.
 
-    Raises `UnknownModel` or `BadModel`."""
+    Raises `UnknownModel`, `BadModel`, or `MissingModel`, a `FileNotFoundError`, for a path without a model."""
     text = os.fspath(which)
     if not isinstance(which, str) or "/" in text or os.sep in text:
-        return read_model(Path(os.path.abspath(which)))
+        if not has_card(Path(which)):
+            raise MissingModel(which)
+        model = read_model(Path(which))  # its messages show the path as you gave it
+        return replace(model, folder=Path(os.path.abspath(which)))
     found = models()
     for model in found.values():
         if model.name == text:
@@ -90,8 +96,11 @@ def find(which: str | os.PathLike[str]) -> Model:
         if root / text in _folders(root):
             read_model(root / text)  # raises and says why the folder is invalid
     hint = f"; for the folder here, write ./{text}" if Path(text, "card.json").is_file() else ""
-    names = ", ".join(model.name for model in found.values())
-    raise UnknownModel(f"no model {text!r} is installed{hint}; installed: {names or 'no models'}")
+    names = [model.name for model in found.values()]
+    close = difflib.get_close_matches(text, names, 1)
+    hint += f"; did you mean {close[0]}?" if close else ""
+    listed = f"; installed: {', '.join(names)}" if names else ""
+    raise UnknownModel(f"no model {text!r} is installed{hint}{listed}")
 
 
 def default() -> list[Model]:
@@ -102,19 +111,9 @@ def default() -> list[Model]:
 def _folders(root: Path) -> list[Path]:
     """The folders in `root` that hold a card. Hidden ones are unfinished or removed models."""
     try:
-        return sorted(folder for folder in root.iterdir() if folder.name[0] != "." and _has_card(folder))
+        return sorted(folder for folder in root.iterdir() if folder.name[0] != "." and has_card(folder))
     except OSError:
         return []
-
-
-def _has_card(folder: Path) -> bool:
-    try:
-        (folder / "card.json").lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True  # reading the card will say why it cannot be read
-    return True
 
 
 # -- the heads of a model ----------------------------------------------------------------------------------------------
@@ -126,7 +125,7 @@ def each_head(model: Model) -> Iterator[tuple[str, Head | BadModel]]:
         for folder in _folders(root):
             try:
                 if root.is_symlink() or folder.is_symlink():
-                    raise BadModel(f"{folder}: is a link, which could lead anywhere")
+                    raise BadModel(f"{folder}: is a symbolic link; links are not followed")
                 head = read_head(folder)
                 if head.name != folder.name:
                     raise BadModel(f"{folder}: the card names it {head.name}; rename the folder")
@@ -180,19 +179,29 @@ def explain(ids: NDArray[np.uint32], wanted: Mapping[int, Model]) -> str:
     if first in record.RESERVED:
         return f"a kind that this version does not know (ATL {first & 255:#04x}); a newer atlcodec may read it"
     if not (ids == first).all():
-        return f"damaged, or not records: the ids differ, and no id is that of {writer_name(wanted)}"
+        return f"not records of {writer_name(wanted)}; is it an .atlc file?"
     elsewhere = models().get(first)
     if elsewhere:
-        return f"written by {elsewhere.name}, not by {writer_name(wanted)}; name {elsewhere.name} or no model"
+        return f"written by {elsewhere.name}, not by {writer_name(wanted)}; use that model, or name none"
+    if first in _repeated():
+        what = "one repeated byte" if _repeated()[first] else "zeros"
+        return f"only {what}, not {'records' if len(ids) > 1 else 'a record'}"
     if len(ids) > 1:
-        return f"all have the id {first:08x} of a codec that is not installed (atlc models add)"
+        return f"all have the id {first:08x} of a codec that is not installed; install it with atlc models add"
     flips = record.syndromes()[:, [8, 4, 2, 1]].ravel()  # by bit, the highest of the first byte first
     for id, model in wanted.items():
         hit = np.nonzero(flips == (first ^ id))[0]
         if len(hit):
             byte, bit = divmod(int(hit[0]), 8)
             return f"damaged: bit {7 - bit} of byte {byte} of a record of {model.name} is flipped; get another copy"
-    return f"no installed codec has the id {first:08x}: damaged, or its codec is not installed (atlc models add)"
+    hint = "damaged, or its codec is not installed; install it with atlc models add"
+    return f"no installed codec has the id {first:08x}: {hint}"
+
+
+@functools.cache
+def _repeated() -> dict[int, int]:
+    """The byte by the CRC-32 of 200 such bytes."""
+    return {zlib.crc32(bytes([byte]) * record.RECORD_BYTES): byte for byte in range(256)}
 
 
 def writer_name(wanted: Mapping[int, Model]) -> str:
@@ -221,9 +230,13 @@ def _head_to_add(source: Path) -> tuple[Path, list[Path]]:
     """Where a head would be installed, and its files."""
     new = read_head(source)
     codec = codec_of(new)
+    target = user_folder() / "heads" / f"{codec.id:08x}" / new.name
     if new.name in dict(each_head(codec)):
-        raise AtlcError(f"{source}: {codec.name} has a classifier {new.name} already; change the name in card.json")
-    return user_folder() / "heads" / f"{codec.id:08x}" / new.name, [Path("card.json"), Path("classifier.onnx")]
+        delete = f"delete {target}, or " if target.exists() else ""
+        raise AtlcError(
+            f"{source}: {codec.name} has a classifier {new.name} already; {delete}change the name in card.json"
+        )
+    return target, [Path("card.json"), Path("classifier.onnx")]
 
 
 def _codec_to_add(source: Path) -> tuple[Path, list[Path]]:

@@ -92,7 +92,7 @@ def check_bad_input(codec: Codec, images: Images) -> None:
             codec.encode(images, effort=1)
     records = codec.encode(images, effort=0)
     records[7, 100] ^= 16
-    with pytest.raises(DamagedRecord, match=f"record 7 is not one of {codec.name}: damaged: bit 4 of byte 100"):
+    with pytest.raises(DamagedRecord, match="record 7: damaged: bit 4 of byte 100"):
         codec.decode(records)
     with pytest.raises(NotARecord, match="199 bytes"):
         codec.decode(records[0].tobytes()[:-1])

@@ -52,7 +52,7 @@ def damaged(data: bytes) -> dict[str, tuple[bytes, list[int], str]]:
             f"record 2: damaged: bit 4 of byte 123 of a record of {MNIST} is flipped",
         ),
         "one record foreign": (
-            data[:400] + bytes(200) + data[600:],
+            data[:400] + bytes(range(200)) + data[600:],
             [0, 1, 3, 4],
             "record 2: no installed codec has the id",
         ),
@@ -99,7 +99,10 @@ def test_other_files_are_refused(cli: Cli, here: Path, own_model: Path) -> None:
     (here / "short").write_bytes(bytes(199))
     for command in (["classify"], ["decode", "-o", "out/"]):
         said = cli(*command, "foreign.atlc").err
-        assert f"all have the id {foreign.id:08x} of a codec that is not installed (atlc models add)" in said
+        assert (
+            f"all have the id {foreign.id:08x} of a codec that is not installed; install it with atlc models add"
+            in said
+        )
         assert "not records" in cli(*command, "random.bin").err
         assert cli(*command, "zeros.bin").code == 1
         assert "199 bytes, but a record has 200" in cli(*command, "short").complaint

@@ -69,7 +69,9 @@ def test_an_unknown_model_is_refused_with_a_list(cli: Cli, here: Path, mine: Pat
     assert MNIST in complaint
     assert "write ./mine" in cli("encode", "-m", "mine", "seven.png").complaint
     assert "no model '00000000'" in cli("classify", "-m", "00000000", "seven.png").complaint
-    assert "card.json: No such file" in cli("encode", "-m", "./nonesuch", "seven.png").complaint
+    assert (
+        "./nonesuch: is not a model folder (no card.json)" in cli("encode", "-m", "./nonesuch", "seven.png").complaint
+    )
     assert files_in(here) == ["mine", "seven.png"]
     assert cli("encode", "-m", "./mine", "seven.png").code == 0
 

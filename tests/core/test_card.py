@@ -30,7 +30,7 @@ def test_a_changed_byte_is_noticed(name: str, mine: Path, cli: Cli) -> None:
     file = bytearray((mine / name).read_bytes())
     file[len(file) // 2] ^= 1
     (mine / name).write_bytes(file)
-    assert "is not the file that the card describes" in refusal(mine, cli)
+    assert "does not match its SHA-256 in card.json" in refusal(mine, cli)
 
 
 @pytest.mark.parametrize("name", [*FILES, "card.json", "heads/letters/card.json"])
@@ -39,6 +39,8 @@ def test_only_regular_files_of_limited_size_are_read(name: str, mine: Path, cli:
     path.rename(kept)
     if name == "heads/letters/card.json":
         assert "its folder is missing" in refusal(mine, cli)
+    elif name == "card.json":
+        assert "mine: is not a model folder (no card.json)" in refusal(mine, cli)
     else:
         assert "No such file" in refusal(mine, cli)
     path.symlink_to(kept)
@@ -62,7 +64,7 @@ def test_only_regular_files_of_limited_size_are_read(name: str, mine: Path, cli:
 def test_a_link_out_of_the_folder_is_refused(link: str, mine: Path, cli: Cli, tmp_path: Path) -> None:
     (mine / link).rename(tmp_path / "elsewhere")
     (mine / link).symlink_to(tmp_path / "elsewhere")
-    assert "is a link" in refusal(mine, cli)
+    assert "is a symbolic link; links are not followed" in refusal(mine, cli)
 
 
 NAMES = [

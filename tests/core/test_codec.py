@@ -208,7 +208,7 @@ def test_invalid_records() -> None:
             atlcodec.decode(bad)
         with pytest.raises(NotARecord):
             atlcodec.classify(bad)
-    with pytest.raises(UnknownModel, match="no installed codec has the id"):
+    with pytest.raises(UnknownModel, match="the record: only zeros, not a record"):
         atlcodec.decode(bytes(200))
     rng = np.random.default_rng(0)
     for _ in range(50):
@@ -221,7 +221,7 @@ def test_a_flipped_bit_is_noticed_and_named() -> None:
     sealed[17] ^= 0b00100000
     with pytest.raises(UnknownModel, match=r"bit 5 of byte 17 of a record of mnist is flipped"):
         atlcodec.decode(bytes(sealed))
-    with pytest.raises(DamagedRecord, match=r"record 0 .* bit 5 of byte 17"):
+    with pytest.raises(DamagedRecord, match=r"record 0: damaged: bit 5 of byte 17"):
         atlcodec.decode(bytes(sealed), model="mnist")
 
 
@@ -231,7 +231,7 @@ def test_a_record_of_another_model_is_not_decoded_by_the_one_named() -> None:
         atlcodec.decode(sealed, model=MNIST)
     assert atlcodec.classify(sealed).model == "fashion-lenet"
     many = np.stack([np.frombuffer(atlcodec.encode(SEVEN, model=MNIST), np.uint8), np.frombuffer(sealed, np.uint8)])
-    with pytest.raises(DamagedRecord, match=r"record 1 .* written by fashion-lenet"):
+    with pytest.raises(DamagedRecord, match=r"record 1: written by fashion-lenet"):
         Codec.load(MNIST).classify(many)
 
 
@@ -265,7 +265,7 @@ def test_the_example_of_the_package_is_true(tmp_path: Path, monkeypatch: pytest.
 def test_the_first_bad_record_of_many_is_named() -> None:
     records = np.repeat(Codec.load(MNIST).encode(SEVEN[None]), 3000, axis=0)
     records[[1500, 2900], 9] ^= 1
-    with pytest.raises(DamagedRecord, match="record 1500 is not one of mnist-lenet: damaged"):
+    with pytest.raises(DamagedRecord, match="record 1500: damaged"):
         Codec.load(MNIST).classify(records)
     with pytest.raises(DamagedRecord, match="record 1500"):
         Codec.load(MNIST).decode(records)

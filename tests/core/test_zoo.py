@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 from pathlib import Path
 
 import pytest
 
 import atlcodec
-from atlcodec import picture, zoo
+from atlcodec import picture, record, zoo
 from atlcodec.card import read_model
 from atlcodec.codec import Codec
 from atlcodec.errors import BadModel, UnknownModel
@@ -37,6 +38,45 @@ def test_models_are_found_by_name_id_and_path(
     assert zoo.find(f"{id:08X}").folder == own_model
     shutil.copytree(own_model, user_folder / "again")
     assert [model.folder for model in zoo.models().values() if not model.bundled] == [own_model]
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_folder_without_a_model_is_a_missing_file(made: bool, workplace: Path) -> None:
+    if made:
+        (workplace / "nosuch").mkdir()
+    for which in ("./nosuch", Path("nosuch"), f"{workplace}/nosuch"):
+        with pytest.raises(FileNotFoundError) as caught:
+            Codec.load(which)
+        assert isinstance(caught.value, BadModel)
+        assert str(caught.value) == f"{which}: is not a model folder (no card.json)"
+        assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_messages_show_the_path_as_it_was_given(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (mine / "card.json").write_text("{")
+    monkeypatch.chdir(mine.parent)
+    with pytest.raises(BadModel, match=r"^mine: card\.json is not valid JSON"):
+        Codec.load("./mine")
+
+
+def test_a_misspelt_name_gets_a_proposal() -> None:
+    with pytest.raises(UnknownModel, match=r"^no model 'mnst' is installed; did you mean mnist\?; installed: "):
+        Codec.load("mnst")
+    with pytest.raises(UnknownModel, match=r"^no model 'xyz' is installed; installed: "):
+        Codec.load("xyz")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (bytes(400), "only zeros, not records"),
+        (b"\xff" * 200, "only one repeated byte, not a record"),
+        (bytes(range(200)) * 2, "of a codec that is not installed; install it with atlc models add"),
+        (bytes(range(200)) + bytes(200), "not records of an installed codec; is it an .atlc file?"),
+    ],
+)
+def test_what_was_not_written_by_a_codec_is_explained(data: bytes, message: str) -> None:
+    assert zoo.explain(record.ids(data), zoo.models()).endswith(message)
 
 
 def test_a_user_cannot_shadow_a_bundled_model(mine: Path, user_folder: Path) -> None:

@@ -140,7 +140,7 @@ def test_the_error_says_what_is_wrong_with_a_file(folder: Path, tmp_path: Path) 
     (tmp_path / "damaged.atlc").write_bytes(damaged)
     data = RecordDataset(tmp_path / "damaged.atlc")
     assert data[[16, 18]].shape == (2, 200)
-    with pytest.raises(DamagedRecord, match=r"damaged\.atlc: record 17 is not one of mnist-lenet"):
+    with pytest.raises(DamagedRecord, match=r"damaged\.atlc: record 17: damaged"):
         data[[18, 17]]
 
     (tmp_path / "torn.atlc").write_bytes(whole[:-1])
