@@ -82,9 +82,9 @@ def classify(
     codec = codec_of(packed, model=model)
     if head is not None:
         codec = cached_codec(codec.model, head)
-    scores = codec.classify(packed)[0]
-    index = int(scores.argmax())
-    return Prediction(codec.labels[index], index, float(scores[index]), codec.name, codec.head.name)
+    probabilities = codec.classify(packed)[0]
+    index = int(probabilities.argmax())
+    return Prediction(codec.labels[index], index, float(probabilities[index]), codec.name, codec.head.name)
 
 
 def choose(

@@ -1,4 +1,4 @@
-"""Whole or not at all: a file or a folder takes its place when it is complete, and leaves nothing when it is not.
+"""Whole or not at all: a file or a folder is renamed into place when complete, else deleted.
 
 What is added to a file in place is added under a lock."""
 
@@ -60,7 +60,7 @@ def folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     part = target.with_name(f".{target.name}.part")
     try:
-        shutil.rmtree(part, ignore_errors=True)  # what a killed process left
+        shutil.rmtree(part, ignore_errors=True)  # left by a killed process
         part.mkdir(parents=True)
         yield part
         _sync(part)

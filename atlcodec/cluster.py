@@ -134,9 +134,9 @@ class Classify(_Function):
             except UnknownModel as error:
                 problems[rows] = str(error)
                 continue
-            scores = codec.classify(records[rows], verify=False)
-            labels[rows] = names[scores.argmax(1)]
-            probability[rows] = scores.max(1)
+            probabilities = codec.classify(records[rows], verify=False)
+            labels[rows] = names[probabilities.argmax(1)]
+            probability[rows] = probabilities.max(1)
         if self.strict:
             columns.refuse(batch, problems, NotARecord)
         return columns.write(batch, {self.label: labels, "probability": probability}, problems)

@@ -22,7 +22,7 @@ from atlcodec.errors import BadImage, MissingFile
 SHAPE = (28, 28)  # rows, columns: what every bundled codec takes
 LARGEST = 64_000_000  # pixels that `resize` reads; a small file with more could take all memory
 LARGEST_FILE = 256 << 20  # bytes read from a pipe
-FORMATS = tuple("PNG JPEG GIF WEBP TIFF BMP PPM".split())  # for some others, Pillow runs other programs
+FORMATS = tuple("PNG JPEG GIF WEBP TIFF BMP PPM".split())  # other formats start external programs (EPS: Ghostscript)
 
 
 def read(

@@ -31,8 +31,8 @@ def _cached(model: Model, head: str | None, digest: str) -> Codec:
 
 
 def codec_of(packed: Records, name: str = "", model: str | os.PathLike[str] | None = None) -> Codec:
-    """The codec that you name, or else the one that wrote the first of these records, by its seal. They are those of
-    the file `name`.
+    """The codec that you name, or else the one that wrote the first of these records, by its seal. `name` is the
+    file, for messages.
 
     Raises `UnknownModel`, or `NotARecord` if there are no records."""
     if model is not None:
@@ -55,7 +55,7 @@ class Part:
     codec: Codec | None
     problem: str = ""
     more: bool = False  # the next part holds other records of the same stretch
-    in_step: bool = True  # False after lost or inserted bytes: the numbers are a guess then
+    in_step: bool = True  # False after lost or inserted bytes: numbers are unreliable
 
 
 class Reader:
@@ -86,7 +86,15 @@ class Reader:
 
     def parts(self, file: RecordSource) -> Iterator[Part]:
         """What a file holds, in bounded memory: its records, at most `files.BATCH` in a part, and the bytes between
-        them that are not records."""
+        them that are not records. For a file whose records 0 and 1 are of two codecs, with a damaged record 2, a lost
+        byte in record 5, and nothing else wrong:
+
+            numbers [0]      codec A                more=True: the next part is of the same stretch
+            numbers [1]      codec B
+            numbers []       problem "record 2: ..."
+            numbers [3 4]    codec A
+            numbers []       problem "byte 1000: 199 bytes are not records: ..."
+            numbers [5 6 ..] codec A                in_step=False: numbers are unreliable"""
         skipped: list[Span] = []  # before the first record: a file without records gets one problem, not many
         in_step, found = True, False
         for span in file.spans(self.models.keys()):

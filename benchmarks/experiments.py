@@ -169,7 +169,7 @@ def trained(experiment: Experiment, folder: str, run_folder: Path) -> Trainer:
         [sets.load(Path(folder, name)) for name in experiment.data.split("+")],
         run_folder / experiment.key,
         start=start,
-        recipe=hashlib.sha256(repr((recipe(experiment), experiment.start)).encode()).hexdigest(),
+        fingerprint=hashlib.sha256(repr((recipe(experiment), experiment.start)).encode()).hexdigest(),
         log=lambda line: print(experiment.key, line, flush=True),
     )
     run = past_50 if experiment.recipe == "past-50" else partial(recipes.run, experiment.recipe)

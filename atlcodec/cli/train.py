@@ -113,7 +113,7 @@ def _run(given: dict[str, Any], settings: Settings, own: Any, run: Path, card: d
             outliers=outlier_images(outliers, settings.validation),
             start=export.weights(zoo.find(given["start"]).file("compressor")) if given["start"] else None,
             # The same command resumes the same run, so a checkpoint must have been made with all of this.
-            recipe=hashlib.sha256(repr((card["recipe"], card["data"])).encode()).hexdigest(),
+            fingerprint=hashlib.sha256(repr((card["recipe"], card["data"])).encode()).hexdigest(),
             log=log,
             watch=curves,
         )

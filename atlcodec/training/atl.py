@@ -31,8 +31,8 @@ def atl(trainer: Trainer, p: Atl) -> None:
     """Train an autoencoder and a classifier that share a compressor, in alternation; with several domains (Section
     4.4), the autoencoder and the classifier of each of them.
 
-    The learning rate warms up with the autoencoder and falls over the sets: alternation pulls the compressor to and
-    fro, and it settles where both tasks are served only if the rate falls."""
+    The learning rate warms up with the autoencoder and falls over the sets: the tasks pull the compressor in
+    turns; a falling rate lets it settle."""
     domains = range(len(trainer.domains))
     plan: dict[Phase, int] = {}
     for domain in domains:

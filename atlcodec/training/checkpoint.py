@@ -1,4 +1,4 @@
-"""The folder of a run: `checkpoint.pt`, from which a stopped run goes on, and `metrics.jsonl`, its steps."""
+"""The folder of a run: `checkpoint.pt`, from which a stopped run resumes, and `metrics.jsonl`, its steps."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ class Step:
 
 
 def save(
-    folder: Path, settings: Settings, recipe: str, nets: nn.Module, optimizers: Optimizers, steps: list[Step]
+    folder: Path, settings: Settings, fingerprint: str, nets: nn.Module, optimizers: Optimizers, steps: list[Step]
 ) -> None:
-    """Write both files. After a crash at any time, each of them is whole."""
+    """Write both files. After a crash at any time, each of them is whole. `fingerprint` is a hash of the recipe and the
+    data."""
     state = {
         "settings": asdict(settings),
-        "recipe": recipe,
+        "recipe": fingerprint,
         "steps": [asdict(step) for step in steps],
         "networks": nets.state_dict(),
         "optimizers": optimizers.state_dict(),
@@ -44,7 +45,7 @@ def save(
         file.writelines(json.dumps(asdict(step)).encode() + b"\n" for step in steps)
 
 
-def resume(folder: Path, settings: Settings, recipe: str, nets: nn.Module, optimizers: Optimizers) -> list[Step]:
+def resume(folder: Path, settings: Settings, fingerprint: str, nets: nn.Module, optimizers: Optimizers) -> list[Step]:
     """Load networks and optimisers from a folder, and return the steps done so far: none in a new folder.
 
     Raises `BadData` if the checkpoint was made with other settings or another recipe."""
@@ -52,8 +53,8 @@ def resume(folder: Path, settings: Settings, recipe: str, nets: nn.Module, optim
     if not path.is_file():
         return []
     state: dict[str, Any] = torch.load(path, map_location=settings.device, weights_only=True)
-    saved = {**asdict(Settings()), **state["settings"]}  # a setting that is newer than the run had its default
-    if (saved, state["recipe"]) != (asdict(settings), recipe):
+    saved = {**asdict(Settings()), **state["settings"]}  # settings added after the run started have their defaults
+    if (saved, state["recipe"]) != (asdict(settings), fingerprint):
         raise BadData(
             f"{folder}: holds a run with other settings or data; take another folder, or delete it to start again"
         )

@@ -107,7 +107,7 @@ class Curves:
             try:
                 with atomic.file(folder / NAME) as file:
                     draw(trainer.steps, [domain.name for domain in trainer.domains], file)
-            except Exception as error:  # hours of training are worth more than their curves
+            except Exception as error:  # a drawing error must not stop training
                 message = f"{folder / NAME}: not drawn ({error})"
                 if message not in self._logged:
                     self._log(message)

@@ -67,7 +67,7 @@ def domain(
     if data.train.labels is None or len(data.classes) < 2:
         raise BadData(f"{data.name}: no labels to train a classifier on (train-labels-idx1-ubyte is missing)")
     if len(data.train) < 20:
-        raise BadData(f"{data.name}: {len(data.train)} training images are too few; 20 is the least")
+        raise BadData(f"{data.name}: {len(data.train)} training images are too few; at least 20 are needed")
     labelled, held_out = split_validation(data.train, validation)
     assert labelled.labels is not None
     images = labelled.images if unlabelled is None else np.concatenate([labelled.images, unlabelled])

@@ -37,7 +37,7 @@ def backward(g: GraphBuilder, source: str, result: str, gradient: str) -> str:
 
 
 def _unknown(node: onnx.NodeProto) -> str:
-    raise BadModel(f"{node.op_type} has no gradient here; add one to training/gradient.py")
+    raise BadModel(f"{node.op_type} has no gradient rule; add one to training/gradient.py")
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Sequence[int]]:

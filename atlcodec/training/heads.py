@@ -60,7 +60,9 @@ def load(path: Path, labels: Path, model: Model) -> Examples:
     numbers, classes = read_labels(labels, len(file))
     known = numbers != UNKNOWN
     if known.sum() < FEWEST:
-        raise BadData(f"{labels}: {known.sum()} labelled records are too few to learn from; {FEWEST} is the least")
+        raise BadData(
+            f"{labels}: {known.sum()} labelled records are too few to learn from; at least {FEWEST} are needed"
+        )
     if len(np.unique(numbers[known])) < 2:
         raise BadData(f"{labels}: all records have the same label; a classifier needs two or more")
     if len(classes) > MOST_LABELS or max(map(len, classes)) > LONGEST_LABEL:
@@ -109,7 +111,7 @@ def train(
         trainer_settings(settings, examples.model),
         domain,
         folder,
-        recipe=hashlib.sha256(repr(identity).encode()).hexdigest(),
+        fingerprint=hashlib.sha256(repr(identity).encode()).hexdigest(),
         log=log,
         watch=watch,
     )

@@ -24,9 +24,9 @@ class Scale(nn.Module):
 
 
 # The four phases of an image are its pixels at even and odd rows and columns: (C, 2H, 2W) as (4C, H, W). Convolutions
-# on phases, at half the resolution and with four times the channels, are what processors are good at: upscaling needs
-# no copies, pooling is a maximum over channels. The kernels are merged from those of the plain convolution by a
-# constant matrix, so the parameters and, up to rounding, the results stay those of the plain one.
+# on phases, at half the resolution and with four times the channels, are fast: upscaling needs no copies, pooling is a
+# maximum over channels. The kernels are merged from those of the plain convolution by a constant matrix, so the
+# parameters and, up to rounding, the results stay those of the plain one.
 
 
 def _both_axes(axis: Tensor) -> Tensor:

@@ -53,14 +53,15 @@ def train_epoch(
         nets.part(part, phase.domain).requires_grad_(True).train()
 
     total, count = torch.zeros((), device=data.labels.device), 0
-    epoch = batches(data, phase.task, settings.batch_size, generator)
-    for step, rows in enumerate(epoch):
+    epoch = Epoch(nets, data, phase, settings, generator)
+    split = batches(data, phase.task, settings.batch_size, generator)
+    for step, rows in enumerate(split):
         task = phase.task_at(step)
         optimizer = optimizers.of(phase.parts, task, phase.domain)
-        rate = rates[0] + (rates[1] - rates[0]) * step / len(epoch)
+        rate = rates[0] + (rates[1] - rates[0]) * step / len(split)
         for group in optimizer.param_groups:
             group["lr"] = rate * lr_warmup(optimizer, settings.lr_warmup_steps)
-        loss = batch_loss(nets, data, rows, task, phase, settings, generator)
+        loss = epoch.loss(rows, task)
         nets.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -69,67 +70,81 @@ def train_epoch(
     return float(total) / count
 
 
-def batch_loss(
-    nets: Networks,
-    data: Domain,
-    rows: Tensor,
-    task: Task,
-    phase: Phase,
-    settings: Settings,
-    generator: torch.Generator,
-) -> Tensor:
-    """Squared error of pixels in 0..1 (autoencoder), cross-entropy (classifier), or their weighted sum (joint)."""
-    domain, compresses = phase.domain, "compressor" in phase.parts
-    augments = settings.augment != "none" and (compresses or task != "autoencoder")
-    images = None
-    if compresses or augments or task == "autoencoder":
-        assert data.images is not None
-        images = data.images.index_select(0, rows)  # several times as fast as indexing
-        if augments:
-            images = augment_half(images, settings.augment, generator)
-        if compresses and task != "autoencoder" and settings.shift:
-            images = random_shift(images, settings.shift, generator)
+@dataclass(frozen=True)
+class Epoch:
+    """What the mini-batches of an epoch share."""
 
-    with torch.autocast(rows.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-        if images is not None and (compresses or augments):
-            with torch.set_grad_enabled(compresses):
-                latents = nets.compressor(images.unsqueeze(1).float())
-            symbols = nets.quantise(latents)
-        else:  # a frozen compressor gives the same records in every epoch
-            if data.records is None:
-                assert data.images is not None
-                data.records = compress(nets, data.images, settings)
-            symbols = nets.unpack(data.records.index_select(0, rows))
-        decoded = logits = None
-        if task != "classifier":
-            decoded = nets.part("decompressor", domain)(symbols)
-        labelled = int((rows < len(data.labels)).sum()) if task == "joint" else len(rows)  # these come first
-        if task != "autoencoder":
-            logits = nets.part("classifier", domain)(symbols[:labelled])
+    nets: Networks
+    data: Domain
+    phase: Phase
+    settings: Settings
+    generator: torch.Generator
 
-    loss = torch.zeros((), device=rows.device)
-    if decoded is not None and images is not None:
-        loss = functional.mse_loss(decoded.float() / 256, images.unsqueeze(1) / 256)
-    if logits is not None:
-        labels = data.labels[rows[:labelled]]
-        cross_entropy = functional.cross_entropy(logits.float(), labels, label_smoothing=settings.label_smoothing)
-        loss = loss + (settings.weight if task == "joint" else 1) * cross_entropy
-    if task == "classifier" and not compresses and data.outliers is not None:
-        loss = loss + OUTLIER_WEIGHT * outlier_loss(nets, data, len(rows), domain, settings, generator)
-    return loss
+    @property
+    def compresses(self) -> bool:
+        """Whether the compressor is trained. A frozen one gives the same records in every epoch."""
+        return "compressor" in self.phase.parts
 
+    def augments(self, task: Task) -> bool:
+        return self.settings.augment != "none" and (self.compresses or task != "autoencoder")
 
-def outlier_loss(
-    nets: Networks, data: Domain, count: int, domain: int, settings: Settings, generator: torch.Generator
-) -> Tensor:
-    """Outlier exposure (Hendrycks et al. 2019): the cross-entropy of outliers with equal odds for all labels, which is
-    least where the classifier is unsure."""
-    assert data.outliers is not None
-    if data.outlier_records is None:
-        data.outlier_records = compress(nets, data.outliers, settings)
-    chosen = torch.randint(len(data.outliers), (count,), generator=generator).to(data.outliers.device)
-    logits = nets.part("classifier", domain)(nets.unpack(data.outlier_records.index_select(0, chosen)))
-    return -functional.log_softmax(logits, dim=1).mean()
+    def loss(self, rows: Tensor, task: Task) -> Tensor:
+        """Squared error of pixels in 0..1 (autoencoder), cross-entropy (classifier), or their weighted sum (joint)."""
+        domain, settings = self.phase.domain, self.settings
+        images = self.images(rows, task)
+        with torch.autocast(rows.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+            symbols = self.symbols(rows, images, task)
+            decoded = logits = None
+            if task != "classifier":
+                decoded = self.nets.part("decompressor", domain)(symbols)
+            labelled = int((rows < len(self.data.labels)).sum()) if task == "joint" else len(rows)  # these come first
+            if task != "autoencoder":
+                logits = self.nets.part("classifier", domain)(symbols[:labelled])
+
+        loss = torch.zeros((), device=rows.device)
+        if decoded is not None and images is not None:
+            loss = functional.mse_loss(decoded.float() / 256, images.unsqueeze(1) / 256)
+        if logits is not None:
+            labels = self.data.labels[rows[:labelled]]
+            cross_entropy = functional.cross_entropy(logits.float(), labels, label_smoothing=settings.label_smoothing)
+            loss = loss + (settings.weight if task == "joint" else 1) * cross_entropy
+        if task == "classifier" and not self.compresses and self.data.outliers is not None:
+            loss = loss + OUTLIER_WEIGHT * self.outlier_loss(len(rows))
+        return loss
+
+    def images(self, rows: Tensor, task: Task) -> Tensor | None:
+        """The images of a mini-batch, uint8 (N, 28, 28), with random changes; None where only records are needed."""
+        if not (self.compresses or self.augments(task) or task == "autoencoder"):
+            return None
+        assert self.data.images is not None
+        images = self.data.images.index_select(0, rows)  # several times as fast as indexing
+        if self.augments(task):
+            images = augment_half(images, self.settings.augment, self.generator)
+        if self.compresses and task != "autoencoder" and self.settings.shift:
+            images = random_shift(images, self.settings.shift, self.generator)
+        return images
+
+    def symbols(self, rows: Tensor, images: Tensor | None, task: Task) -> Tensor:
+        """Symbols from the compressor, or from the records that a frozen compressor made of unchanged images."""
+        if images is not None and (self.compresses or self.augments(task)):
+            with torch.set_grad_enabled(self.compresses):
+                latents = self.nets.compressor(images.unsqueeze(1).float())
+            return self.nets.quantise(latents)
+        if self.data.records is None:
+            assert self.data.images is not None
+            self.data.records = compress(self.nets, self.data.images, self.settings)
+        return self.nets.unpack(self.data.records.index_select(0, rows))
+
+    def outlier_loss(self, count: int) -> Tensor:
+        """Outlier exposure (Hendrycks et al. 2019): the cross-entropy of `count` outliers with equal odds for all
+        labels, which is least where the classifier is unsure."""
+        data, nets = self.data, self.nets
+        assert data.outliers is not None
+        if data.outlier_records is None:
+            data.outlier_records = compress(nets, data.outliers, self.settings)
+        chosen = torch.randint(len(data.outliers), (count,), generator=self.generator).to(data.outliers.device)
+        logits = nets.part("classifier", self.phase.domain)(nets.unpack(data.outlier_records.index_select(0, chosen)))
+        return -functional.log_softmax(logits, dim=1).mean()
 
 
 class Optimizers:
@@ -160,8 +175,8 @@ class Optimizers:
 def lr_warmup(optimizer: torch.optim.Adam, steps: int) -> float:
     """The factor of the learning rate during the first `steps` of an optimiser, from a hundredth up to 1.
 
-    The first steps all point the same way, since the inputs of a young classifier hardly differ: at the full rate most
-    ReLUs die."""
+    The first steps all point the same way, since the inputs of an untrained classifier hardly differ: at the full rate
+    most ReLUs die."""
     if not steps:
         return 1.0
     taken = next((int(state["step"]) for state in optimizer.state.values()), 0)

@@ -1,4 +1,4 @@
-"""What the networks reach as they stand, from unsealed symbols: PSNR and accuracy, before anything is exported."""
+"""Validation metrics before export: PSNR and accuracy, from unsealed symbols."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def decoded(nets: Networks, images: Images, domain: int = 0) -> Images:
 
 
 @torch.no_grad()
-def scores(nets: Networks, images: Images, domain: int = 0) -> NDArray[np.float32]:
+def logits(nets: Networks, images: Images, domain: int = 0) -> NDArray[np.float32]:
     """Logits float32 (N, classes) of images uint8 (N, 28, 28) or of records uint8 (N, 200)."""
     classifier = nets.part("classifier", domain).eval()
     return np.concatenate([classifier(chunk).cpu().numpy() for chunk in symbols(nets, images)])
@@ -46,4 +46,4 @@ def psnr(nets: Networks, images: Images, domain: int = 0) -> float:
 def accuracy(nets: Networks, split: Split, domain: int = 0) -> float:
     """Share of a labelled split that the classifier gets right, 0..1. Its images may be records."""
     assert split.labels is not None
-    return metrics.accuracy(scores(nets, split.images, domain), split.labels)
+    return metrics.accuracy(logits(nets, split.images, domain), split.labels)

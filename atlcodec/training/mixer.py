@@ -54,6 +54,5 @@ def decompressor() -> nn.Sequential:
 
 
 def classifier(classes: int) -> nn.Sequential:
-    """400 -> 256 -> 64 -> classes: small, for the label shall come at a million records a second; the compressor is
-    there to make its work easy."""
+    """400 -> 256 -> 64 -> classes: small: about a million records a second; the compressor does most of the work."""
     return dense_classifier(256, 64, classes, 0.2)

@@ -65,13 +65,13 @@ def add_layers(
         else:
             writer.other(layer)
     if writer.factor != 1:
-        raise BadModel("a Scale must have a convolution or a dense layer before or behind it")
+        raise BadModel("a Scale must have a convolution or a dense layer before or after it")
     writer.shuffle()
     return writer.x
 
 
 class _Layers:
-    """The value so far, and how to look at it.
+    """The current value and its layout.
 
     Tokens lie one after another, each with its images, each with its channels: every layer takes the view that it
     needs."""

@@ -81,9 +81,9 @@ def head(output: Path, trainer: Trainer, examples: Examples, card: Mapping[str, 
     file = export.classifier(trainer.nets.cpu().eval().part("classifier"), classes, trainer.nets.packing)
     graph = engine.Graph(file, engine.classifier(classes), str(output / "classifier.onnx"))
     held_out = trainer.domains[0].held_out
-    scores = np.concatenate([graph(records) for records in np.array_split(held_out.images, -(-len(held_out) // 1024))])
+    logits = np.concatenate([graph(records) for records in np.array_split(held_out.images, -(-len(held_out) // 1024))])
     assert held_out.labels is not None
-    accuracy = metrics.accuracy(scores, held_out.labels)
+    accuracy = metrics.accuracy(logits, held_out.labels)
     about = {
         "labels": list(examples.classes),
         "figures": {

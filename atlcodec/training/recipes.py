@@ -1,5 +1,6 @@
-"""The ways to make one compressor serve two tasks: those that the paper compares with Algorithm 1, and the rivals that
-it leaves open. Each is a few calls of the same two methods; parts that a phase does not name are frozen."""
+"""The ways to make one compressor serve two tasks: those that the paper compares with Algorithm 1, and
+alternatives not in the paper. Each is a few calls of the same two methods; parts that a phase does not name are
+frozen."""
 
 from __future__ import annotations
 

@@ -36,10 +36,15 @@ class Settings:
     learning_rate: float = param(2e-3, "Highest learning rate (Adam).", above=0)
     lr_warmup_steps: int = param(0, "Mini-batches in which the learning rate of each optimiser rises.", least=0)
     schedule: str = param(
-        "cosine", "Learning rate over a recipe: cosine falls to a fiftieth.", choices=["cosine", "constant"]
+        "cosine",
+        "Learning rate over a recipe. cosine: from the highest one down to 1/50 of it.",
+        choices=["cosine", "constant"],
     )
     shift: int = param(
-        0, "Random shift, in pixels, while the compressor learns from labels. Black moves in.", least=0, most=8
+        0,
+        "Random shift, in pixels, while the compressor learns from labels. The border becomes black.",
+        least=0,
+        most=8,
     )
     augment: str = param(
         "none",
@@ -55,7 +60,9 @@ class Settings:
     sealed: bool = param(
         False, "Train the decompressor and the classifier behind a frozen compressor on sealed records."
     )
-    validation: int = param(5000, "Images for validation: the last of the training set, a tenth at most.", least=1)
+    validation: int = param(
+        5000, "Images for validation: the last of the training set, at most a tenth of it.", least=1
+    )
     weight: float = param(
         0.002, "Weight of the cross-entropy in the joint loss, beside the squared error of pixels in 0..1.", least=0
     )
@@ -73,9 +80,11 @@ class HeadSettings:
     )
     seed: int = param(0, "Seed of the weights, the order of the records, and the validation split.")
     batch_size: int = param(512, "Records in a mini-batch.", least=1)
-    learning_rate: float = param(4e-3, "Highest learning rate (Adam). It falls to a fiftieth along a cosine.", above=0)
+    learning_rate: float = param(
+        4e-3, "Highest learning rate (Adam). It falls to 1/50 of that along a cosine.", above=0
+    )
     epochs: int = param(0, "Epochs. 0 takes as many as give 2,000 mini-batches, from 20 to 200.", least=0)
-    validation: int = param(5000, "Records for validation, chosen at random, a tenth at most.", least=1)
+    validation: int = param(5000, "Records for validation, chosen at random, at most a tenth of all.", least=1)
     device: str = param("cpu", "PyTorch device.")
 
 

@@ -32,9 +32,9 @@ class Trainer:
 
     `unlabelled` images serve the autoencoder beside those of the first data set. `outliers` are images of other kinds:
     behind a frozen compressor, the classifier learns to be unsure of them. `start` are weights that the compressor
-    begins with. `recipe` identifies the run together with the settings: a checkpoint of another run is refused. `log`
-    gets a line of progress after each step. `watch` is called with the trainer after each step, and once at the start
-    of a resumed run.
+    begins with. `fingerprint`, a hash of the recipe and the data, identifies the run together with the settings: a
+    checkpoint of another run is refused. `log` gets a line of progress after each step. `watch` is called with the
+    trainer after each step, and once at the start of a resumed run.
 
     Raises `AtlcError` (device), `BadData`."""
 
@@ -47,11 +47,11 @@ class Trainer:
         unlabelled: Images | None = None,
         outliers: Images | None = None,
         start: dict[str, Tensor] | None = None,
-        recipe: str = "",
+        fingerprint: str = "",
         log: Callable[[str], None] = lambda _: None,
         watch: Callable[[Trainer], None] = lambda _: None,
     ) -> None:
-        self.settings, self.data, self.folder, self.recipe = settings, data, folder, recipe
+        self.settings, self.data, self.folder, self.fingerprint = settings, data, folder, fingerprint
         self.log, self.watch = log, watch
         device = torch_device(settings.device)
         if isinstance(data, Domain):
@@ -72,7 +72,8 @@ class Trainer:
         self.optimizers = Optimizers(self.nets, settings)
         self._position = 0  # in the recipe; behind `steps` while a resumed run catches up
         self._planned: Counter[str] = Counter()
-        self.steps = checkpoint.resume(folder, settings, recipe, self.nets, self.optimizers)
+        self._logged = False  # whether the names of the columns were
+        self.steps = checkpoint.resume(folder, settings, fingerprint, self.nets, self.optimizers)
         if self.steps:
             log(f"resuming after {len(self.steps)} steps of {folder}")
             watch(self)
@@ -105,7 +106,7 @@ class Trainer:
         first, last = rates or (self.learning_rate(0), self.learning_rate(1))
         for epoch in range(epochs):
             self._planned[str(phase)] -= 1
-            if self._done() is not None:
+            if self._next_done() is not None:
                 continue
             if "compressor" in phase.parts:
                 for one in self.domains:
@@ -129,7 +130,7 @@ class Trainer:
     ) -> float:
         """PSNR in dB of the autoencoder, or accuracy (0..1) of the classifier, on the validation split; or on a `test`
         split, which the step's name then says. Decide nothing by a test split."""
-        done = self._done()
+        done = self._next_done()
         if done is not None:
             return done.value
         started, split = time.perf_counter(), self.domains[domain].held_out if test is None else test
@@ -142,22 +143,26 @@ class Trainer:
 
     def sub_run(self, name: str) -> Trainer:
         """Another run with the same settings and data and with networks of its own, in a folder below this one's."""
-        return Trainer(self.settings, self.data, self.folder / name, recipe=self.recipe, log=self.log, watch=self.watch)
+        return Trainer(
+            self.settings, self.data, self.folder / name, fingerprint=self.fingerprint, log=self.log, watch=self.watch
+        )
 
-    def _done(self) -> Step | None:
-        """The step at this position of the recipe, if an earlier run has done it."""
+    def _next_done(self) -> Step | None:
+        """Go to the next step of the recipe. Returns it if an earlier run has done it."""
         self._position += 1
         return self.steps[self._position - 1] if self._position <= len(self.steps) else None
 
     def _record(self, step: Step) -> None:
         self.steps.append(step)
-        checkpoint.save(self.folder, self.settings, self.recipe, self.nets, self.optimizers, self.steps)
+        checkpoint.save(self.folder, self.settings, self.fingerprint, self.nets, self.optimizers, self.steps)
         self.watch(self)
         left = 0.0
         for name, epochs in self._planned.items():
             seconds = [step.seconds for step in self.steps if step.name == name]
             left += max(0, epochs) * (sum(seconds) / len(seconds) if seconds else 0.0)
         name = step.name if len(self.domains) == 1 else f"{step.name}, {self.domains[step.domain].name}"
-        self.log(
-            f"{len(self.steps):5d}  {name:52s} {step.value:10.5f}  {step.seconds:6.1f} s   left: {left / 60:.0f} min"
-        )
+        if not self._logged:
+            self.log(f"{'step':>5}  {'phase':48} {'loss or figure':>14}  {'time':>8}")
+            self._logged = True
+        minutes = "<1" if left < 60 else f"{left / 60:.0f}"
+        self.log(f"{len(self.steps):5d}  {name:48} {step.value:14.5f}  {step.seconds:6.1f} s   left: {minutes} min")

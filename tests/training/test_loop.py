@@ -85,7 +85,7 @@ def test_a_classifier_alone_learns_to_be_unsure_of_outliers(tmp_path: Path) -> N
         before = weights(trainer)
         trainer.train(classifier(), 8, (2e-3, 2e-3))
         assert all(name.startswith("classifiers.") for name in changed(before, weights(trainer)))
-        scores = measure.scores(trainer.nets, outliers)
-        confidence[given is not None] = float(torch.from_numpy(scores).softmax(1).amax(1).mean())
+        logits = measure.logits(trainer.nets, outliers)
+        confidence[given is not None] = float(torch.from_numpy(logits).softmax(1).amax(1).mean())
         assert measure.accuracy(trainer.nets, data.train) > 0.9
     assert confidence[True] < confidence[False] - 0.1
