@@ -66,7 +66,7 @@ def steps(codec: Codec, rounds: int) -> Table:
         with clocks["quantise, seal, pack"]():
             packed = [record.pack(record.seal(*record.quantise(part), codec.id)) for part in latents]
         with Journal("set.atlc") as journal:
-            journal.begin({}, codec.id, iter(()))
+            journal.resume({}, codec.id, iter(()))
             with clocks["write: records, list and log of each batch"]():
                 for batch, part, records in zip(batches, loaded, packed, strict=True):
                     journal.add(batch, part, records, Quality())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +13,12 @@ from atlcodec import __version__, atomic, engine, metrics, zoo
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, MissingFile
 from atlcodec.record import RECORD_BYTES
+from atlcodec.refine import DEFAULT_EFFORT
 from atlcodec.sets import sinks, sources
 from atlcodec.sets.encoder import SAMPLE, Encoder, choose
 from atlcodec.sets.journal import Journal
-from atlcodec.sets.paths import refuse_existing
+from atlcodec.sets.manifest import counted
+from atlcodec.sets.paths import is_device, refuse_existing
 from atlcodec.sets.sinks import Existing, Sink
 from atlcodec.sets.sources import Batch, Source
 
@@ -79,7 +80,7 @@ def encode_folder(
     Raises `AtlcError`: `FileNotFoundError`, `BadData` if there are no images, `UnknownModel`, `BadModel`; and
     `ValueError` for `append` to a pipe or with `overwrite`, and for another effort."""
     if append and (overwrite or is_stream(output)):
-        raise ValueError("append adds to a file: the output must be one, and must not be overwritten")
+        raise ValueError("append needs a file, and excludes overwrite")
     if not os.path.exists(folder):
         raise MissingFile(folder)
     if not os.path.isdir(folder):
@@ -97,12 +98,13 @@ def encode_folder(
 
 def is_stream(output: str | os.PathLike[str] | BinaryIO) -> bool:
     """Whether an output is an open file, a pipe or a device: no list can lie beside it, and no run can be continued."""
-    if not isinstance(output, str | os.PathLike):
-        return True
-    try:
-        return not (stat.S_ISREG(os.stat(output).st_mode) or stat.S_ISDIR(os.stat(output).st_mode))
-    except OSError:
-        return False
+    return not isinstance(output, str | os.PathLike) or is_device(output)
+
+
+def batch_size(effort: int | None) -> int:
+    """How many images are encoded before the journal keeps them: fewer where each takes long."""
+    each = {6: 512, 7: 512, 8: 128, 9: 128}.get(DEFAULT_EFFORT if effort is None else effort)
+    return min(sources.BATCH, each * engine.threads()) if each else sources.BATCH
 
 
 # -- a folder ----------------------------------------------------------------------------------------------------------
@@ -121,27 +123,21 @@ class _Run:
 
     def to_file(self, output: str, overwrite: bool, journal: Journal) -> EncodedSet:
         sink = sinks.of(output)
-        # A run that was stopped while it put files in place may have left one old and one new file. Its job says how
-        # much there was before.
-        stopped = journal.job if journal.done else {}
-        existing = self._existing(sink, overwrite, stopped)
+        existing = self._existing(sink, overwrite, journal.interrupted_job)
         source = self._source(existing)
         codec, choice = self._choose(source, existing, output)
         job = {
             "version": __version__,
+            "folder": os.path.abspath(self.folder),
             "model": dict(codec.model.card.digests),
             "settings": self.options,
-            "existing": {"records": existing.records, "list": existing.list},
+            "before": {"records": existing.records, "list_bytes": existing.list_bytes},
         }
-        if stopped and stopped != job and not overwrite:
-            raise AtlcError(
-                f"{output}: another command was stopped while it put it in place; run that again, or remove "
-                f"{journal.folder}"
-            )
-        if journal.job and journal.job != job:
-            self.log(f"{output}: discarding what another command left unfinished")
-        batches, problems = journal.begin(job, codec.id, source.batches())
+        batches = source.batches(batch_size(self.options["effort"]))
+        batches, problems = journal.resume(job, codec.id, batches, overwrite)
         self._report(problems)
+        if journal.discarded:
+            self.log(f"{output}: discarding {counted(journal.discarded, 'image')} of an unfinished run")
         if journal.count:
             self.log(f"{output}: {journal.count} images are encoded already; continuing after them")
         encoder = Encoder(codec, self.options["effort"], -(-len(source) // SAMPLE), journal.quality)
@@ -171,20 +167,30 @@ class _Run:
             file.flush()
         return self._result(encoder, choice, (), count, 0, str(output))
 
-    def _existing(self, sink: Sink, overwrite: bool, stopped: dict[str, Any]) -> Existing:
+    def _existing(self, sink: Sink, overwrite: bool, interrupted_job: dict[str, Any]) -> Existing:
         if self.options["append"]:
-            return sinks.existing(sink, stopped.get("existing"))
-        for path in [] if stopped else sink.paths:
-            refuse_existing(path, overwrite)
+            return sinks.examine(sink, interrupted_job.get("before"))
+        for path in [] if interrupted_job else sink.paths:
+            refuse_existing(path, overwrite, "overwrite=True")
+        sink.refuse_foreign()
         return Existing()
 
     def _source(self, existing: Existing) -> Source:
-        source = sources.find(self.folder, existing.paths, resize=self.options["resize"], gray=self.options["gray"])
+        source = sources.find(
+            self.folder,
+            existing.paths,
+            labelled=existing.labelled,
+            resize=self.options["resize"],
+            gray=self.options["gray"],
+        )
         if source.repeats:
-            more = f" and {len(source.repeats) - 1} more" if len(source.repeats) > 1 else ""
-            raise AtlcError(f"{self.folder}: the set has {source.repeats[0]}{more} already; nothing was added")
-        if source.left_out:
-            self.log(f"{self.folder}: leaving out {source.left_out}")
+            count, first = len(source.repeats), source.repeats[0]
+            some = f"1 image is in the set already ({first})"
+            if count > 1:
+                some = f"{count} images are in the set already ({first}, ...)"
+            raise AtlcError(f"{self.folder}: {some}; nothing was added")
+        for note in source.notes:
+            self.log(f"{self.folder}: {note}")
         return source
 
     def _choose(self, source: Source, existing: Existing, output: str) -> tuple[Codec, str]:

@@ -59,11 +59,11 @@ class Encoder:
     def warning(self, name: str) -> str:
         """A warning if too many of the measured images are poor."""
         poor, measured = self.quality.poor, self.quality.measured
-        return self.warn(name, f"{poor} of {measured} measured images") if poor > POOR * measured else ""
+        return self.warn(name, f"{poor} of {measured} measured images are") if poor > POOR * measured else ""
 
     def warn(self, name: str, what: str) -> str:
         low, kind = self.codec.model.psnr_low, self.codec.name
         return (
-            f"atlc: warning: {name}: {what} below the {low:.1f} dB that nearly all images of {kind}'s kind reach; dark "
-            "on white, or of another kind?"
+            f"atlc: warning: {name}: {what} poor: images like those of {kind} reach {low:.1f} dB; is it dark on white "
+            "(invert it), or another kind of image?"
         )

@@ -16,21 +16,26 @@ class Layout:
 
     split: bool  # below `train` and `test`
     classes: tuple[str, ...]  # sorted: the folders below `train`, or below the folder itself
+    fewest: int = 2  # folders: with fewer of them there are no labels
 
     def label(self, path: str) -> str | None:
         """The label of a file by its path, relative, with / between its folders. None if it is in no folder of a label,
-        or if there are fewer than two labels."""
+        or if there are fewer than `fewest` labels."""
+        return self.top(path) if len(self.classes) >= self.fewest else None
+
+    def top(self, path: str) -> str | None:
+        """The name of the folder of a file, which would be its label. None if it is in no such folder."""
         folders = path.split("/")[:-1]
         if self.split:
             folders = folders[1:] if folders[:1] and folders[0] in SPLITS else []
-        return folders[0] if folders and len(self.classes) > 1 else None
+        return folders[0] if folders else None
 
 
-def layout(folder: str, *, links: bool = False) -> Layout:
+def layout(folder: str, *, links: bool = False, fewest: int = 2) -> Layout:
     """The layout of a folder. `links=True` counts links to folders, too."""
     split = os.path.isdir(os.path.join(folder, SPLITS[0]))
     entries = _listed(os.path.join(folder, SPLITS[0]) if split else folder)
-    return Layout(split, tuple(entry.name for entry in entries if entry.is_dir(follow_symlinks=links)))
+    return Layout(split, tuple(entry.name for entry in entries if entry.is_dir(follow_symlinks=links)), fewest)
 
 
 def walk(folder: str, *, links: int = 0) -> Iterator[tuple[str, os.DirEntry[str] | OSError]]:

@@ -48,10 +48,10 @@ class Part:
                 wanted = min(size, self.count - first) * _SIZE
                 chunk = file.read(wanted)
                 if len(chunk) != wanted:
-                    raise BadData(f"{self.path}: its header promises {self.count} images, it has fewer")
+                    raise BadData(f"{self.path}: is cut off: its header says {self.count} images, it has fewer")
                 yield np.frombuffer(chunk, np.uint8).reshape(-1, *SHAPE)
             if file.read(1):  # this also checks the checksum at the end of a compressed file
-                raise BadData(f"{self.path}: its header promises {self.count} images, it has more")
+                raise BadData(f"{self.path}: is too long: its header says {self.count} images, it has more")
 
 
 def find(folder: Path, name: str) -> Path | None:
@@ -70,7 +70,8 @@ def read(path: Path) -> tuple[NDArray[np.uint8], str]:
         raise BadData(f"{path}: larger than {LARGEST} bytes")
     shape, start = _header(raw, path)
     if len(raw) - start != math.prod(shape):
-        raise BadData(f"{path}: its header promises {' x '.join(map(str, shape))} bytes, it has {len(raw) - start}")
+        says = " x ".join(map(str, shape))
+        raise BadData(f"{path}: is cut off or too long: its header says {says} bytes, it has {len(raw) - start}")
     return np.frombuffer(raw, np.uint8, -1, start).reshape(shape), hashlib.sha256(raw).hexdigest()
 
 

@@ -45,6 +45,7 @@ class Journal:
         self._job, self._log, self._done = (self.folder / name for name in ("job.json", "log.jsonl", "done"))
         self.count = 0  # of records
         self.seen = 0  # of images, including those that could not be read
+        self.discarded = 0  # records of a stopped run that this one cannot use
         self.quality = Quality()
         self._keep = False
 
@@ -54,9 +55,7 @@ class Journal:
                 self.folder.mkdir(mode=0o700)
             info = self.folder.lstat()
             if not stat.S_ISDIR(info.st_mode) or (hasattr(os, "getuid") and info.st_uid != os.getuid()):
-                raise AtlcError(
-                    f"{self.folder}: must be a folder of this user, for the work on {self._output}; remove it"
-                )
+                raise AtlcError(f"{self.folder}: exists, but is not your folder; delete it to encode {self._output}")
             self._keep = self._log.exists()
             self._lock = (self.folder / "lock").open("wb")
             atomic.lock(self._lock, wait=False)
@@ -90,17 +89,28 @@ class Journal:
         return job if isinstance(job, dict) else {}
 
     @property
-    def done(self) -> bool:
-        """Whether the run was stopped while it put its output in place."""
-        return self._done.exists()
+    def interrupted_job(self) -> dict[str, Any]:
+        """The job of a run that was stopped while it put its output in place: one file may be new and the other old.
+        Empty without one."""
+        return self.job if self._done.exists() else {}
 
     def finish(self) -> None:
         """Everything is encoded. From here until the output is in place, it may be half old and half new."""
         self._done.touch()
 
-    def begin(self, job: dict[str, Any], id: int, batches: Iterator[Batch]) -> tuple[Iterator[Batch], list[str]]:
-        """Keep what a stopped run of this job did with the first batches. Returns the other batches, and the problems
-        of the first ones. `id` is the codec's."""
+    def resume(
+        self, job: dict[str, Any], id: int, batches: Iterator[Batch], overwrite: bool = False
+    ) -> tuple[Iterator[Batch], list[str]]:
+        """Keep what a stopped run of this job did with the first batches, and discard all else. Returns the other
+        batches, and the problems of the first ones. `id` is the codec's.
+
+        Raises `AtlcError` if a run of another job was stopped while it put its output in place, unless you
+        `overwrite` that."""
+        if self.interrupted_job and self.job != job and not overwrite:
+            raise AtlcError(
+                f"{self._output}: another command stopped while it wrote this file; run that command again, or delete "
+                f"{self.folder}"
+            )
         kept: list[dict[str, Any]] = []
         rest = batches
         if self.job == job:
@@ -111,7 +121,9 @@ class Journal:
                     break
                 kept.append(line)
                 self.seen += len(batch)
+        before = self._logged()
         self.count, size = (kept[-1]["records"], kept[-1]["list"]) if kept else (0, 0)
+        self.discarded = max(0, before - self.count)
         self.quality = Quality(*kept[-1]["quality"]) if kept else Quality()
         self._keep = bool(kept)
         self._done.unlink(missing_ok=True)
@@ -125,6 +137,15 @@ class Journal:
         with atomic.file(self._job) as file:
             file.write(json.dumps(job).encode())
         return rest, [problem for line in kept for problem in line["problems"]]
+
+    def _logged(self) -> int:
+        """How many records the log counts, valid or not."""
+        try:
+            return max(
+                (int(json.loads(line)["records"]) for line in self._log.read_bytes().splitlines()[-2:]), default=0
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
 
     def _whole(self, id: int) -> Iterator[dict[str, Any]]:
         """The lines of the log, as long as the files have all that they count, and the records are sealed."""

@@ -103,7 +103,7 @@ def entries(path: str | os.PathLike[str], check: Check | None = None) -> Iterato
     except OSError as error:
         raise BadData(f"{path}: {error.strerror or error}") from error
     if not number:
-        raise BadData(f"{path}: line 1: is missing; it must be {HEADER}")
+        raise BadData(f"{path}: is empty; the first line must be {HEADER}")
 
 
 def length(path: str | os.PathLike[str]) -> int | None:
@@ -151,7 +151,7 @@ class Check:
         """The entry, if it is the next one, its path is safe and new, and its label is valid. Raises `BadData`."""
         count = len(self.paths)
         if entry.record != count:
-            raise self._wrong(line, f"is for record {entry.record}, but {count} comes next")
+            raise self._wrong(line, f"record {entry.record}, expected {count}")
         why = why_unsafe(entry.path)
         if why:
             raise self._wrong(line, f"the path {entry.path[:100]!a} {why}")
@@ -159,14 +159,16 @@ class Check:
             raise self._wrong(line, f"{entry.label[:100]!a} is not a label: too long, or with control characters")
         first = self.paths.add(entry.path)
         if first is not None:
-            raise BadData(
-                f"{self._name}: records {first} and {count} cannot both be written: their paths are the same (but for "
-                "case), or one is a folder of the other"
-            )
+            raise BadData(f"{self._name}: records {first} and {count} have the same path on some systems")
         return entry
 
     def _wrong(self, line: int, what: str) -> BadData:
         return BadData(f"{self._name}: {f'line {line}' if line else f'record {len(self.paths)}'}: {what}")
+
+
+def counted(number: int, noun: str = "record") -> str:
+    """The number with its noun: "1 record", "2 records"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def is_label(label: str) -> bool:

@@ -142,7 +142,10 @@ def _fetch(url: str, expected: str, target: Path) -> None:
             raw = opened.read(idx.LARGEST)
     except (OSError, EOFError) as error:
         part.unlink(missing_ok=True)
-        raise BadData(f"{url}: {error}; put the four files into {target.parent} by hand, or set ATLC_MIRROR") from error
+        raise BadData(
+            f"{url}: cannot download ({error}); copy the four .gz files into {target.parent}, or set ATLC_MIRROR to "
+            "the URL of a copy"
+        ) from error
     # SHA-256 has 64 hex digits. Of KMNIST's training images the owners publish only an MD5.
     digest = hashlib.sha256(raw) if len(expected) == 64 else hashlib.md5(raw, usedforsecurity=False)
     if digest.hexdigest() != expected:

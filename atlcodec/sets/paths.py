@@ -120,13 +120,30 @@ def place(folder: str, path: str, *, make: bool = True) -> Path:
     return at
 
 
-def refuse_existing(target: Path, overwrite: bool) -> None:
-    """Raise `AtlcError` if there is a file and you do not overwrite it, or a folder. Writing to a device or a pipe
-    overwrites nothing."""
+class AlreadyExists(AtlcError):
+    """There is a file at `path`, and you do not overwrite it."""
+
+    def __init__(self, path: Path, option: str) -> None:
+        super().__init__(f"{path}: already exists; {option} replaces it")
+        self.path = path
+
+
+def refuse_existing(target: Path, overwrite: bool, option: str = "-f") -> None:
+    """Raise `AlreadyExists` if there is a file and you do not overwrite it, or `AtlcError` if there is a folder.
+    `option` is what would overwrite it. Writing to a device or a pipe overwrites nothing."""
     if target.is_dir():
         raise AtlcError(f"{target}: is a folder")
     if not overwrite and (target.is_file() or (target.is_symlink() and not target.exists())):
-        raise AtlcError(f"{target}: exists already; -f (overwrite=True) replaces it")
+        raise AlreadyExists(target, option)
+
+
+def is_device(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a device or a pipe: something that is neither a file nor a folder."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _kind(path: Path) -> int | None:

@@ -35,7 +35,7 @@ def read(
         for first, result in ahead:
             yield first, result.result()
     except BrokenProcessPool as error:
-        raise AtlcError(f"{root}: a process that reads images was stopped; -j 1 (jobs=1) does without") from error
+        raise AtlcError(f"{root}: a reading process was killed (too little memory?); try -j 1") from error
     finally:
         pool.shutdown(cancel_futures=True)
 

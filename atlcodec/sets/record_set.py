@@ -151,9 +151,10 @@ class RecordSet:
 
     def _check_length(self, length: int) -> None:
         if self._list is not None and (length != len(self.file) or self.file.torn):
-            has = f"{len(self.file)} records" + (" and a torn one" if self.file.torn else "")
+            has = f"{len(self.file)}" + (" and a torn one" if length == len(self.file) else "")
             raise BadData(
-                f"{self._list.name}: lists {length} records, but {self.name} has {has}: they do not belong together"
+                f"{self._list.name}: lists {manifest.counted(length)}, but {self.name} has {has}: the file was cut or "
+                "replaced; to decode without paths, rename the list"
             )
 
 

@@ -26,18 +26,24 @@ from atlcodec.sets.paths import OutputPaths
 @dataclass(frozen=True)
 class Existing:
     """The set to which images are added: how many records and how many bytes of list it has, the ids of its records,
-    and its paths."""
+    its paths, and whether any of them has a label."""
 
     records: int = 0
-    list: int = 0
+    list_bytes: int = 0
     ids: tuple[int, ...] = ()
     paths: OutputPaths = field(default_factory=OutputPaths)
+    labelled: bool = False
 
 
 class Sink(Protocol):
     """An output."""
 
     paths: list[Path]  # the files that are written
+
+    def refuse_foreign(self) -> None:
+        """Raise `AtlcError` if one of the files is of another kind than atlc writes, so that replacing it is a
+        mistake."""
+        ...
 
     def open(self, check: Check) -> tuple[RecordSource, Iterator[Entry] | None, int]:
         """The existing records, their entries if there are any (`check` sees them), and the bytes of the list."""
@@ -52,8 +58,8 @@ def of(output: str) -> Sink:
     return ParquetSink(Path(output)) if output.lower().endswith(".parquet") else AtlcSink(Path(output))
 
 
-def existing(sink: Sink, stopped: dict[str, int] | None) -> Existing:
-    """The set to which images are added: the whole of it, or as much as there was before a run that was `stopped` while
+def examine(sink: Sink, before: dict[str, int] | None) -> Existing:
+    """The set to which images are added: the whole of it; or as much as there was `before` a run that was stopped while
     it put the new set in place.
 
     Raises `AtlcError` if records and list do not belong together."""
@@ -61,24 +67,25 @@ def existing(sink: Sink, stopped: dict[str, int] | None) -> Existing:
     check = Check(f"{where}")
     file, entries, size = sink.open(check)
     count = len(file)
-    if stopped:
-        count, size = stopped["records"], stopped["list"]
+    if before:
+        count, size = before["records"], before["list_bytes"]
     elif file.torn:
-        raise AtlcError(f"{file.name}: ends in a torn record of {file.torn} bytes; nothing can be added after it")
+        raise AtlcError(
+            f"{file.name}: ends in a torn record of {file.torn} bytes; repair it with atlcodec.write(..., append=True, "
+            "repair=True), or get another copy"
+        )
     elif count and entries is None:
         raise AtlcError(f"{file.name}: has {count} records, but no list of their paths ({where}); nothing can be added")
-    for _ in itertools.islice(entries or (), count if stopped else None):
-        pass
+    labels = {entry.label is not None for entry in itertools.islice(entries or (), count if before else None)}
     if len(check.paths) != count or len(file) < count:
-        raise AtlcError(
-            f"{where}: lists {len(check.paths)} records, but {file.name} has {len(file)}: they do not belong together"
-        )
+        listed = manifest.counted(len(check.paths))
+        raise AtlcError(f"{where}: lists {listed}, but {file.name} has {len(file)}: the file was cut or replaced")
     ids: set[int] = set()
     for start in range(0, count, BATCH):
         ids.update(np.unique(record.ids(file[start : min(start + BATCH, count)])).tolist())
         if len(ids) > parquet.MOST_IDS:
-            raise AtlcError(f"{file.name}: is damaged, or not a file of records; atlc info says more")
-    return Existing(count, size, tuple(sorted(ids)), check.paths)
+            raise AtlcError(f"{file.name}: is damaged, or not a file of records; see atlc info")
+    return Existing(count, size, tuple(sorted(ids)), check.paths, True in labels)
 
 
 class AtlcSink:
@@ -86,6 +93,11 @@ class AtlcSink:
 
     def __init__(self, path: Path) -> None:
         self.paths = [path, manifest.beside(path)]
+
+    def refuse_foreign(self) -> None:
+        beside = self.paths[1]
+        if beside.is_file() and not manifest.is_list(beside):
+            raise AtlcError(f"{beside}: is not a list of atlc; choose another -o")
 
     def open(self, check: Check) -> tuple[RecordSource, Iterator[Entry] | None, int]:
         path, beside = self.paths
@@ -99,10 +111,10 @@ class AtlcSink:
             _copy(journal.records, packed, journal.count * RECORD_BYTES)
             packed.flush()
             os.fsync(packed.fileno())  # all that can fail has failed before either is replaced
-            if _copy(beside, raw, existing.list) not in b"\r\n":
+            if _copy(beside, raw, existing.list_bytes) not in b"\r\n":
                 raw.write(b"\n")
             listed = io.TextIOWrapper(raw, "utf-8", newline="")
-            if not existing.list:
+            if not existing.list_bytes:
                 listed.write(manifest.HEADER + "\n")
             new = manifest.entries(journal.list)
             while some := list(itertools.islice(new, BATCH)):
@@ -115,6 +127,9 @@ class ParquetSink:
 
     def __init__(self, path: Path) -> None:
         self.paths = [path]
+
+    def refuse_foreign(self) -> None:
+        pass  # the user named this file, and said that it is to be replaced
 
     def open(self, check: Check) -> tuple[RecordSource, Iterator[Entry] | None, int]:
         (path,) = self.paths

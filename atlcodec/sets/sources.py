@@ -18,10 +18,10 @@ from atlcodec import picture
 from atlcodec.codec import Images
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.sets import folders, idx, official
-from atlcodec.sets.manifest import is_label
+from atlcodec.sets.manifest import counted, is_label
 from atlcodec.sets.paths import OutputPaths, why_unsafe
 
-BATCH = 4096  # images at a time: enough for the threads of the encoder. A setting; tests make it small
+BATCH = 4096  # images at a time at most: enough for the threads of the encoder. A setting; tests make it small
 PER_PROCESS = 8192  # images for each reading process: fewer do not pay for its start. A setting, too
 SUFFIXES = frozenset(".png .jpg .jpeg .jpe .jfif .gif .webp .tif .tiff .bmp .dib .pbm .pgm .ppm .pnm".split())
 
@@ -54,23 +54,28 @@ class Source(Protocol):
     """Images to encode."""
 
     repeats: list[str]  # paths that clash with those of the set to which they would be added
-    left_out: str  # other files, in words
+    notes: list[str]  # what the user must know of the others: files that are left out, images without a label
 
     def __len__(self) -> int: ...
-    def batches(self) -> Iterator[Batch]: ...
+    def batches(self, size: int | None = None) -> Iterator[Batch]: ...  # the default is BATCH
     def load(self, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Loaded]]: ...
     def sample(self, count: int) -> Images: ...
 
 
-def find(folder: str, taken: OutputPaths, *, resize: bool = False, gray: bool = False) -> Source:
-    """The images of a folder. `taken` are the paths of the set to which they will be added.
+def find(
+    folder: str, taken: OutputPaths, *, labelled: bool = False, resize: bool = False, gray: bool = False
+) -> Source:
+    """The images of a folder. `taken` are the paths of the set to which they will be added; if that is `labelled`, a
+    folder is a label even if it is the only one.
 
     Raises `BadData` if it has no images, or invalid IDX files."""
     parts = idx.parts(Path(folder))
-    source: Source
-    source = IdxFiles(folder, parts, taken) if parts else ImageFolder(folder, taken, resize=resize, gray=gray)
+    if parts:
+        source: Source = IdxFiles(folder, parts, taken)
+    else:
+        source = ImageFolder(folder, taken, folders.layout(folder, fewest=1 if labelled else 2), resize, gray)
     if not len(source):
-        raise BadData(f"{folder}: has no images, neither IDX files nor files named {', '.join(sorted(SUFFIXES))}")
+        raise BadData(f"{folder}: contains no images (PNG, JPEG, ...) and no IDX files")
     return source
 
 
@@ -78,10 +83,10 @@ class ImageFolder:
     """Image files in a folder at any depth, sorted by path; hidden files and links to folders are left out. Labels are
     those of `folders`."""
 
-    def __init__(self, folder: str, taken: OutputPaths, *, resize: bool, gray: bool) -> None:
+    def __init__(self, folder: str, taken: OutputPaths, layout: folders.Layout, resize: bool, gray: bool) -> None:
         self._root = folder
         self._read = functools.partial(read_files, folder, resize=resize, gray=gray)
-        self._layout = folders.layout(folder)
+        self._layout = layout
         self._paths: list[str] = []
         self._problems: dict[int, str] = {}  # by number in _paths
         self.repeats = []
@@ -99,18 +104,27 @@ class ImageFolder:
             if why:
                 self._problems[len(self._paths)] = why
             self._paths.append(path)
-        self.left_out = ""
-        if others:
-            some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
-            self.left_out = f"{len(others)} file{'s' if len(others) > 1 else ''} without an image's name ({some})"
+        self.notes = [*_left_out(others), *self._unlabelled()]
 
     def __len__(self) -> int:
         return len(self._paths)
 
-    def batches(self) -> Iterator[Batch]:
-        for start in range(0, len(self), BATCH):
+    def _unlabelled(self) -> list[str]:
+        """A note if the images would have a label in a labelled set."""
+        if len(self._layout.classes) != 1 or self._layout.fewest == 1:
+            return []
+        count = sum(self._layout.top(path) is not None for path in self._paths)
+        return (
+            [f"{counted(count, 'image')} {'has' if count == 1 else 'have'} no label (it has only one folder)"]
+            if count
+            else []
+        )
+
+    def batches(self, size: int | None = None) -> Iterator[Batch]:
+        size = size or BATCH
+        for start in range(0, len(self), size):
             names, problems, digest = list[Name](), list[str](), hashlib.sha256()
-            for number, path in enumerate(self._paths[start : start + BATCH], start):
+            for number, path in enumerate(self._paths[start : start + size], start):
                 full = os.path.join(self._root, path)
                 if number in self._problems:
                     problems.append(f"{full}: {self._problems[number]}")
@@ -146,8 +160,6 @@ class ImageFolder:
 class IdxFiles:
     """The images of IDX files, train before test: `train/00017.png` is number 17 of the training images."""
 
-    left_out = ""
-
     def __init__(self, folder: str, parts: list[idx.Part], taken: OutputPaths) -> None:
         self._parts = {part.name: part for part in parts}
         digest = next((part.labels_digest for part in parts if part.labels_digest), "")
@@ -158,7 +170,7 @@ class IdxFiles:
                 raise BadData(
                     f"{folder}: {label[:100]!a} cannot be a label: it is empty, too long, or has control characters"
                 )
-        self.repeats = []
+        self.repeats, self.notes = list[str](), list[str]()
         existing = len(taken)
         for path in (path for batch in self.batches() for path, _ in batch.names) if existing else ():
             first = taken.add(path)
@@ -168,11 +180,12 @@ class IdxFiles:
     def __len__(self) -> int:
         return sum(part.count for part in self._parts.values())
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, size: int | None = None) -> Iterator[Batch]:
+        size = size or BATCH
         for part in self._parts.values():
             width = max(5, len(str(part.count - 1)))
-            for start in range(0, part.count, BATCH):
-                numbers = range(start, min(start + BATCH, part.count))
+            for start in range(0, part.count, size):
+                numbers = range(start, min(start + size, part.count))
                 labels = [None] * len(numbers) if part.labels is None else part.labels[start : numbers.stop].tolist()
                 names = [
                     (f"{part.name}/{number:0{width}d}.png", None if label is None else self._classes[label])
@@ -184,7 +197,7 @@ class IdxFiles:
     def load(self, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Loaded]]:
         for name, wanted in itertools.groupby(batches, lambda batch: batch.names[0][0].split("/")[0]):
             first = next(wanted)
-            images = self._parts[name].images(BATCH, int(Path(first.names[0][0]).stem))
+            images = self._parts[name].images(len(first), int(Path(first.names[0][0]).stem))
             for batch in itertools.chain([first], wanted):
                 yield batch, Loaded(next(images), batch.names, [])
             next(images, None)  # checks that nothing comes after the last one
@@ -202,10 +215,8 @@ class IdxFiles:
 class ImageFiles:
     """Image files that you name, all read at once: a terminal takes no millions of names."""
 
-    left_out = ""
-
     def __init__(self, names: Iterable[str], read: Callable[[str], Images]) -> None:
-        self.repeats: list[str] = []
+        self.repeats, self.notes = list[str](), list[str]()
         images, good, problems = list[Images](), list[Name](), list[str]()
         for name in names:
             try:
@@ -213,20 +224,20 @@ class ImageFiles:
                 good.append((name, None))
             except AtlcError as error:
                 problems.append(str(error))
-        self._loaded = Loaded(_stack(images), good, problems)
+        self.loaded = Loaded(_stack(images), good, problems)
 
     def __len__(self) -> int:
-        return len(self._loaded.names) + len(self._loaded.problems)
+        return len(self.loaded.names) + len(self.loaded.problems)
 
-    def batches(self) -> Iterator[Batch]:
-        yield Batch(self._loaded.names, self._loaded.problems, "")
+    def batches(self, size: int | None = None) -> Iterator[Batch]:
+        yield Batch(self.loaded.names, self.loaded.problems, "")
 
     def load(self, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Loaded]]:
         for batch in batches:
-            yield batch, self._loaded
+            yield batch, self.loaded
 
     def sample(self, count: int) -> Images:
-        return self._loaded.images[:: -(-len(self._loaded.images) // count) or 1]
+        return self.loaded.images[:: -(-len(self.loaded.images) // count) or 1]
 
 
 def read_files(root: str, paths: list[str], *, resize: bool, gray: bool) -> tuple[Images, dict[int, str]]:
@@ -242,6 +253,17 @@ def read_files(root: str, paths: list[str], *, resize: bool, gray: bool) -> tupl
 
 def _stack(images: list[Images]) -> Images:
     return np.stack(images) if images else np.empty((0, *picture.SHAPE), np.uint8)
+
+
+def _left_out(others: list[str]) -> list[str]:
+    """A note about the entries of a folder that are not images."""
+    if not others:
+        return []
+    some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+    kind = (
+        "1 entry that is not an image file" if len(others) == 1 else f"{len(others)} entries that are not image files"
+    )
+    return [f"leaving out {kind} ({some})"]
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from atlcodec.sets import manifest
 from atlcodec.sets.manifest import Entry
 from drawings import Pixels
-from kit import FASHION, MNIST, Cli, put
+from kit import FASHION, MNIST, Cli, json_lines, put
 from sets_kit import ORDER, Draw, encoded
 
 
@@ -32,13 +32,16 @@ def test_a_folder_is_added(output: str, cli: Cli, folder: Path, images: dict[str
     assert entries[-2:] == [Entry(7, "1/new.png", "1"), Entry(8, "3/new.png", "3")]
     before = {path: Path(path).read_bytes() for path in os.listdir() if Path(path).is_file()}
     for again, word in (
-        ("more", "more: the set has 1/new.png and 1 more already"),
-        ("in", "in: the set has 1/b.png and 6 more already"),
+        ("more", "more: 2 images are in the set already (1/new.png, ...); nothing was added"),
+        ("in", "in: 7 images are in the set already (1/b.png, ...); nothing was added"),
     ):
         assert word in cli("encode", again, "-o", output, "--append").complaint
         assert {path: Path(path).read_bytes() for path in before} == before
     put(Path("other/1/NEW.png"), draw(9))
-    assert "the set has 1/NEW.png already" in cli("encode", "other", "-o", output, "--append").complaint
+    assert (
+        "1 image is in the set already (1/NEW.png); nothing was added"
+        in cli("encode", "other", "-o", output, "--append").complaint
+    )
     Path("other/1/NEW.png").rename("other/1/newer.png")
     ran = cli("encode", "other", "-o", output, "--append", "-m", MNIST)
     assert ran.code == 0
@@ -73,3 +76,26 @@ def test_append_refuses_a_set_that_does_not_belong_together(cli: Cli, folder: Pa
     Path("set.csv").write_bytes(listed.rstrip(b"\n"))  # as some editors save it
     assert cli("encode", "more", "-o", "set.atlc", "--append").code == 0
     assert [entry.record for entry in manifest.read("set.csv")] == list(range(8))
+
+
+def test_the_only_folder_is_a_label_if_the_set_has_labels(cli: Cli, folder: Path, draw: Draw) -> None:
+    put(Path("more/3/new.png"), draw(9))
+    put(Path("more/3/newer.png"), draw(8))
+    assert cli("encode", folder, "-o", "set.atlc", "-m", MNIST).code == 0
+    assert "label" not in cli("encode", "more", "-o", "set.atlc", "--append").err
+    assert [entry.label for entry in manifest.read("set.csv")][7:] == ["3", "3"]
+    summary = cli("info", "set.atlc", "--summary")
+    assert summary.lines[1] == "set.atlc: labels: 3 of 1, 1 of 10, 1 of 2, 1 of 2-x, 2 of 3, 1 without a label"
+    (counts,) = json_lines(cli("info", "set.atlc", "--summary", "--json"))
+    assert (counts["labels"]["3"], counts["unlabelled"]) == (2, 1)
+
+
+def test_the_only_folder_is_not_a_label_in_a_set_without_labels(cli: Cli, workplace: Path, draw: Draw) -> None:
+    put(Path("flat/a.png"), draw(1))
+    put(Path("more/3/new.png"), draw(9))
+    put(Path("more/3/newer.png"), draw(8))
+    assert "label" not in cli("encode", "flat", "-o", "set.atlc", "-m", MNIST).err
+    ran = cli("encode", "more", "-o", "set.atlc", "--append")
+    assert "more: 2 images have no label (it has only one folder)\n" in ran.err
+    assert [entry.label for entry in manifest.read("set.csv")] == [None] * 3
+    assert "more: 2 images have no label" in cli("encode", "more", "-o", "new.atlc", "-m", MNIST).err

@@ -42,7 +42,7 @@ def test_encode_folder_from_python(folder: Path, images: dict[str, Pixels]) -> N
     assert result.warning == ""
     assert [problem.split(": ")[0] for problem in result.problems] == ["in/1/bad.png"]
     assert seen == list(result.problems)
-    assert notes == ["in: leaving out 1 file without an image's name (notes.txt)"]
+    assert notes == ["in: leaving out 1 entry that is not an image file (notes.txt)"]
     assert (steps[0], steps[-1]) == ((0, 8), (8, 8))
     put(Path("more/new.png"), images[ORDER[0]])
     more = atlcodec.encode_folder("more", "set.atlc", append=True)

@@ -119,9 +119,9 @@ def test_odd_but_safe_paths_are_accepted(path: str) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["1,a.png,"], "line 2: is for record 1, but 0 comes next"),
-        (["0,a.png,", "2,b.png,"], "line 3: is for record 2"),
-        (["0,a.png,", "0,b.png,"], "line 3: is for record 0"),
+        (["1,a.png,"], "line 2: record 1, expected 0"),
+        (["0,a.png,", "2,b.png,"], "line 3: record 2, expected 1"),
+        (["0,a.png,", "0,b.png,"], "line 3: record 0, expected 1"),
         (["0,a.png"], "line 2: must contain"),
         (["0,a.png,,"], "line 2: must contain"),
         (["-1,a.png,"], "line 2: must contain"),
@@ -134,10 +134,10 @@ def test_odd_but_safe_paths_are_accepted(path: str) -> None:
         (["0,a.png," + "x" * 20_000], "line 2: is longer than 16384"),
         (["0,a.png," + "x" * 2000], "line 2: 'x+' is not a label"),
         (["0,a.png,\x1b[2J"], "line 2: .* is not a label"),
-        (["0,a.png,", "1,b.png,", "2,A.png,"], "records 0 and 2 cannot both be written"),
-        (["0,ä.png,", "1,a\u0308.PNG,"], "records 0 and 1 cannot both"),
-        (["0,a,", "1,a.png,"], "records 0 and 1 cannot both"),  # a decoded image is a PNG: its name gets .png
-        (["0,x.png/a.png,", "1,b.png,", "2,X.png,"], "records 0 and 2 cannot both"),
+        (["0,a.png,", "1,b.png,", "2,A.png,"], "records 0 and 2 have the same path"),
+        (["0,ä.png,", "1,a\u0308.PNG,"], "records 0 and 1 have the same path"),
+        (["0,a,", "1,a.png,"], "records 0 and 1 have the same path"),  # a decoded image is a PNG: its name gets .png
+        (["0,x.png/a.png,", "1,b.png,", "2,X.png,"], "records 0 and 2 have the same path"),
     ],
 )
 def test_a_malformed_list_is_refused_with_the_line(rows: list[str], message: str, tmp_path: Path) -> None:

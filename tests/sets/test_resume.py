@@ -97,7 +97,10 @@ def test_a_killed_append_continues(moment: str, cli: Cli, folder: Path, draw: Dr
     killed(moment, "encode", "more", "-o", "set.atlc", "--append")
     shutil.copytree("in", "others")
     if moment != "journal.Journal.remove = die":
-        assert "another command was stopped" in cli("encode", "others", "-o", "set.atlc", "-m", FASHION).complaint
+        assert (
+            "another command stopped while it wrote this file"
+            in cli("encode", "others", "-o", "set.atlc", "-m", FASHION).complaint
+        )
     assert cli("encode", "more", "-o", "set.atlc", "--append").code == 0
     assert Path("set.atlc").read_bytes() == Path("whole.atlc").read_bytes()
     assert Path("set.csv").read_bytes() == Path("whole.csv").read_bytes()
@@ -117,12 +120,13 @@ def test_only_unchanged_images_are_not_encoded_again(
     os.utime(folder / "1/z.png", ns=(1, 1))
     ran = cli("encode", folder, "-o", "set.atlc", "-m", MNIST)
     assert "2 images are encoded already" in ran.err
+    assert "set.atlc: discarding 4 images of an unfinished run" in ran.err
     assert cli("encode", folder, "-o", "whole.atlc", "-m", MNIST).code == 0
     assert Path("set.atlc").read_bytes() == Path("whole.atlc").read_bytes()
     for arguments in (["-m", FASHION], ["-m", MNIST, "--gray"]):  # another command
         shutil.copytree(kept, ".set.atlc.part")
         ran = cli("encode", folder, "-o", "set.atlc", "-f", *arguments)
-        assert "discarding what another command left unfinished" in ran.err
+        assert "set.atlc: discarding 6 images of an unfinished run" in ran.err
         assert "already" not in ran.err
     shutil.copytree(kept, ".set.atlc.part")
     with Path(".set.atlc.part/records.atlc").open("r+b") as file:  # a disk that lost what was written
@@ -136,7 +140,7 @@ def test_only_unchanged_images_are_not_encoded_again(
 
 @pytest.mark.usefixtures("batches_of_two")
 def test_images_of_a_stopped_run_get_labels_that_are_new_since(
-    cli: Cli, digit: Pixels, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, workplace: Path, digit: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):
         put(Path(f"in/a/{number}.png"), digit)
@@ -158,5 +162,35 @@ def test_only_one_run_at_a_time_and_only_in_a_folder_of_its_user(
     assert os.listdir() == ["in"]
     Path("elsewhere").mkdir()
     Path(".set.atlc.part").symlink_to("elsewhere")
-    assert "remove it" in cli("encode", folder, "-o", "set.atlc").complaint
+    assert "is not your folder; delete it to encode set.atlc" in cli("encode", folder, "-o", "set.atlc").complaint
     assert os.listdir("elsewhere") == []
+
+
+@pytest.mark.usefixtures("batches_of_two")
+def test_a_run_of_another_folder_is_discarded_and_that_is_said(
+    cli: Cli, folder: Path, digit: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder, "more", copy_function=shutil.copy2)  # the same names and times of change
+    put(Path("more/1/b.png"), digit)
+    os.utime("more/1/b.png", ns=(os.stat(folder / "1/b.png").st_mtime_ns,) * 2)
+    with monkeypatch.context() as patch:
+        stop_after(2, patch)
+        assert cli("encode", folder, "-o", "set.atlc", "-m", MNIST).code == 130
+    ran = cli("encode", "more", "-o", "set.atlc", "-m", MNIST)
+    assert "set.atlc: discarding 4 images of an unfinished run\n" in ran.err
+    assert "already" not in ran.err
+    assert cli("encode", "more", "-o", "whole.atlc", "-m", MNIST).code == 0
+    assert Path("set.atlc").read_bytes() == Path("whole.atlc").read_bytes()
+
+
+def test_a_slow_run_is_kept_in_smaller_steps(
+    cli: Cli, folder: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATLC_THREADS", "1")
+    for number in range(130):
+        put(folder / f"more/{number}.png", draw(0))
+    with monkeypatch.context() as patch:
+        stop_after(1, patch)
+        assert cli("encode", folder, "-o", "set.atlc", "-m", MNIST, "--effort", "8").code == 130
+    assert "128 images are encoded already" in cli("encode", folder, "-o", "set.atlc", "-m", MNIST, "--effort", "8").err
+    assert len(manifest.read("set.csv")) == 137

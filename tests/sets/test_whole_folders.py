@@ -32,7 +32,7 @@ def test_encode_and_decode_a_folder(cli: Cli, folder: Path, images: dict[str, Pi
     ran = cli("encode", folder, "-o", "set.atlc", "-m", MNIST)
     assert (ran.code, ran.out) == (0, b"")
     assert "7 images -> set.atlc, set.csv  1400 bytes" in ran.err
-    assert "leaving out 2 files without an image's name (elsewhere, notes.txt)" in ran.err
+    assert "leaving out 2 entries that are not image files (elsewhere, notes.txt)" in ran.err
     assert Path("set.atlc").read_bytes() == encoded([images[path] for path in ORDER])
     labels = ["1", "1", "1", "10", "2", "2-x", None]
     assert manifest.read("set.csv") == [Entry(n, *entry) for n, entry in enumerate(zip(ORDER, labels, strict=True))]
@@ -52,7 +52,7 @@ def test_encode_and_decode_a_folder(cli: Cli, folder: Path, images: dict[str, Pi
     assert cli("classify", "set.atlc").lines[2].startswith("set.atlc[2]: ")
     assert cli("info", "set.atlc").lines[-2:] == [
         f"set.atlc: 1400 bytes, 7 records (7 of {MNIST})",
-        "set.atlc: labels: 3 of 1, 1 of 10, 1 of 2, 1 of 2-x",
+        "set.atlc: labels: 3 of 1, 1 of 10, 1 of 2, 1 of 2-x, 1 without a label",
     ]
     (line,) = json_lines(cli("info", "--summary", "--json", "set.atlc"))
     assert line["models"] == {MNIST: 7}
@@ -63,7 +63,8 @@ def test_encode_and_decode_a_folder(cli: Cli, folder: Path, images: dict[str, Pi
 def test_a_parquet_file_is_the_same_set(cli: Cli, folder: Path) -> None:
     pytest.importorskip("pyarrow")
     for output in ("set.atlc", "set.parquet"):
-        assert cli("encode", folder, "-o", output, "-m", MNIST).code == 0
+        ran = cli("encode", folder, "-o", output, "-m", MNIST)
+        assert f"  {Path(output).stat().st_size} bytes  {MNIST}" in ran.err
         assert cli("decode", output, "-o", f"{output}.out/").code == 0
     from atlcodec.sets import parquet
 
@@ -170,7 +171,10 @@ def test_several_reading_processes_give_the_same(cli: Cli, folder: Path, monkeyp
 def test_pipes_take_only_the_records(cli: Cli, folder: Path, images: dict[str, Pixels]) -> None:
     ran = cli("encode", folder, "-o", "-", "-m", MNIST)
     assert (ran.code, ran.out) == (0, encoded([images[path] for path in ORDER]))
-    assert cli("encode", folder, "-o", "/dev/null", "-m", MNIST).code == 0
+    assert "7 images -> standard output  1400 bytes  mnist" in ran.err
+    ran = cli("encode", folder, "-o", "/dev/null", "-m", MNIST)
+    assert ran.code == 0
+    assert "7 images -> /dev/null  1400 bytes  mnist" in ran.err
     assert os.listdir() == ["in"]
 
 
@@ -198,9 +202,13 @@ def test_bad_images_and_names_are_reported_and_the_others_are_encoded(cli: Cli, 
 
 def test_nothing_to_encode(cli: Cli) -> None:
     Path("in").mkdir()
-    assert "in: has no images" in cli("encode", "in", "-o", "set.atlc").complaint
+    assert "in: contains no images (PNG, JPEG, ...) and no IDX files" in cli("encode", "in", "-o", "set.atlc").complaint
     Path("in/bad.png").write_text("not an image")
-    assert "in/bad.png: not an image" in cli("encode", "in", "-o", "set.atlc").complaint
+    for output in ("set.atlc", "-"):
+        ran = cli("encode", "in", "-o", output)
+        assert (ran.code, ran.out) == (1, b"")
+        assert "in/bad.png: not an image" in ran.err
+        assert ran.err.endswith("atlc: in: no image could be encoded; nothing was written\n")
     assert os.listdir() == ["in"]
 
 
@@ -208,15 +216,20 @@ def test_nothing_is_overwritten_without_force(cli: Cli, folder: Path) -> None:
     for name in ("set.atlc", "set.csv", "set.parquet"):
         Path(name).write_text("mine")
         output = "set.parquet" if name == "set.parquet" else "set.atlc"
-        assert (
-            f"{name}: exists already; -f (overwrite=True) replaces it" in cli("encode", folder, "-o", output).complaint
-        )
+        assert f"{name}: already exists; -f replaces it" in cli("encode", folder, "-o", output).complaint
         assert Path(name).read_text() == "mine"
         assert not [left for left in os.listdir() if left.startswith(".")]
         Path(name).unlink()
-    Path("set.csv").write_text("mine")
-    assert cli("encode", folder, "-f", "-o", "set.atlc").code == 0
-    assert len(manifest.read("set.csv")) == 7
+    Path("set.csv").write_text("mine")  # a list of something else, which -f does not replace either
+    assert (
+        "set.csv: is not a list of atlc; choose another -o" in cli("encode", folder, "-f", "-o", "set.atlc").complaint
+    )
+    assert Path("set.csv").read_text() == "mine"
+    assert sorted(os.listdir()) == ["in", "set.csv"]
+    Path("set.csv").unlink()
+    for force in ([], ["-f"]):
+        assert cli("encode", folder, *force, "-o", "set.atlc").code == 0
+        assert len(manifest.read("set.csv")) == 7
     assert (
         "warning: set.csv: lists the records that set.atlc had before"
         in cli("encode", "in/flat.png", "-f", "-o", "set.atlc").err
@@ -229,6 +242,8 @@ def test_nothing_is_overwritten_without_force(cli: Cli, folder: Path) -> None:
         ["in"],
         ["in", "-o", "out/"],
         ["in", "-o", "in"],
+        ["in", "-o", "set.jpg"],
+        ["in", "in", "-o", "set.atlc"],
         ["in", "-o", "set.atlc", "--append", "-f"],
         ["in", "-o", "-", "--append"],
         ["in/flat.png", "-o", "set.atlc", "--append"],
