@@ -49,7 +49,16 @@ def atlc() -> None:
 
 
 def main() -> None:
-    """Run the command. An expected failure is one line on stderr and an exit code: 1 for bad input, 2 for bad usage."""
+    """Run the command. An expected failure is one line on stderr and an exit code: 1 for bad input, 2 for bad usage,
+    130 for Ctrl-C, which may also come while a command is imported."""
+    try:
+        _run()
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("atlc: interrupted", err=True)
+        sys.exit(130)
+
+
+def _run() -> None:
     from atlcodec.cli.common import log
     from atlcodec.errors import AtlcError
 
@@ -65,9 +74,6 @@ def main() -> None:
         for line in shown.getvalue().rstrip("\n").split("\n"):
             log(line)
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        log("atlc: interrupted")
-        sys.exit(130)
     except AtlcError as error:
         log(f"atlc: {error}")
         sys.exit(1)

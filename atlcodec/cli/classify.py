@@ -7,7 +7,8 @@ import json
 import click
 import numpy as np
 
-from atlcodec.cli.common import ErrorCount, escape, open_set, refuse_twice
+from atlcodec.cli.common import ErrorCount, escape
+from atlcodec.cli.files import open_set, refuse_twice
 from atlcodec.errors import AtlcError
 from atlcodec.reader import Reader
 from atlcodec.sets.record_set import RecordSet, Row

@@ -7,29 +7,13 @@ from typing import Any
 
 import click
 
-from atlcodec import metrics, picture
-from atlcodec.cli.common import (
-    STANDARD,
-    ErrorCount,
-    escape,
-    is_folder,
-    log,
-    make_folder,
-    meter,
-    progress,
-    refuse_collisions,
-    refuse_twice,
-    save,
-    standard_input,
-    standard_output,
-)
-from atlcodec.codec import Codec, Images
+from atlcodec.cli.common import ErrorCount, escape, log, meter
+from atlcodec.cli.encode_files import encode_files
+from atlcodec.cli.files import STANDARD, check_ending, is_folder, shown, standard_output
+from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.refine import DEFAULT_EFFORT
-from atlcodec.sets import manifest
-from atlcodec.sets.encoder import Encoder, choose
-from atlcodec.sets.paths import refuse_existing
-from atlcodec.sets.sources import ImageFiles
+from atlcodec.sets.paths import AlreadyExists, is_device
 
 
 @click.command()
@@ -37,11 +21,11 @@ from atlcodec.sets.sources import ImageFiles
 @click.option(
     "-o", "--output", metavar="FILE|DIR|-", help="One file for all, or a folder. [default: beside each image]"
 )
-@click.option("-m", "--model", help="Name, id or path. [default: the bundled one that suits best]")
+@click.option("-m", "--model", help="Name, id or path. [default: the bundled one that fits the images best]")
 @click.option(
     "--effort",
     type=click.IntRange(0, 9),
-    help=f"How long to search for better symbols: 0 not at all, 9 longest. [default: {DEFAULT_EFFORT}]",
+    help=f"0 is fast, 9 is slow and gives the best quality. [default: {DEFAULT_EFFORT}]",
 )
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
 @click.option("--resize", is_flag=True, help="Scale to 28 x 28, with black bars if the image is not square.")
@@ -73,22 +57,28 @@ def encode(
 
     A folder of images, at any depth, or of IDX files becomes one file with -o set.atlc, and a list of paths and labels
     beside it, set.csv; or one Parquet file with -o set.parquet. The same command continues where it was stopped."""
+    options: dict[str, Any] = {"resize": resize, "gray": gray}
     if len(images) == 1 and images[0] != STANDARD and Path(images[0]).is_dir():
         if append and force:
             raise click.UsageError("--append adds to a set, -f overwrites it; give one of them")
-        options = {"model": model, "effort": effort, "overwrite": force, "append": append, "jobs": jobs}
-        _encode_folder(images[0], output, {**options, "resize": resize, "gray": gray})
+        options |= {"model": model, "effort": effort, "overwrite": force, "append": append, "jobs": jobs}
+        _encode_folder(images[0], output, options)
         return
+    for name in images:
+        if name != STANDARD and Path(name).is_dir():
+            raise click.UsageError(
+                f"{escape(name)}: is a folder; encode one folder in each call, and add others with --append"
+            )
     if append:
         raise click.UsageError("--append takes one folder of images")
     if output is not None and output.lower().endswith(".parquet"):
         raise click.UsageError("a Parquet file is made from a folder of images")
-    _encode_files(images, output, Codec.load(model) if model is not None else None, effort, force, resize, gray)
+    encode_files(images, output, Codec.load(model) if model is not None else None, effort, force, options)
 
 
 def _encode_folder(folder: str, output: str | None, options: dict[str, Any]) -> None:
     """The images of a folder to one file. Images that cannot be encoded are reported, and the others go on."""
-    from atlcodec.sets.encode import encode_folder, is_stream  # a single image does not need them
+    from atlcodec.sets.encode import encode_folder  # a single image does not need it
 
     if output is None:
         raise click.UsageError(f"{escape(folder)} is a folder; name the file for its records: -o set.atlc")
@@ -96,75 +86,23 @@ def _encode_folder(folder: str, output: str | None, options: dict[str, Any]) -> 
         raise click.UsageError(
             f"{escape(output)} is a folder; all images of {escape(folder)} go into one file: -o set.atlc"
         )
-    if options["append"] and (output == STANDARD or is_stream(output)):
+    check_ending(output, (".atlc", ".parquet"), many=False)
+    if options["append"] and (output == STANDARD or is_device(output)):
         raise click.UsageError(f"--append adds to a file; {escape(output)} is not a regular file")
     errors = ErrorCount()
-    with meter("encoding") as show:
-        target = standard_output() if output == STANDARD else output
-        done = encode_folder(folder, target, **options, log=log, problem=errors.report, progress=show)
-    if done.paths:
+    try:
+        with meter("encoding") as show:
+            target = standard_output() if output == STANDARD else output
+            done = encode_folder(folder, target, **options, log=log, problem=errors.report, progress=show)
+    except AlreadyExists as error:
+        raise AtlcError(f"{error.path}: already exists; -f replaces it") from error
+    if not done.images:
+        log(f"atlc: {folder}: no image could be encoded; nothing was written")
+    else:
         how = f"{done.model} ({done.choice})" if done.choice else done.model
-        where = ", ".join(map(str, done.paths))
-        log(f"{done.images} images -> {where}  {done.bytes} bytes  {how}  {done.psnr:.1f} dB")
+        where = ", ".join(map(str, done.paths)) or shown(output)
+        size = done.paths[0].stat().st_size if done.paths else done.bytes
+        log(f"{done.images} images -> {where}  {size} bytes  {how}  {done.psnr:.1f} dB")
         if done.warning:
             log(done.warning)
     errors.exit()
-
-
-def _encode_files(
-    names: tuple[str, ...], output: str | None, fixed: Codec | None, effort: int | None, force: bool, *convert: bool
-) -> None:
-    """Images to one file, or each to its own. Images that cannot be encoded are reported, and the others go on."""
-    refuse_twice(names)
-    together = output if output is not None and not is_folder(output) else None
-    targets = {name: together or _target(name, output) for name in names}
-    refuse_collisions([(name, targets[name]) for name in (names[:1] if together else names)], names)
-    if together and together != STANDARD:
-        refuse_existing(Path(together), force)
-    resize, gray = convert
-
-    def read(name: str) -> Images:
-        if not together and targets[name] != STANDARD:
-            refuse_existing(Path(targets[name]), force)
-        if name == STANDARD:
-            return picture.read(standard_input(), resize=resize, gray=gray, name="standard input")
-        return picture.read(name, resize=resize, gray=gray)
-
-    errors = ErrorCount()
-    source = ImageFiles(progress(names, "reading", len(names)), read)
-    for _, loaded in source.load(source.batches(), 1):
-        for problem in loaded.problems:
-            errors.report(problem)
-        if not loaded.names:
-            continue
-        if output and not together:
-            make_folder(output)
-        encoder = Encoder(fixed or choose(source), effort)
-        records, mse = encoder.encode(loaded.images)
-        good = [name for name, _ in loaded.names]
-        how = encoder.codec.name if fixed else f"{encoder.codec.name} (chosen)"
-        if together:
-            save(together, records.tobytes(), force)
-            what = good[0] if len(good) == 1 else f"{len(good)} images"
-            log(f"{what} -> {together}  {records.size} bytes  {how}  {metrics.psnr(mse.mean()):.1f} dB")
-            listed = manifest.beside(together)
-            if manifest.is_list(listed):
-                log(f"atlc: warning: {listed}: lists the records that {together} had before; remove it")
-        for name, packed, error in zip(good, records, mse, strict=True):
-            try:
-                if not together:
-                    save(targets[name], packed.tobytes(), force)
-                    log(f"{name} -> {targets[name]}  {packed.size} bytes  {how}  {metrics.psnr(error):.1f} dB")
-                if encoder.is_poor(error):
-                    log(encoder.warn(name, f"{metrics.psnr(error):.1f} dB,"))
-            except AtlcError as problem:
-                errors.report(problem)
-    errors.exit()
-
-
-def _target(name: str, output: str | None) -> str:
-    """Where the record of an image goes if each has its own file."""
-    if name == STANDARD:
-        return str(Path(output) / "stdin.atlc") if output else STANDARD
-    path = Path(name)
-    return str((Path(output) if output else path.parent) / f"{path.stem or path.name}.atlc")

@@ -31,8 +31,8 @@ def evaluate(
 ) -> None:
     """Measure PSNR (pooled, and the mean over images) and accuracy of MODEL on the sealed records of a test set.
 
-    The second line is the same with a model chosen for each image, as `encode` does without -m; there, a label counts
-    as right only if the chosen model gives it."""
+    The second line is the same with a model chosen for each image, as if each image were encoded alone without -m;
+    there, a label counts as right only if the chosen model gives it."""
     codec = Codec.load(model, head)
     loaded = sets.load(data, log=log)
     images = loaded.test if split == "test" else loaded.train

@@ -9,7 +9,8 @@ import click
 import numpy as np
 
 from atlcodec import record
-from atlcodec.cli.common import ErrorCount, escape, open_set, refuse_twice
+from atlcodec.cli.common import ErrorCount, escape
+from atlcodec.cli.files import open_set, refuse_twice
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.reader import Reader
@@ -29,7 +30,7 @@ MOST = 100  # labels in a line of text
     help="Print one JSON object a line, for each record, or with --summary each file.",
 )
 def info(names: tuple[str, ...], summary: bool, as_json: bool) -> None:
-    """Print of each record the model that wrote it, its seal, and how often it has each of the 16 symbols.
+    """For each record, print the model that wrote it, its id, and how often it has each of the 16 symbols.
 
     Then print the number of records of each model, and of each label if there is a list beside the file (set.csv, or
     the columns of a Parquet file)."""
@@ -51,8 +52,11 @@ def info(names: tuple[str, ...], summary: bool, as_json: bool) -> None:
             if not as_json:
                 _summarise(records, models, labels)
             elif summary:
-                counts = {"records": models.total(), "models": dict(models), "labels": dict(labels)}
-                click.echo(json.dumps({"file": records.name, "bytes": records.file.size, **counts}))
+                named = {label: count for label, count in labels.items() if label is not None}
+                counts = {"records": models.total(), "models": dict(models), "labels": named}
+                click.echo(
+                    json.dumps({"file": records.name, "bytes": records.file.size, **counts, "unlabelled": labels[None]})
+                )
         except AtlcError as error:
             errors.report(error)
     errors.exit()
@@ -66,25 +70,28 @@ def _show(file: str, number: int, symbols: Symbols, codec: Codec, as_json: bool)
         click.echo(json.dumps(line))
     else:
         counts = " ".join(f"{count:3d}" for count in histogram)
-        click.echo(escape(f"{file}[{number}]: {codec.name}, seal {codec.id:08x}, symbols 0..15: {counts}"))
+        click.echo(escape(f"{file}[{number}]: {codec.name}, id {codec.id:08x}, symbols 0..15: {counts}"))
 
 
-def _summarise(records: RecordSet, models: Counter[str], labels: Counter[str]) -> None:
+def _summarise(records: RecordSet, models: Counter[str], labels: Counter[str | None]) -> None:
     total = models.total()
     held = f"{total} record{'s' if total != 1 else ''}" + (f" ({_counts(models)})" if total else "")
     click.echo(escape(f"{records.name}: {records.file.size} bytes, {held}"))
     if labels:
-        click.echo(escape(f"{records.name}: labels: {_counts(labels)}"))
+        named = Counter({label: count for label, count in labels.items() if label is not None})
+        words = [_counts(named)] if named else []
+        words += [f"{labels[None]} without a label"] if labels[None] else []
+        click.echo(escape(f"{records.name}: labels: {', '.join(words)}"))
 
 
-def _labels(records: RecordSet, errors: ErrorCount) -> Counter[str]:
-    """How often the list of a set has each label, sorted; empty if there is no valid list."""
+def _labels(records: RecordSet, errors: ErrorCount) -> Counter[str | None]:
+    """How often the list of a set has each label, sorted, and no label; empty if there is no valid list."""
     try:
-        labels = Counter(entry.label for entry in records.entries() if entry.label is not None)
+        labels = Counter(entry.label for entry in records.entries())
     except AtlcError as error:
         errors.report(error)
         return Counter()
-    return Counter(dict(sorted(labels.items())))
+    return Counter(dict(sorted(labels.items(), key=lambda item: item[0] or "")))
 
 
 def _counts(of: Counter[str]) -> str:

@@ -63,7 +63,7 @@ def show(as_json: bool) -> None:
 @models.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def add(folder: Path) -> None:
-    """Check a model folder, or the folder of a classifier, and install it for this user."""
+    """Install a model or classifier folder."""
     blank = np.zeros((1, 28, 28), np.uint8)
     if is_head(folder):
         head = read_head(folder)

@@ -52,7 +52,7 @@ def output_options(command: F) -> F:
     licence_help = "Licence of the weights, for the card."
     for option in (
         click.option("-f", "--force", is_flag=True, help="Replace OUTPUT if it exists."),
-        click.option("--licence", default="the trainer's own", show_default=True, help=licence_help),
+        click.option("--licence", default="not stated", show_default=True, help=licence_help),
         click.option("--run", type=path, help=run_help),
         click.option("--name", help="Name, for the card. [default: the name of the folder]"),
         click.option("-o", "--output", required=True, type=path, help="Folder to write."),

@@ -9,13 +9,14 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.cli.common import ErrorCount, escape, open_set, progress, refuse_twice
+from atlcodec.cli.common import ErrorCount, escape, log, progress
+from atlcodec.cli.files import open_set, refuse_twice
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.neighbours import By, Nearest, by_name
 from atlcodec.reader import Reader
 from atlcodec.record import Records
-from atlcodec.sets.manifest import Entry
+from atlcodec.sets.manifest import Entry, counted
 from atlcodec.sets.record_set import RecordSet
 
 Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
@@ -24,7 +25,7 @@ Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
 @click.command()
 @click.argument("query", metavar="QUERY")
 @click.argument("name", metavar="SET")
-@click.option("--top", default=10, show_default=True, type=click.IntRange(1), metavar="K", help="The K nearest.")
+@click.option("--top", default=10, show_default=True, type=click.IntRange(1), metavar="K", help="How many to print.")
 @click.option(
     "--by",
     default="symbols",
@@ -41,54 +42,66 @@ def similar(query: str, name: str, top: int, by: str, model: str | None, head: s
     input."""
     refuse_twice([query, name])
     reader, errors = Reader(model, head), ErrorCount()
-    asked, searched = open_set(query, reader), open_set(name, reader)
-    held = _by_codec(searched, errors) if len(asked) and len(searched) else {}
-    for part in asked.parts(entries=False) if held else ():
+    query_set, target_set = open_set(query, reader), open_set(name, reader)
+    targets = _by_codec(target_set, errors) if len(query_set) and len(target_set) else {}
+    compared: set[int] = set()  # ids
+    for part in query_set.parts(entries=False) if targets else ():
         if part.codec is None:
             errors.report(part.problem)
             continue
-        if part.codec.id not in held:
-            others = " and ".join(reader.codec(id).name for id in held)
+        if part.codec.id not in targets:
+            others = " and ".join(reader.codec(id).name for id in targets)
             errors.report(
-                f"{asked.name}: record {part.numbers[0]} is a record of {part.codec.name}, but {searched.name} has "
-                f"records of {others}; only records of the same model can be compared: encode both with one"
+                f"{query_set.name}: record {part.numbers[0]} is a record of {part.codec.name}, but {target_set.name} "
+                f"has records of {others}; only records of the same model can be compared: encode both with one"
             )
             continue
         try:
-            found = _nearest(part.codec, part.records, held[part.codec.id], top, cast(By, by))
+            numbers, distances = _nearest(part.codec, part.records, targets[part.codec.id], top, cast(By, by))
         except AtlcError as error:
-            errors.report(f"{asked.name}: {error}")
+            errors.report(f"{query_set.name}: {error}")
             continue
-        known = _lookup(searched, found[0], errors)
-        for number, *pairs in zip(part.numbers.tolist(), *(array.tolist() for array in found), strict=True):
-            nearest = [(n, distance, known.get(n)) for n, distance in zip(*pairs, strict=True)]
+        compared.add(part.codec.id)
+        entries = _lookup(target_set, numbers, errors)
+        for number, found, at in zip(part.numbers.tolist(), numbers.tolist(), distances.tolist(), strict=True):
+            nearest = [(n, distance, entries.get(n)) for n, distance in zip(found, at, strict=True)]
             if as_json:
-                line = {"file": asked.name, "record": number, "model": part.codec.name, "by": by, "set": searched.name}
-                click.echo(json.dumps({**line, "nearest": [_as_dict(*one) for one in nearest]}))
+                line = {"file": query_set.name, "record": number, "model": part.codec.name, "by": by}
+                line |= {"set": target_set.name, "nearest": [_as_dict(*one) for one in nearest]}
+                click.echo(json.dumps(line))
             else:
-                own = f"{asked.name}[{number}]" if len(asked) > 1 else asked.name
-                click.echo("\n".join(escape(f"{own}: {_as_text(searched.name, *one)}") for one in nearest))
+                own = f"{query_set.name}[{number}]" if len(query_set) > 1 else query_set.name
+                click.echo("\n".join(escape(f"{own}: {_as_text(target_set.name, *one)}") for one in nearest))
+    if compared:
+        _note_others({reader.codec(id).name: targets[id] for id in targets if id not in compared}, target_set.name)
     errors.exit()
 
 
+def _note_others(others: dict[str, Batches], name: str) -> None:
+    """Say how many records of the set were left out because another model wrote them than those of the query."""
+    if others:
+        count = sum(len(records) for batches in others.values() for _, records in batches)
+        log(f"{name}: left out {counted(count)} of {' and '.join(others)}, which cannot be compared with the query")
+
+
 def _by_codec(records: RecordSet, errors: ErrorCount) -> dict[int, Batches]:
-    """The records of a file by codec, views into it; damage is reported."""
-    held: dict[int, Batches] = {}
+    """The records of a set by the id of their codec, views into the file; damage is reported."""
+    found: dict[int, Batches] = {}
     for part in records.parts(entries=False):
         if part.codec is None:
             errors.report(part.problem)
         else:
-            held.setdefault(part.codec.id, []).append((part.numbers, part.records))
-    return held
+            found.setdefault(part.codec.id, []).append((part.numbers, part.records))
+    return found
 
 
 def _nearest(
-    codec: Codec, queries: Records, held: Batches, top: int, by: By
+    codec: Codec, queries: Records, targets: Batches, top: int, by: By
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """As `neighbours.nearest`, for records whose seals have been checked already."""
     features = by_name(codec, by)
     search = Nearest(features(queries), top)
-    for numbers, records in progress(held, "comparing", len(held)):
+    for numbers, records in progress(targets, "comparing", len(targets)):
         search.add(numbers, features(records))
     return search.result()
 

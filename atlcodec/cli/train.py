@@ -42,7 +42,7 @@ CLASSES = {
 )
 @click.option("--head", default="labels", show_default=True, help="Name of its classifier.")
 @click.option("--unlabelled", metavar="DIR|NAME", help="More images, for the autoencoder alone.")
-@click.option("--unlabelled-limit", type=click.IntRange(1), help="Use only the first of those.")
+@click.option("--unlabelled-limit", type=click.IntRange(1), metavar="N", help="Use only the first N unlabelled images.")
 @click.option(
     "--outliers",
     multiple=True,
@@ -65,8 +65,10 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     require_torch()
     from atlcodec.card import valid_name
     from atlcodec.training import publish
+    from atlcodec.training.data import torch_device
 
     check_output(output, force, replaces=(output / "card.json").is_file() or any(output.glob("*/card.json")))
+    torch_device(settings.device)  # say what is wrong before anything is read
     name = valid_name(given["name"] or output.resolve().name)
     head = valid_name(given["head"]) if RECIPES[given["recipe"]].head else None
     sets, outliers, unlabelled = _load(given)
@@ -134,7 +136,7 @@ def check_output(output: Path, force: bool, *, replaces: bool) -> None:
     if output.exists() and not force:
         raise AtlcError(f"{output}: already exists; -f replaces it")
     if output.exists() and not replaces:
-        raise AtlcError(f"{output}: is not a folder that this command writes; choose another OUTPUT")
+        raise AtlcError(f"{output}: is not a model folder, so -f does not replace it; choose another -o")
 
 
 def _recipe_parameters(ctx: click.Context) -> Any:
@@ -144,7 +146,7 @@ def _recipe_parameters(ctx: click.Context) -> Any:
     own = recipe.parameters.__dataclass_fields__
     for key in given:
         if key not in own and any(key in cls.__dataclass_fields__ for cls in CLASSES):
-            raise click.UsageError(f"--{key.replace('_', '-')} is not an option of the recipe {name}")
+            raise click.UsageError(f"--{key.replace('_', '-')} does not apply to --recipe {name}")
     if recipe.start and "start" not in given:
         raise click.UsageError(f"the recipe {name} needs --start MODEL and keeps its compressor")
     if recipe.domains and len(given["data"]) < 2:

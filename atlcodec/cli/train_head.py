@@ -36,16 +36,20 @@ def train_head(ctx: click.Context, /, output: Path, run: Path | None, force: boo
     from atlcodec.sets import manifest
     from atlcodec.training import heads, publish
     from atlcodec.training.curves import Curves
+    from atlcodec.training.data import torch_device
 
+    settings = parameters.filled(HeadSettings, given)
+    torch_device(settings.device)  # say what is wrong before anything is read
     check_output(output, force, replaces=(output / "card.json").is_file() and is_head(output))
     name = valid_name(given["name"] or output.resolve().name)
     run = run or output.with_name(output.name + ".run")
     records: Path = given["records"]
+    if records.suffix.lower() == ".parquet":
+        raise BadData(f"{records}: train-head reads .atlc files; encode the images to one with -o set.atlc")
     labels: Path = given["labels"] or manifest.beside(records)
     if not labels.is_file():
         raise BadData(f"{labels}: no such file; name the labels of {records} with --labels")
     model = codec_of(files.open(records).array, str(records), given["model"]).model
-    settings = parameters.filled(HeadSettings, given)
     examples = heads.load(records, labels, model)
     log(f"{len(examples)} labelled records of {model.name}, {len(examples.classes)} labels")
     log(f"checkpoint, metrics and curves.png in {run}")

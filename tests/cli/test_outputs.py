@@ -56,19 +56,29 @@ def test_pipes(cli: Cli, here: Path, digit: Pixels) -> None:
 def test_outputs_named_and_folders_old_and_new(cli: Cli, here: Path, digit: Pixels) -> None:
     packed = atlcodec.encode(digit)
     (here / "old").mkdir()
-    for output, place in (("x.bin", "x.bin"), ("old", "old/seven.atlc"), ("new/one/", "new/one/seven.atlc")):
+    for output, place in (
+        ("x.ATLC", "x.ATLC"),
+        ("x", "x"),
+        ("old", "old/seven.atlc"),
+        ("new/one/", "new/one/seven.atlc"),
+    ):
         assert cli("encode", "seven.png", "-o", output).code == 0
         assert (here / place).read_bytes() == packed
-    for output, place in (("x.png", "x.png"), ("old", "old/x.bin.png"), ("new/two/", "new/two/x.bin.png")):
-        assert cli("decode", "x.bin", "-o", output).code == 0
+    for output, place in (
+        ("x.png", "x.png"),
+        ("old", "old/x.png"),
+        ("new/two/", "new/two/x.png"),
+        ("two", "two/x.png"),
+    ):
+        assert cli("decode", "x", "-o", output).code == 0
         assert np.array_equal(shown(place), atlcodec.decode(packed))
-    shutil.copy("x.bin", "y.bin")
-    assert cli("decode", "x.bin", "y.bin", "-o", "new/three").code == 0
-    assert files_in(here / "new/three") == ["x.bin.png", "y.bin.png"]
+    shutil.copy("x", "y.bin")
+    assert cli("decode", "x", "y.bin", "-o", "new/three").code == 0
+    assert files_in(here / "new/three") == ["x.png", "y.bin.png"]
 
 
 def test_nothing_is_overwritten_without_force(cli: Cli, here: Path) -> None:
-    for name in ("seven.atlc", "set.atlc", "x.atlc.png", "dangling"):
+    for name in ("seven.atlc", "set.atlc", "x.atlc.png", "set.png", "dangling"):
         (here / name).write_bytes(b"mine")
     (here / "x.atlc").write_bytes(records(1).tobytes())
     (here / "dangling").unlink()
@@ -78,10 +88,10 @@ def test_nothing_is_overwritten_without_force(cli: Cli, here: Path) -> None:
         ["encode", "seven.png", "-o", "set.atlc"],
         ["encode", "seven.png", "-o", "dangling"],
         ["decode", "x.atlc"],
-        ["decode", "x.atlc", "-o", "set.atlc"],
+        ["decode", "x.atlc", "-o", "set.png"],
     ):
-        assert "exists already; -f (overwrite=True) replaces it" in cli(*arguments).complaint
-    assert all((here / name).read_bytes() == b"mine" for name in ("seven.atlc", "set.atlc", "x.atlc.png"))
+        assert "already exists; -f replaces it" in cli(*arguments).complaint
+    assert all((here / name).read_bytes() == b"mine" for name in ("seven.atlc", "set.atlc", "x.atlc.png", "set.png"))
     assert not (here / "nowhere").exists()
     assert cli("encode", "seven.png", "-f").code == cli("encode", "seven.png", "-f", "-o", "dangling").code == 0
     assert (here / "seven.atlc").read_bytes() == (here / "nowhere").read_bytes() == atlcodec.encode("seven.png")
@@ -124,13 +134,46 @@ def test_two_inputs_for_one_output_are_refused_before_any_work(cli: Cli, here: P
     before = files_in(here)
     for arguments in (
         ["encode", "missing.png", "seven.png", "seven.jpg"],
-        ["encode", "seven.png", "./seven.png"],
         ["encode", "seven.png", "sub/seven.png", "-o", "out/"],
         ["decode", "a/x.atlc", "b/x.atlc", "-o", "out/"],
-        ["decode", "x.atlc", "x.atlc"],
     ):
         assert "would both be written to" in cli(*arguments, "-f").misuse
         assert files_in(here) == before
+    assert "./seven.png is given twice" in cli("encode", "seven.png", "./seven.png").misuse
+    assert "x.atlc is given twice" in cli("decode", "x.atlc", "x.atlc").misuse
+    assert files_in(here) == before
+
+
+def test_the_ending_of_an_output_is_that_of_what_is_written(cli: Cli, here: Path) -> None:
+    (here / "x.atlc").write_bytes(records(1).tobytes())
+    before = files_in(here)
+    for arguments, message in (
+        (["encode", "seven.png", "-o", "x.jpg"], "x.jpg: encode writes records; name a file that ends in .atlc"),
+        (["encode", ".", "-o", "x.csv"], "x.csv: encode writes records; name a file that ends in .atlc or .parquet"),
+        (["encode", "seven.png", "x.atlc", "-o", "out"], "out: end it in / for a folder, or in .atlc for one file"),
+        (
+            ["encode", ".", "seven.png", "-o", "y.atlc"],
+            ".: is a folder; encode one folder in each call, and add others",
+        ),
+        (["decode", "x.atlc", "-o", "x.jpg"], "x.jpg: decode writes PNG; name a file that ends in .png"),
+        (["decode", "x.atlc", "-o", "out.v2"], "or a folder that ends in /"),
+    ):
+        assert message in cli(*arguments).misuse
+        assert files_in(here) == before
+
+
+def test_decode_looks_before_it_writes(cli: Cli, here: Path) -> None:
+    (here / "x.atlc").write_bytes(records(3).tobytes())
+    assert cli("decode", "x.atlc", "-o", "out").code == 0
+    (here / "out/x.atlc.000001.png").unlink()
+    (here / "out/x.atlc.000002.png").write_bytes(b"mine")
+    assert "out: 2 of 3 images already exist; -f replaces them" in cli("decode", "x.atlc", "-o", "out").complaint
+    assert files_in(here / "out") == ["x.atlc.000000.png", "x.atlc.000002.png"]
+    assert cli("decode", "x.atlc", "-o", "out", "-f").code == 0
+    assert shown("out/x.atlc.000002.png").shape == (28, 28)
+    (here / "bad.atlc").write_bytes(bytes(400))
+    assert cli("decode", "bad.atlc", "-o", "new").code == 1
+    assert not (here / "new").exists()
 
 
 def test_a_link_stays_a_link_and_its_target_keeps_the_mode(cli: Cli, here: Path) -> None:

@@ -88,6 +88,30 @@ def test_streams_that_are_closed(here: Path) -> None:
         assert ran.stderr.count("\n") == ("2>&-" not in line)
 
 
+def test_a_stream_without_an_end_is_refused(cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from atlcodec.cli import files
+
+    monkeypatch.setattr(files, "LARGEST_STREAM", 5000)
+    monkeypatch.setattr(files, "STEP", 1000)
+    complaint = cli("classify", "-", stdin=bytes(9000)).complaint
+    assert "standard input: is larger than 5000 bytes; save it as a file first" in complaint
+    assert len(cli("classify", "-", stdin=records(25).tobytes()).lines) == 25
+
+
+def test_ctrl_c_while_a_command_is_imported(cli: Cli) -> None:
+    code = """
+import sys
+import atlcodec.cli
+class Stop:
+    def find_spec(self, *_):
+        raise KeyboardInterrupt
+sys.meta_path.insert(0, Stop())
+atlcodec.cli.main()
+"""
+    ran = cli.process("classify", "x.atlc", command=[sys.executable, "-c", code])
+    assert (ran.code, ran.err) == (130, "atlc: interrupted\n")
+
+
 def test_a_terminal_that_lacks_the_letters(cli: Cli, here: Path) -> None:
     name = "文\udcff.atlc"
     (here / name).write_bytes(records(1).tobytes())

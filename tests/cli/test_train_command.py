@@ -84,7 +84,7 @@ def test_a_folder_of_images_becomes_a_model_that_is_used_at_once(here: Path, cli
     ("arguments", "message"),
     [
         (["--data", "nowhere", "-o", "x"], "no such folder"),
-        (["--data", "data", "-o", "data", "-f"], "is not a folder that this command writes"),
+        (["--data", "data", "-o", "data", "-f"], "is not a model folder, so -f does not replace it; choose another -o"),
         (["--data", "data", "-o", "x", "--name", "../x"], "cannot name a model"),
         (["--data", "data", "-o", "x", "--device", "abacus"], "'abacus' is not available"),
         (["--data", "data", "-o", "x", "--learning-rate", "1e30", *QUICK], "diverged"),
@@ -140,8 +140,8 @@ def test_every_recipe_gives_models_that_are_used_at_once(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--recipe", "joint", "--sets", "3"], "--sets is not an option of the recipe joint"),
-        (["--epochs", "3"], "--epochs is not an option of the recipe atl"),
+        (["--recipe", "joint", "--sets", "3"], "--sets does not apply to --recipe joint"),
+        (["--epochs", "3"], "--epochs does not apply to --recipe atl"),
         (["--recipe", "transfer"], "needs --start"),
         (["--recipe", "multi-domain"], "two or more"),
         (["--recipe", "multi-domain", "--data", "data"], "two data sets are named data"),

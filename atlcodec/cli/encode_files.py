@@ -1,0 +1,108 @@
+"""atlc encode for image files that you name, together in one file or each in its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from atlcodec import metrics, picture
+from atlcodec.cli.common import ErrorCount, log, progress
+from atlcodec.cli.files import (
+    STANDARD,
+    check_ending,
+    is_folder,
+    make_folder,
+    refuse_collisions,
+    refuse_twice,
+    save,
+    shown,
+    standard_input,
+)
+from atlcodec.codec import Codec, Images
+from atlcodec.errors import AtlcError
+from atlcodec.sets import manifest
+from atlcodec.sets.encoder import Encoder, choose
+from atlcodec.sets.paths import refuse_existing
+from atlcodec.sets.sources import ImageFiles, Loaded
+
+
+def encode_files(
+    names: tuple[str, ...],
+    output: str | None,
+    fixed: Codec | None,
+    effort: int | None,
+    force: bool,
+    convert: dict[str, Any],
+) -> None:
+    """Images to one file, or each to its own. Images that cannot be encoded are reported, and the others go on."""
+    refuse_twice(names)
+    together = output if output is not None and not is_folder(output) else None
+    targets = {name: together or _target(name, output) for name in names}
+    refuse_collisions([(name, targets[name]) for name in (names[:1] if together else names)], names)
+    if together:
+        check_ending(together, (".atlc",), many=len(names) > 1)
+        if together != STANDARD:
+            refuse_existing(Path(together), force)
+    errors = ErrorCount()
+    source = ImageFiles(
+        progress(names, "reading", len(names)),
+        lambda name: _load(name, None if together else targets[name], force, convert),
+    )
+    for problem in source.loaded.problems:
+        errors.report(problem)
+    if source.loaded.names:
+        encoder = Encoder(fixed or choose(source), effort)
+        how = encoder.codec.name if fixed else f"{encoder.codec.name} (chosen)"
+        if together:
+            _save_together(together, source.loaded, encoder, how, force)
+        else:
+            if output:
+                make_folder(output)
+            _save_each(targets, source.loaded, encoder, how, force, errors)
+    errors.exit()
+
+
+def _load(name: str, target: str | None, force: bool, convert: dict[str, Any]) -> Images:
+    """One image, if its record may be written to the target."""
+    if target is not None and target != STANDARD:
+        refuse_existing(Path(target), force)
+    if name == STANDARD:
+        return picture.read(standard_input(), **convert, name="standard input")
+    return picture.read(name, **convert)
+
+
+def _save_together(path: str, loaded: Loaded, encoder: Encoder, how: str, force: bool) -> None:
+    records, errors = encoder.encode(loaded.images)
+    save(path, records.tobytes(), force)
+    what = loaded.names[0][0] if len(records) == 1 else f"{len(records)} images"
+    log(f"{what} -> {shown(path)}  {records.size} bytes  {how}  {metrics.psnr(errors.mean()):.1f} dB")
+    listed = manifest.beside(path)
+    if manifest.is_list(listed):
+        log(f"atlc: warning: {listed}: lists the records that {path} had before; remove it")
+    for (name, _), error in zip(loaded.names, errors, strict=True):
+        _warn(name, error, encoder)
+
+
+def _save_each(
+    targets: dict[str, str], loaded: Loaded, encoder: Encoder, how: str, force: bool, errors: ErrorCount
+) -> None:
+    for (name, _), record, error in zip(loaded.names, *encoder.encode(loaded.images), strict=True):
+        try:
+            save(targets[name], record.tobytes(), force)
+            log(f"{name} -> {shown(targets[name])}  {record.size} bytes  {how}  {metrics.psnr(error):.1f} dB")
+            _warn(name, error, encoder)
+        except AtlcError as problem:
+            errors.report(problem)
+
+
+def _warn(name: str, error: float, encoder: Encoder) -> None:
+    if encoder.is_poor(error):
+        log(encoder.warn(name, f"{metrics.psnr(error):.1f} dB is"))
+
+
+def _target(name: str, output: str | None) -> str:
+    """Where the record of an image goes if each has its own file."""
+    if name == STANDARD:
+        return str(Path(output) / "stdin.atlc") if output else STANDARD
+    path = Path(name)
+    return str((Path(output) if output else path.parent) / f"{path.stem or path.name}.atlc")
