@@ -1,36 +1,63 @@
-"""Draw a sample image: a seven, 28 x 28, white on black, like the digits that the bundled models know.
+"""Draw sample images, 28 x 28, white on black, like the digits that the bundled models know.
 
-python examples/draw.py digit.png
+python examples/draw.py digit.png           one seven
+python examples/draw.py --set pictures      forty ones and sevens in pictures/1 and pictures/7, two more in more/
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 SIDE = 28
 FINE = 8  # draw larger by this factor, then scale down: soft edges, like those of a scanned pen stroke
 PEN = 2.6  # pixels
-STROKES = (  # the centre of mass is in the middle, as in MNIST
+# The centre of mass is in the middle, as in MNIST.
+SEVEN = (
     ((6.4, 9.6), (10.0, 9.4), (15.0, 8.9), (19.6, 8.6)),
     ((19.6, 8.6), (17.8, 13.0), (15.2, 18.0), (13.4, 24.4)),
 )
+ONE = (((14.0, 5.0), (14.0, 23.5)),)
+EACH = 20  # images of a digit in a set
 
 
-def seven() -> Image.Image:
-    """The image, mode L, 28 x 28."""
+def draw(strokes: tuple[tuple[tuple[float, float], ...], ...], slant: float = 0) -> Image.Image:
+    """The image of a digit, mode L, 28 x 28. `slant` moves its top to the right, in pixels."""
     image = Image.new("L", (SIDE * FINE, SIDE * FINE))
-    draw = ImageDraw.Draw(image)
-    for stroke in STROKES:
-        points = [(x * FINE, y * FINE) for x, y in stroke]
-        draw.line(points, fill=255, width=round(PEN * FINE), joint="curve")
+    pen = ImageDraw.Draw(image)
+    for stroke in strokes:
+        points = [((x + slant * (SIDE / 2 - y) / SIDE) * FINE, y * FINE) for x, y in stroke]
+        pen.line(points, fill=255, width=round(PEN * FINE), joint="curve")
         for point in points:  # round ends
-            draw.circle(point, PEN * FINE / 2, fill=255)
+            pen.circle(point, PEN * FINE / 2, fill=255)
     return image.resize((SIDE, SIDE), Image.Resampling.BOX)
 
 
+def seven() -> Image.Image:
+    """The sample image of the README."""
+    return draw(SEVEN)
+
+
+def write_set(folder: Path) -> None:
+    """Ones and sevens with different slants in folders of their labels, and two more of them in `more` beside it."""
+    for label, strokes in (("1", ONE), ("7", SEVEN)):
+        for number in range(EACH):
+            save(draw(strokes, 6 * number / (EACH - 1) - 3), folder / label / f"{number:02}.png")
+        save(draw(strokes, 0.5), folder.with_name("more") / label / "new.png")
+
+
+def save(image: Image.Image, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, optimize=True)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python examples/draw.py FILE.png")
-    seven().save(sys.argv[1], optimize=True)
+    match sys.argv[1:]:
+        case ["--set", folder]:
+            write_set(Path(folder))
+        case [name] if not name.startswith("-"):
+            save(seven(), Path(name))
+        case _:
+            sys.exit(__doc__)
