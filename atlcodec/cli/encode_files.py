@@ -97,7 +97,7 @@ def _save_each(
 
 def _warn(name: str, error: float, encoder: Encoder) -> None:
     if encoder.is_poor(error):
-        log(encoder.warn(name, f"{metrics.psnr(error):.1f} dB is"))
+        log(encoder.warn(name, error))
 
 
 def _target(name: str, output: str | None) -> str:

@@ -59,11 +59,16 @@ class Encoder:
     def warning(self, name: str) -> str:
         """A warning if too many of the measured images are poor."""
         poor, measured = self.quality.poor, self.quality.measured
-        return self.warn(name, f"{poor} of {measured} measured images are") if poor > POOR * measured else ""
+        if poor <= POOR * measured:
+            return ""
+        what = f"{poor} of {measured} measured images are poor"
+        return self._warn(name, what, "are they dark on white (invert them), or images of another kind?")
 
-    def warn(self, name: str, what: str) -> str:
+    def warn(self, name: str, error: float) -> str:
+        """A warning about one image that `is_poor`, from its mean squared error."""
+        what = f"{metrics.psnr(error):.1f} dB is poor"
+        return self._warn(name, what, "is it dark on white (invert it), or another kind of image?")
+
+    def _warn(self, name: str, what: str, question: str) -> str:
         low, kind = self.codec.model.psnr_low, self.codec.name
-        return (
-            f"atlc: warning: {name}: {what} poor: images like those of {kind} reach {low:.1f} dB; is it dark on white "
-            "(invert it), or another kind of image?"
-        )
+        return f"atlc: warning: {name}: {what}: images like those of {kind} reach {low:.1f} dB; {question}"

@@ -38,6 +38,7 @@ def test_info(cli: Cli, here: Path) -> None:
     ran = cli("info", "x.atlc")
     assert ran.code == 0
     assert len(ran.lines) == 6
+    assert ran.lines[0].startswith(f"x.atlc[0]: {MNIST}, id {zoo.find(MNIST).id:08x}, symbols 0..15: ")
     assert ran.lines[-1] == f"x.atlc: 1000 bytes, 5 records (3 of {MNIST}, 2 of {FASHION})"
     lines = json_lines(cli("info", "--json", "x.atlc"))
     assert [line["model"] for line in lines] == [MNIST] * 3 + [FASHION] * 2

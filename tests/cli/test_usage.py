@@ -84,6 +84,15 @@ def test_nothing_said_can_speak_to_the_terminal(cli: Cli, here: Path) -> None:
     assert [line["file"] for line in json_lines(cli("classify", "--json", evil))] == [evil, evil]
 
 
+def test_train_head_says_what_is_wrong_before_it_works(cli: Cli, here: Path) -> None:
+    (here / "x.atlc").write_bytes(records(30).tobytes())
+    (here / "set.parquet").write_bytes(b"")
+    complaint = cli("train-head", "--records", "set.parquet", "-o", "head1").complaint
+    assert "set.parquet: train-head reads .atlc files; encode the images to one with -o set.atlc" in complaint
+    complaint = cli("train-head", "--records", "x.atlc", "-o", "head1", "--device", "abacus").complaint
+    assert "device 'abacus' is not available" in complaint
+
+
 def test_help_and_version(cli: Cli) -> None:
     assert cli("--version").lines == [f"atlc, version {atlcodec.__version__}"]
     assert cli("-h").code == cli("--help").code == 0
