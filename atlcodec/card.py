@@ -134,7 +134,7 @@ class Head:
 
 def read_model(folder: Path) -> Model:
     """The codec in a folder. Its card is checked now, its ONNX files when they are read. Raises `BadModel`."""
-    raw = _json(folder)
+    raw = read_json(folder)
     digests = raw.get("sha256")
     if not isinstance(digests, dict) or set(digests) - {"refiner.onnx"} != {"compressor.onnx", "decompressor.onnx"}:
         raise BadModel(f"{folder}: the card must give the SHA-256 of compressor.onnx and of decompressor.onnx")
@@ -170,7 +170,7 @@ def read_model(folder: Path) -> Model:
 
 def read_head(folder: Path) -> Head:
     """The classifier in a folder, its card checked. Raises `BadModel`."""
-    raw = _json(folder)
+    raw = read_json(folder)
     labels = raw.get("labels")
     if not isinstance(labels, list) or not 2 <= len(labels) <= MOST_LABELS:
         raise BadModel(f"{folder}: the card must list 2 to {MOST_LABELS} labels")
@@ -184,7 +184,7 @@ def read_head(folder: Path) -> Head:
 
 def is_head(folder: Path) -> bool:
     """Whether a folder holds a classifier alone, not a codec. Raises `BadModel`."""
-    return "codec" in _json(folder)
+    return "codec" in read_json(folder)
 
 
 def has_card(folder: Path) -> bool:
@@ -224,7 +224,8 @@ def read_regular(path: Path, limit: int = LARGEST_FILE) -> bytes:
     return content
 
 
-def _json(folder: Path) -> dict[str, Any]:
+def read_json(folder: Path) -> dict[str, Any]:
+    """What card.json says, not yet checked. Raises `BadModel`."""
     if not has_card(folder):
         raise MissingModel(folder)
     text = read_regular(folder / "card.json", LARGEST_CARD)
@@ -276,38 +277,3 @@ def _checked(path: Path, sha256: str) -> bytes:
     if hashlib.sha256(file).hexdigest() != sha256:
         raise BadModel(f"{path}: does not match its SHA-256 in card.json (changed or damaged); get another copy")
     return file
-
-
-# -- writing -----------------------------------------------------------------------------------------------------------
-
-
-def write_model(
-    folder: Path, files: Mapping[str, bytes], card: Mapping[str, Any], head: Mapping[str, Any] | None
-) -> None:
-    """Fill the folder of a codec. `files` are the ONNX files by name; the hashes are added to `card` and `head`, which
-    is None for a codec without a classifier."""
-    digests = {name: hashlib.sha256(files[name]).hexdigest() for name in PARTS if name in files}
-    sha256 = digests["decompressor.onnx"]
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in digests:
-        (folder / name).write_bytes(files[name])
-    default = head["name"] if head else None
-    _write_json(folder, {**card, "id": sha256[:8], "sha256": digests, "default_head": default})
-    if head:
-        write_head(folder / "heads" / valid_name(head["name"]), files["classifier.onnx"], head, sha256)
-
-
-def write_head(folder: Path, file: bytes, card: Mapping[str, Any], codec: str) -> None:
-    """Fill the folder of a classifier, for the codec whose decompressor has this SHA-256."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "classifier.onnx").write_bytes(file)
-    _write_json(folder, {**card, "codec": codec, "sha256": hashlib.sha256(file).hexdigest()})
-
-
-def update_card(folder: Path, entries: Mapping[str, Any]) -> None:
-    """Set entries of the card in a folder. Raises `BadModel` if it has no valid card."""
-    _write_json(folder, {**_json(folder), **entries})
-
-
-def _write_json(folder: Path, card: Mapping[str, Any]) -> None:
-    (folder / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -14,7 +14,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import pytest
 
-from atlcodec.card import write_model
+from atlcodec.card_writer import write_model
 from drawings import Pixels, seven
 from kit import Cli, put
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from atlcodec import atomic, engine, evaluation, metrics, refine, zoo
-from atlcodec.card import update_card, write_head, write_model
+from atlcodec.card_writer import update_card, write_head, write_model
 from atlcodec.codec import Codec
 from atlcodec.latents import Packing
 from atlcodec.sets.dataset import Dataset, Split

@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import atlcodec
-from atlcodec import card, engine, graph, record, zoo
+from atlcodec import card, card_writer, engine, graph, record, zoo
 from atlcodec.errors import BadModel
 from hostile import (
     DISGUISES,
@@ -66,7 +66,7 @@ def hostile(folder: Path, file: bytes) -> Path:
         "decompressor.onnx": file,
         "classifier.onnx": (plain / "heads/digits/classifier.onnx").read_bytes(),
     }
-    card.write_model(folder, files, {"name": folder.name}, {"name": "digits", "labels": list("0123456789")})
+    card_writer.write_model(folder, files, {"name": folder.name}, {"name": "digits", "labels": list("0123456789")})
     return folder
 
 

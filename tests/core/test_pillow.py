@@ -19,7 +19,8 @@ from PIL import Image, ImageSequence, UnidentifiedImageError
 
 import atlcodec
 from atlcodec import picture, record, zoo
-from atlcodec.card import read_model, write_model
+from atlcodec.card import read_model
+from atlcodec.card_writer import write_model
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, BadImage
 from atlcodec.pillow import UnreadableFrame

@@ -14,7 +14,8 @@ from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 import atlcodec
 from atlcodec import record, training, zoo
-from atlcodec.card import Model, update_card
+from atlcodec.card import Model
+from atlcodec.card_writer import update_card
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData, BadModel, DamagedRecord, NotARecord, UnknownModel
 from atlcodec.record import LEVELS
