@@ -218,7 +218,7 @@ def add(source: Path) -> Path:
     It does not try the networks: that is the caller's task. Raises `AtlcError`."""
     target, wanted = _head_to_add(source) if is_head(source) else _codec_to_add(source)
     if target.exists():
-        raise AtlcError(f"{target}: exists already; remove it first")
+        raise AtlcError(f"{target}: already exists; remove it first")
     with atomic.folder(target) as part:
         for relative in wanted:
             (part / relative).parent.mkdir(parents=True, exist_ok=True)

@@ -74,7 +74,7 @@ def test_a_model_whose_name_or_id_is_taken_is_refused(cli: Cli, mine: Path, user
     assert f"another codec, other, has the same id {id}" in cli("models", "add", mine).complaint
     shutil.rmtree(user_folder / "other")
     (user_folder / "mine").mkdir()
-    assert "exists already" in cli("models", "add", mine).complaint
+    assert "already exists" in cli("models", "add", mine).complaint
     assert files_in(user_folder) == ["mine"]
 
 
