@@ -13,13 +13,13 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 import atlcodec
-from atlcodec import record, training, zoo
+from atlcodec import arrow, record, training, zoo
 from atlcodec.card import Model
 from atlcodec.card_writer import update_card
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData, BadModel, DamagedRecord, NotARecord, UnknownModel
 from atlcodec.record import LEVELS
-from atlcodec.sets import manifest
+from atlcodec.sets import manifest, parquet
 from atlcodec.training.records import UNKNOWN, RecordDataset, Yields
 from drawings import Pixels
 
@@ -150,6 +150,9 @@ def test_the_error_says_what_is_wrong_with_a_file(folder: Path, tmp_path: Path) 
     (tmp_path / "empty.atlc").touch()
     with pytest.raises(NotARecord, match="no records"):
         RecordDataset(tmp_path / "empty.atlc")
+    parquet.write(tmp_path / "set.parquet", [arrow.batch(whole)])
+    with pytest.raises(NotARecord, match=r"is a Parquet file; use atlcodec\.sets\.open"):
+        RecordDataset(tmp_path / "set.parquet")
     (tmp_path / "noise.atlc").write_bytes(np.random.default_rng(0).bytes(400))
     with pytest.raises(UnknownModel, match="record 0: no installed codec"):
         RecordDataset(tmp_path / "noise.atlc")
