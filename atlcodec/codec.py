@@ -60,8 +60,6 @@ class Codec:
         `effort`, 0 to 9, is how long latent refinement searches for better symbols; 0 takes what the compressor gives.
         The default is `refine.DEFAULT_EFFORT`, or 0 for a model without a refiner. Raises `BadImage` for another shape
         or dtype, `ValueError` for another effort, `BadModel` for an effort above 0 if the model has no refiner."""
-        if isinstance(effort, bool):
-            raise ValueError(f"effort must be a whole number from 0 to 9, not {effort}")
         evaluations = refine.evaluations(effort)
         if evaluations and not self.model.refines:
             if effort is not None:

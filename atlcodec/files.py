@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Protocol, overload, runtime_checkable
+from typing import BinaryIO, Protocol, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -186,7 +186,8 @@ def open(path: str | os.PathLike[str]) -> RecordFile:
         if stat.S_ISREG(info.st_mode) and info.st_size:
             data: Bytes = np.memmap(path, np.uint8, "r")
         else:  # a directory or a file without permission says why it cannot be read
-            data = np.frombuffer(_stream(path), np.uint8)
+            with Path(path).open("rb", buffering=0) as stream:
+                data = np.frombuffer(read_stream(stream, f"{path}"), np.uint8)
     except FileNotFoundError as error:
         raise MissingFile(path) from error
     except OSError as error:
@@ -199,14 +200,13 @@ def open(path: str | os.PathLike[str]) -> RecordFile:
     return RecordFile(data, os.fspath(path))
 
 
-def _stream(path: str | os.PathLike[str]) -> bytearray:
-    """The content of a pipe or a device, which may never end."""
+def read_stream(stream: BinaryIO | FileIO, name: str) -> bytearray:
+    """The content of a pipe or a device, which may never end. Raises `NotARecord` above `LARGEST_PIPE` bytes."""
     content = bytearray()
-    with Path(path).open("rb", buffering=0) as stream:
-        while part := stream.read(_STEP):
-            content += part
-            if len(content) > LARGEST_PIPE:
-                raise NotARecord(f"{path}: is larger than {LARGEST_PIPE} bytes; save it as a file first")
+    while part := stream.read(_STEP):
+        content += part
+        if len(content) > LARGEST_PIPE:
+            raise NotARecord(f"{name}: is larger than {LARGEST_PIPE} bytes; save it as a file first")
     return content
 
 

@@ -11,8 +11,10 @@ file that it opens. Files may come from anyone."""
 
 from __future__ import annotations
 
+import functools
 import io
 import os
+import time
 import zlib
 from collections.abc import Iterator
 from typing import IO, Any
@@ -47,6 +49,7 @@ def register() -> None:
     Image.register_save_all(FORMAT, _save_all)
     Image.register_extension(FORMAT, ".atlc")
     Image.register_mime(FORMAT, "image/vnd.atlc")
+    _known.cache_clear()
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -67,7 +70,7 @@ class AtlcImageFile(ImageFile.ImageFile):
         assert self.fp is not None
         try:
             first = self.fp.read(RECORD_BYTES)
-            if len(first) < RECORD_BYTES or zlib.crc32(first) not in zoo.models():
+            if len(first) < RECORD_BYTES or zlib.crc32(first) not in _known(int(time.monotonic())):
                 raise SyntaxError("not a record of an installed codec")
             self.fp.seek(0, os.SEEK_END)  # only now: seeking to the end of a compressed stream is slow
             size = self.fp.tell()
@@ -153,6 +156,13 @@ class AtlcImageFile(ImageFile.ImageFile):
 
     def _name(self) -> str:
         return f"{os.fsdecode(self.filename)}: " if self.filename else ""
+
+
+@functools.lru_cache(maxsize=1)
+def _known(second: int) -> frozenset[int]:
+    """The ids of the installed codecs, looked up once a second: Pillow asks for every image file that it opens, and to
+    look at the cards takes longer than to open a small one."""
+    return frozenset(zoo.models())
 
 
 def _same(one: str | bytes | os.PathLike[Any], other: str | bytes) -> bool:

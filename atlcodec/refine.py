@@ -28,7 +28,7 @@ def evaluations(effort: int | None) -> int:
     """How often an effort of 0 to 9 evaluates the gradient; None is the default effort. Raises `ValueError`."""
     if effort is None:
         effort = DEFAULT_EFFORT
-    if effort not in range(len(EVALUATIONS)):
+    if isinstance(effort, bool) or effort not in range(len(EVALUATIONS)):
         raise ValueError(f"effort must be a whole number from 0 to {len(EVALUATIONS) - 1}, not {effort!r}")
     return EVALUATIONS[effort]
 

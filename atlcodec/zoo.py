@@ -65,15 +65,24 @@ def _models(stamp: object) -> dict[int, Model]:
 
 def _stamp() -> tuple[object, ...]:
     """Changes when a card does: to look at the files is much quicker than to read the cards."""
-    return tuple(_state(folder / "card.json") for root in (BUNDLED, *user_folders()) for folder in _folders(root))
+    return tuple(state for root in (BUNDLED, *user_folders()) for state in _states(root))
 
 
-def _state(path: Path) -> tuple[object, ...]:
+def _states(root: Path) -> list[tuple[object, ...]]:
+    """What the card in each folder of `root` looks like from outside. Bridges ask often, so this makes no `Path`s."""
     try:
-        info = path.lstat()
+        with os.scandir(root) as entries:
+            return sorted(_state(os.path.join(entry.path, "card.json")) for entry in entries)
+    except OSError:
+        return []
+
+
+def _state(path: str) -> tuple[object, ...]:
+    try:
+        info = os.lstat(path)
     except OSError as error:
-        return str(path), error.errno
-    return str(path), info.st_ino, info.st_size, info.st_mtime_ns
+        return path, error.errno
+    return path, info.st_ino, info.st_size, info.st_mtime_ns
 
 
 def find(which: str | os.PathLike[str]) -> Model:

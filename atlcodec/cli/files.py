@@ -13,15 +13,13 @@ import numpy as np
 from atlcodec import atomic
 from atlcodec.cli.common import escape, log
 from atlcodec.errors import AtlcError, NotARecord
-from atlcodec.files import RecordFile
+from atlcodec.files import RecordFile, read_stream
 from atlcodec.reader import Reader
 from atlcodec.record import RECORD_BYTES
 from atlcodec.sets.paths import is_device, refuse_existing
 from atlcodec.sets.record_set import RecordSet, open_with
 
 STANDARD = "-"  # standard input or output
-LARGEST_STREAM = 1 << 30  # bytes of a stream that is held in memory
-STEP = 1 << 20
 
 
 # -- inputs ------------------------------------------------------------------------------------------------------------
@@ -36,7 +34,7 @@ def standard_input() -> BinaryIO:
 def open_set(name: str, reader: Reader) -> RecordSet:
     """The records of a file or of standard input, and their list if there is one."""
     if name == STANDARD:
-        data = _whole(standard_input(), "standard input")
+        data = read_stream(standard_input(), "standard input")
         if 0 < len(data) < RECORD_BYTES:
             raise NotARecord(f"standard input: {len(data)} bytes, but a record has {RECORD_BYTES}")
         records = RecordSet(RecordFile(np.frombuffer(data, np.uint8), "standard input"), reader)
@@ -45,16 +43,6 @@ def open_set(name: str, reader: Reader) -> RecordSet:
     if not len(records) and not records.file.torn:
         log(f"{records.name}: is empty (no records)")
     return records
-
-
-def _whole(stream: BinaryIO, name: str) -> bytearray:
-    """All bytes of a stream, which may have no end."""
-    data = bytearray()
-    while some := stream.read(STEP):
-        data += some
-        if len(data) > LARGEST_STREAM:
-            raise NotARecord(f"{name}: is larger than {LARGEST_STREAM} bytes; save it as a file first")
-    return data
 
 
 def refuse_twice(names: Sequence[str]) -> None:

@@ -226,7 +226,7 @@ class FixedLinear(nn.Module):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
+    def __init__(self, weight: NDArray[np.floating], bias: NDArray[np.floating]) -> None:
         super().__init__()
         self.register_buffer("weight", torch.from_numpy(np.ascontiguousarray(weight, np.float32)))
         self.register_buffer("bias", torch.from_numpy(np.ascontiguousarray(bias, np.float32)))

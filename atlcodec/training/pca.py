@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from atlcodec.training.layers import (
@@ -36,10 +35,6 @@ def _mixing() -> list[nn.Module]:
     return [layer for _ in range(DEPTH) for layer in (MixTokens(TOKENS, 2 * TOKENS), MixChannels(WIDTH, HIDDEN))]
 
 
-def as_float(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    return values.astype(np.float32)
-
-
 def _zero(layer: nn.Linear) -> nn.Linear:
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -48,8 +43,8 @@ def _zero(layer: nn.Linear) -> nn.Linear:
 
 def compressor(start: Start) -> nn.Sequential:
     """1x28x28 -> latents (M,)."""
-    rows = np.ascontiguousarray((start.components / start.steps).T)
-    linear = nn.Sequential(nn.Flatten(), FixedLinear(rows, as_float(start.middle - rows @ start.mean)))
+    rows = (start.components / start.steps).T
+    linear = nn.Sequential(nn.Flatten(), FixedLinear(rows, start.middle - rows @ start.mean))
     mixer = nn.Sequential(
         Scale(1 / 128),
         Patches(PATCH),
@@ -76,7 +71,7 @@ def decompressor(start: Start) -> nn.Sequential:
         Unpatches(PATCH),
     )
     return nn.Sequential(
-        FixedLinear(columns, as_float(start.mean - columns @ start.middle)),
+        FixedLinear(columns, start.mean - columns @ start.middle),
         nn.Unflatten(1, (1, side, side)),
         Add(nn.Sequential(), mixer),
     )

@@ -85,9 +85,9 @@ class Trainer:
         images = [one.images for one in self.domains if one.images is not None]
         if images:
             return fit(torch.cat(images).cpu().numpy())
-        (records,), (packing,) = zip(*[(one.records, one.packing) for one in self.domains], strict=True)
-        assert records is not None
-        return fit_records(records.cpu().numpy(), packing)
+        (only,) = self.domains
+        assert only.records is not None
+        return fit_records(only.records.cpu().numpy(), only.packing)
 
     def learning_rate(self, at: float) -> float:
         """The learning rate of the schedule when a part `at` (0..1) of the recipe is done."""

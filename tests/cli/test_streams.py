@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import atlcodec
-from atlcodec.cli import files
+from atlcodec import files
+from atlcodec.cli import files as cli_files
 from drawings import Pixels
 from kit import COMMAND, Cli, environment, files_in, records
 
@@ -91,8 +92,8 @@ def test_streams_that_are_closed(here: Path) -> None:
 
 
 def test_a_stream_without_an_end_is_refused(cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "LARGEST_STREAM", 5000)
-    monkeypatch.setattr(files, "STEP", 1000)
+    monkeypatch.setattr(files, "LARGEST_PIPE", 5000)
+    monkeypatch.setattr(files, "_STEP", 1000)
     complaint = cli("classify", "-", stdin=bytes(9000)).complaint
     assert "standard input: is larger than 5000 bytes; save it as a file first" in complaint
     assert len(cli("classify", "-", stdin=records(25).tobytes()).lines) == 25
@@ -105,7 +106,7 @@ def test_a_terminal_takes_no_records(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(sys, "stdout", Terminal())
     with pytest.raises(atlcodec.AtlcError, match=r"^cannot write binary data to a terminal; name a file with -o$"):
-        files.standard_output()
+        cli_files.standard_output()
 
 
 def test_ctrl_c_while_a_command_is_imported(cli: Cli) -> None:
