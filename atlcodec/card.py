@@ -239,16 +239,19 @@ def read_json(folder: Path) -> dict[str, Any]:
 
 
 def _packing(raw: Mapping[str, Any], folder: Path) -> Packing:
-    widths = raw.get("latents", [[4, record.SYMBOLS]])
+    widths, labels = raw.get("latents", [[4, record.SYMBOLS]]), raw.get("label_latents", 0)
     try:
         if not isinstance(widths, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in widths):
             raise ValueError("not a list of pairs")
-        if not all(type(number) is int for pair in widths for number in pair):
+        if not all(type(number) is int for pair in [*widths, [labels]] for number in pair):
             raise ValueError("not whole numbers")
-        return Packing(tuple((bits, count) for bits, count in widths))
+        return Packing(tuple((bits, count) for bits, count in widths), labels)
     except ValueError as error:
-        text = str(widths)[:60]
-        raise BadModel(f"{folder}: latents in card.json must be [bits, count] of each width, not {text}") from error
+        text = f"{str(widths)[:60]}, {str(labels)[:20]}"
+        raise BadModel(
+            f"{folder}: latents in card.json must be [bits, count] of each width, and label_latents how many of them "
+            f"are for labels, not {text}"
+        ) from error
 
 
 def _object(raw: Mapping[str, Any], key: str, folder: Path) -> Mapping[str, Any]:

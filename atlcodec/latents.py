@@ -2,6 +2,8 @@
 
     latents   M integers, first those of the first width, then those of the next; latent m is 0..2^bits - 1
     bits      1,600 in all, the highest bit of a latent first; each width begins at a byte
+    labels    the last latents, if the compressor has some that serve the classifier alone; the encoder's search and
+              the seal leave them as they are
 
 Most codecs have 400 latents of four bits: the symbols themselves. The format knows nothing of other widths: the
 decompressor unpacks its latents, and the card tells the encoder how many of each width there are."""
@@ -25,15 +27,19 @@ NEVER = np.float32(1e30)  # the cost of a move that changes the image much
 
 @dataclass(frozen=True)
 class Packing:
-    """The widths of the latents: (bits, how many), in their order. Raises `ValueError` unless they fill a record."""
+    """The widths of the latents: (bits, how many), in their order; and how many of them, the last ones, are for labels.
+    Raises `ValueError` unless the latents fill a record."""
 
     widths: tuple[tuple[int, int], ...] = ((4, SYMBOLS),)
+    labels: int = 0
 
     def __post_init__(self) -> None:
         sizes = [bits * count for bits, count in self.widths]
         valid = all(1 <= bits <= 8 and count > 0 for bits, count in self.widths)
         if not valid or sum(sizes) != 8 * RECORD_BYTES or any(size % 8 for size in sizes):
             raise ValueError(f"latents of the widths {self.widths} (bits, count) do not fill {RECORD_BYTES} bytes")
+        if not 0 <= self.labels < self.count or (self.labels and self.uniform):
+            raise ValueError(f"{self.labels} of {self.count} latents cannot be for labels")
 
     @property
     def uniform(self) -> bool:
@@ -115,7 +121,7 @@ class Packing:
     def _lowest(self) -> list[list[tuple[int, int]]]:
         """For each symbol, the latents whose lowest bit lies in it, and the mask of that bit."""
         found: list[list[tuple[int, int]]] = [[] for _ in range(SYMBOLS)]
-        for latent, end in enumerate(np.cumsum(self.bits).tolist()):
+        for latent, end in enumerate(np.cumsum(self.bits).tolist()[: self.count - self.labels]):
             found[(end - 1) // 4].append((latent, 8 >> (end - 1) % 4))
         most = max(map(len, found))
         return [each + [(self.count, 1)] * (most - len(each)) for each in found]  # padded with "no latent"

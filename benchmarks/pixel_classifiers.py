@@ -43,7 +43,7 @@ def train(net: nn.Module, splits: list[Split], change: str, epochs: int) -> dict
             group["lr"] = cosine(RATE, RATE / 50, epoch / epochs)
         order = torch.randperm(len(images), generator=generator)
         for rows in torch.split(order[: len(images) // BATCH * BATCH], BATCH):
-            batch = augment.augment_half(images[rows], change, generator) if change else images[rows]
+            batch = augment.augment(images[rows], change, generator) if change else images[rows]
             loss = functional.cross_entropy(net(batch), labels[rows], label_smoothing=SMOOTHING)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

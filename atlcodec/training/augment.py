@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+NODES = 5  # of the grid whose random moves bend an image
+
 
 def random_shift(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
     """Move each image by up to `most` pixels in each direction; black moves in."""
@@ -20,15 +22,21 @@ def random_shift(images: Tensor, most: int, generator: torch.Generator) -> Tenso
     return padded[torch.arange(n, device=images.device).view(-1, 1, 1), y, x]
 
 
-def random_affine(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Rotate each image by up to 10 degrees, scale and shear it by up to a tenth, and move it by up to 2 pixels."""
+def random_affine(images: Tensor, strength: float, generator: torch.Generator, *, bend: bool = False) -> Tensor:
+    """Rotate each image by up to 10 degrees, scale and shear it by up to a tenth, and move it by up to 2 pixels; all
+    times `strength`. `bend` also moves the nodes of a coarse grid, each by up to 2 pixels, and what lies between them
+    (elastic distortion; Simard et al. 2003)."""
     n = len(images)
-    rotation, stretch_x, stretch_y, shear, dx, dy = torch.rand(6, n, generator=generator) * 2 - 1
+    rotation, stretch_x, stretch_y, shear, dx, dy = (torch.rand(6, n, generator=generator) * 2 - 1) * strength
     angle = rotation * math.radians(10)
     cos, sin = angle.cos(), angle.sin()
     a, b, c, d = cos * (1 + stretch_x / 10), -sin + shear / 10, sin + shear / 10, cos * (1 + stretch_y / 10)
     moves = torch.stack((a, b, dx * (2 / 14), c, d, dy * (2 / 14)), dim=1).view(n, 2, 3).to(images.device)
     grid = functional.affine_grid(moves, [n, 1, *images.shape[1:]], align_corners=False)
+    if bend:
+        nodes = (torch.rand(n, 2, NODES, NODES, generator=generator) * 2 - 1) * (strength * 2 / 14)
+        bent = functional.interpolate(nodes.to(images.device), images.shape[1:], mode="bicubic", align_corners=False)
+        grid = grid + bent.permute(0, 2, 3, 1)
     return (
         functional.grid_sample(images.unsqueeze(1).float(), grid, align_corners=False)
         .squeeze(1)
@@ -37,19 +45,19 @@ def random_affine(images: Tensor, generator: torch.Generator) -> Tensor:
     )
 
 
-def augment_half(images: Tensor, changes: str, generator: torch.Generator) -> Tensor:
-    """Change half of the images, chosen at random. `changes` are "affine" and "mirror" (which flips half of the chosen
-    ones), joined by "+". Raises `ValueError`."""
-    chosen = (torch.rand(len(images), generator=generator) < 0.5).nonzero().squeeze(1).to(images.device)
+def augment(images: Tensor, changes: str, generator: torch.Generator, share: float = 0.5, strength: float = 1) -> Tensor:
+    """Change a share of the images, chosen at random. `changes` are "affine", "elastic" (affine, and bent) and "mirror"
+    (which flips half of the chosen ones), joined by "+". Raises `ValueError`."""
+    chosen = (torch.rand(len(images), generator=generator) < share).nonzero().squeeze(1).to(images.device)
     if not len(chosen):
         return images
     changed = images[chosen]
     for change in changes.split("+"):
-        if change == "affine":
-            changed = random_affine(changed, generator)
+        if change in ("affine", "elastic"):
+            changed = random_affine(changed, strength, generator, bend=change == "elastic")
         elif change == "mirror":
             flips = (torch.rand(len(changed), generator=generator) < 0.5).view(-1, 1, 1).to(images.device)
             changed = torch.where(flips, changed.flip(2), changed)
         else:
-            raise ValueError(f"unknown augmentation {change!r}; use affine, mirror or affine+mirror")
+            raise ValueError(f"unknown augmentation {change!r}; use affine, elastic, mirror, or two with a plus")
     return images.index_copy(0, chosen, changed)

@@ -248,6 +248,41 @@ class Add(nn.Module):
         return result
 
 
+class BatchNorm(nn.BatchNorm2d):
+    """PyTorch's own without its count of mini-batches, which an exported file does not hold."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.num_batches_tracked = None
+
+    def _load_from_state_dict(self, *args: Any, **more: Any) -> None:
+        nn.Module._load_from_state_dict(self, *args, **more)  # PyTorch's own would ask for the count
+
+
+class Concatenate(nn.Module):
+    """The features of two paths, one after the other, in float32."""
+
+    def __init__(self, first: nn.Sequential, second: nn.Sequential) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat((self.first(x).float(), self.second(x).float()), dim=1)
+
+
+class StopGradient(nn.Module):
+    """Lets no gradient through, except to the last features, `count` of them. The exporter leaves it out."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.count:
+            return x.detach()
+        return torch.cat((x[:, : -self.count].detach(), x[:, -self.count :]), dim=1)
+
+
 class Standardise(nn.Module):
     """(x - mean) * factor, before a dense layer. The exporter folds it into that: loaded weights contain it."""
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atlcodec.training.augment import augment_half, random_shift
+from atlcodec.training.augment import augment, random_shift
 from atlcodec.training.data import Domain, Task, batches, compress
 from atlcodec.training.networks import Networks
 from atlcodec.training.settings import Settings
@@ -85,55 +85,68 @@ class Epoch:
         """Whether the compressor is trained. A frozen one gives the same records in every epoch."""
         return "compressor" in self.phase.parts
 
-    def augments(self, task: Task) -> bool:
-        return self.settings.augment != "none" and (self.compresses or task != "autoencoder")
-
     def loss(self, rows: Tensor, task: Task) -> Tensor:
-        """Squared error of pixels in 0..1 (autoencoder), cross-entropy (classifier), or their weighted sum (joint)."""
+        """Squared error of pixels in 0..1 (autoencoder), cross-entropy (classifier), or their weighted sum (joint).
+
+        The decompressor sees images as they are; the classifier sees changed ones, if the settings ask for them."""
         domain, settings = self.phase.domain, self.settings
-        images = self.images(rows, task)
+        changed = settings.augment != "none" and task != "autoencoder"
+        learnt = rows[: int((rows < len(self.data.labels)).sum())] if task == "joint" else rows  # these come first
+        images = decoded = logits = None
+        if task != "classifier" or not changed:
+            images = self.images(rows, task)
         with torch.autocast(rows.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-            symbols = self.symbols(rows, images, task)
-            decoded = logits = None
+            symbols = None if task == "classifier" and changed else self.symbols(rows, images)
             if task != "classifier":
                 decoded = self.nets.part("decompressor", domain)(symbols)
-            labelled = int((rows < len(self.data.labels)).sum()) if task == "joint" else len(rows)  # these come first
             if task != "autoencoder":
-                logits = self.nets.part("classifier", domain)(symbols[:labelled])
+                if changed:
+                    symbols = self.compressed(self.changed(learnt))
+                assert symbols is not None
+                logits = self.nets.part("classifier", domain)(symbols[: len(learnt)])
 
         loss = torch.zeros((), device=rows.device)
         if decoded is not None and images is not None:
             loss = functional.mse_loss(decoded.float() / 256, images.unsqueeze(1) / 256)
         if logits is not None:
-            labels = self.data.labels[rows[:labelled]]
-            cross_entropy = functional.cross_entropy(logits.float(), labels, label_smoothing=settings.label_smoothing)
+            cross_entropy = functional.cross_entropy(
+                logits.float(), self.data.labels[learnt], label_smoothing=settings.label_smoothing
+            )
             loss = loss + (settings.weight if task == "joint" else 1) * cross_entropy
         if task == "classifier" and not self.compresses and self.data.outliers is not None:
             loss = loss + OUTLIER_WEIGHT * self.outlier_loss(len(rows))
         return loss
 
     def images(self, rows: Tensor, task: Task) -> Tensor | None:
-        """The images of a mini-batch, uint8 (N, 28, 28), with random changes; None where only records are needed."""
-        if not (self.compresses or self.augments(task) or task == "autoencoder"):
+        """The images of a mini-batch, uint8 (N, 28, 28), shifted if labels are learned from them; None where only
+        records are needed."""
+        if not self.compresses and task != "autoencoder":
             return None
         assert self.data.images is not None
         images = self.data.images.index_select(0, rows)  # several times as fast as indexing
-        if self.augments(task):
-            images = augment_half(images, self.settings.augment, self.generator)
         if self.compresses and task != "autoencoder" and self.settings.shift:
             images = random_shift(images, self.settings.shift, self.generator)
         return images
 
-    def symbols(self, rows: Tensor, images: Tensor | None, task: Task) -> Tensor:
-        """Symbols from the compressor, or from the records that a frozen compressor made of unchanged images."""
-        if images is not None and (self.compresses or self.augments(task)):
-            with torch.set_grad_enabled(self.compresses):
-                latents = self.nets.compressor(images.unsqueeze(1).float())
-            return self.nets.quantise(latents)
+    def changed(self, rows: Tensor) -> Tensor:
+        """The same with the random changes that `augment` names."""
+        assert self.data.images is not None
+        images, settings = self.data.images.index_select(0, rows), self.settings
+        return augment(images, settings.augment, self.generator, settings.augment_share, settings.augment_strength)
+
+    def symbols(self, rows: Tensor, images: Tensor | None) -> Tensor:
+        """Symbols from the compressor, or from the records that a frozen compressor made."""
+        if self.compresses and images is not None:
+            return self.compressed(images)
         if self.data.records is None:
             assert self.data.images is not None
             self.data.records = compress(self.nets, self.data.images, self.settings)
         return self.nets.unpack(self.data.records.index_select(0, rows))
+
+    def compressed(self, images: Tensor) -> Tensor:
+        with torch.set_grad_enabled(self.compresses):
+            latents = self.nets.compressor(images.unsqueeze(1).float())
+        return self.nets.quantise(latents)
 
     def outlier_loss(self, count: int) -> Tensor:
         """Outlier exposure (Hendrycks et al. 2019): the cross-entropy of `count` outliers with equal odds for all

@@ -13,6 +13,8 @@ from atlcodec.errors import BadModel
 from atlcodec.latents import Packing
 from atlcodec.training.layers import (
     Add,
+    BatchNorm,
+    Concatenate,
     ConvPool2d,
     FixedLinear,
     Join,
@@ -22,6 +24,7 @@ from atlcodec.training.layers import (
     PhasesConv2d,
     Scale,
     Standardise,
+    StopGradient,
     Tokens,
     Unpatches,
     UpscaleConv2d,
@@ -41,7 +44,7 @@ def add_layers(
     A Scale is folded into the linear layer behind it, or into the one before it; a Standardise into the one behind it.
     Raises `BadModel` for layers that cannot be exported."""
     children = network.named_children()
-    named = [(prefix + name, layer) for name, layer in children if not isinstance(layer, nn.Dropout)]
+    named = [(prefix + name, layer) for name, layer in children if not isinstance(layer, nn.Dropout | StopGradient)]
     writer = _Layers(g, x, integers)
     for index, (name, layer) in enumerate(named):
         if not isinstance(layer, nn.ReLU):  # a ReLU goes before the shuffle, as in the files of released models
@@ -58,9 +61,15 @@ def add_layers(
         elif isinstance(layer, Add):
             main = add_layers(g, layer.main, writer.x, prefix=f"{name}.main.")
             writer.x = g.add("Add", main, add_layers(g, layer.beside, writer.x, prefix=f"{name}.beside."))
+        elif isinstance(layer, BatchNorm):
+            writer.normalise(name, layer)
+        elif isinstance(layer, Concatenate):
+            first = add_layers(g, layer.first, writer.x, prefix=f"{name}.first.")
+            second = add_layers(g, layer.second, writer.x, prefix=f"{name}.second.")
+            writer.x = g.add("Concat", first, second, axis=1)
         elif isinstance(layer, Standardise):
             writer.standardise = layer
-        elif writer.factor != 1 and not isinstance(layer, nn.Flatten | nn.ZeroPad2d | nn.ReLU | Patches):
+        elif writer.factor != 1 and not isinstance(layer, nn.Flatten | nn.ZeroPad2d | nn.ReLU | nn.PixelUnshuffle | Patches):
             raise BadModel(f"a Scale before {type(layer).__name__} cannot be folded")
         else:
             writer.other(layer)
@@ -102,8 +111,9 @@ class _Layers:
         bias = g.scaled(g.weight(f"{name}.bias", biases), after)
         match layer:
             case nn.Conv2d():
-                pads = [_pixels(layer.padding)] * 4
-                self.x = g.add("Conv", self.x, weight, bias, kernel_shape=list(layer.kernel_size), pads=pads)
+                pads, strides = [_pixels(layer.padding)] * 4, list(layer.stride)
+                more = {} if strides == [1, 1] else {"strides": strides}
+                self.x = g.add("Conv", self.x, weight, bias, kernel_shape=list(layer.kernel_size), pads=pads, **more)
             case UpscaleConv2d() | PhasesConv2d():
                 self.x = _merged_conv(g, self.x, weight, bias, layer.merge.cpu().numpy(), layer.weight.shape)
                 self.phases = not isinstance(layer, UpscaleConv2d) or layer.shuffle
@@ -131,6 +141,11 @@ class _Layers:
             hidden = g.add("Relu", g.add("Gemm", weight, x, g.add("Unsqueeze", bias, g.ints(1))))
             self.x = g.add("Gemm", g.weight(f"{name}.back", _array(layer.back)), hidden, x)
 
+    def normalise(self, name: str, layer: BatchNorm) -> None:
+        parts = ("weight", "bias", "running_mean", "running_var")
+        values = [self.g.weight(f"{name}.{part}", _array(getattr(layer, part))) for part in parts]
+        self.x = self.g.add("BatchNormalization", self.x, *values, epsilon=layer.eps)
+
     def other(self, layer: nn.Module) -> None:
         """A layer without weights."""
         g, x = self.g, self.x
@@ -139,6 +154,8 @@ class _Layers:
                 side = 28 // layer.size
                 x = g.add("Reshape", x, g.ints(-1, side, layer.size, side, layer.size))
                 x, self.tokens = g.add("Transpose", x, perm=[1, 3, 0, 2, 4]), True
+            case nn.PixelUnshuffle():  # of one channel: of several, ONNX would order them otherwise
+                x = g.add("SpaceToDepth", x, blocksize=layer.downscale_factor)
             case Unpatches():
                 side = 28 // layer.size
                 x = g.add("Reshape", x, g.ints(side, side, -1, layer.size, layer.size))

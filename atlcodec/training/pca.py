@@ -2,7 +2,12 @@
 as zero.
 
     compressor      image -> components / steps, plus what a mixer adds -> latents
+                    image -> convolutions -> the last latents, which are for labels
     decompressor    latents -> mean + components * steps = an image; plus what a mixer corrects in it
+    classifier      all latents -> logits
+
+The picture's latents learn from the squared error alone, the latents for labels from the labels alone. So neither task
+disturbs the other in the compressor: 16 of 1,600 bits are what the labels cost the picture.
 
 The linear path alone is PCA with 1,600 bits. So a codec of few training images is not worse than that, and training
 begins at its PSNR. See `start.py` for the fit, and `mixer.py` for the mixers."""
@@ -15,6 +20,8 @@ from torch import nn
 
 from atlcodec.training.layers import (
     Add,
+    BatchNorm,
+    Concatenate,
     Dropout,
     FixedLinear,
     Join,
@@ -23,16 +30,19 @@ from atlcodec.training.layers import (
     Patches,
     Scale,
     Standardise,
+    StopGradient,
     Unpatches,
 )
 from atlcodec.training.start import Start
 
 PATCH, TOKENS = 4, 49
-WIDTH, HIDDEN, DEPTH = 64, 256, 3
+DEPTH = 2
+WIDTH, HIDDEN = 48, 128  # of the compressor
+WIDTH_BACK, HIDDEN_BACK = 64, 192  # of the decompressor
 
 
-def _mixing() -> list[nn.Module]:
-    return [layer for _ in range(DEPTH) for layer in (MixTokens(TOKENS, 2 * TOKENS), MixChannels(WIDTH, HIDDEN))]
+def _mixing(width: int, hidden: int) -> list[nn.Module]:
+    return [layer for _ in range(DEPTH) for layer in (MixTokens(TOKENS, 2 * TOKENS), MixChannels(width, hidden))]
 
 
 def _zero(layer: nn.Linear) -> nn.Linear:
@@ -43,18 +53,43 @@ def _zero(layer: nn.Linear) -> nn.Linear:
 
 def compressor(start: Start) -> nn.Sequential:
     """1x28x28 -> latents (M,)."""
-    rows = (start.components / start.steps).T
-    linear = nn.Sequential(nn.Flatten(), FixedLinear(rows, start.middle - rows @ start.mean))
+    rows = (start.components / start.steps).T[: start.picture]
+    linear = nn.Sequential(nn.Flatten(), FixedLinear(rows, start.middle[: start.picture] - rows @ start.mean))
     mixer = nn.Sequential(
         Scale(1 / 128),
         Patches(PATCH),
         nn.Linear(PATCH**2, WIDTH),
-        *_mixing(),
+        *_mixing(WIDTH, HIDDEN),
         Join(TOKENS, WIDTH),
-        _zero(nn.Linear(TOKENS * WIDTH, start.packing.count)),
+        _zero(nn.Linear(TOKENS * WIDTH, start.picture)),
         Scale(4),
     )
-    return nn.Sequential(Add(linear, mixer))
+    return nn.Sequential(Concatenate(nn.Sequential(Add(linear, mixer)), _labels(start)))
+
+
+def _labels(start: Start) -> nn.Sequential:
+    """1x28x28 -> 32x14x14 -> 48x7x7 -> the latents for labels."""
+    last = nn.Linear(64, start.packing.labels)
+    nn.init.constant_(last.bias, 1.5 / 2)  # the middle of the four levels
+    return nn.Sequential(
+        Scale(1 / 128),
+        nn.PixelUnshuffle(2),
+        nn.Conv2d(4, 32, 3, padding=1),
+        BatchNorm(32),
+        nn.ReLU(),
+        nn.Conv2d(32, 48, 3, stride=2, padding=1),
+        BatchNorm(48),
+        nn.ReLU(),
+        nn.Conv2d(48, 48, 3, padding=1),
+        BatchNorm(48),
+        nn.ReLU(),
+        nn.Flatten(),
+        Dropout(0.2),
+        nn.Linear(48 * TOKENS, 64),
+        nn.ReLU(),
+        last,
+        Scale(2),
+    )
 
 
 def decompressor(start: Start) -> nn.Sequential:
@@ -64,9 +99,9 @@ def decompressor(start: Start) -> nn.Sequential:
     mixer = nn.Sequential(
         Scale(1 / 128),
         Patches(PATCH),
-        nn.Linear(PATCH**2, WIDTH),
-        *_mixing(),
-        _zero(nn.Linear(WIDTH, PATCH**2)),
+        nn.Linear(PATCH**2, WIDTH_BACK),
+        *_mixing(WIDTH_BACK, HIDDEN_BACK),
+        _zero(nn.Linear(WIDTH_BACK, PATCH**2)),
         Scale(128),
         Unpatches(PATCH),
     )
@@ -81,6 +116,7 @@ def classifier(start: Start, classes: int) -> nn.Sequential:
     """M -> 256 -> 64 -> classes."""
     mean = start.middle if start.fitted else np.zeros_like(start.middle)  # exported weights contain it
     return nn.Sequential(
+        StopGradient(start.packing.labels),
         Standardise(torch.from_numpy(mean), torch.from_numpy(1 / start.deviations)),
         nn.Linear(start.packing.count, 256),
         nn.ReLU(),

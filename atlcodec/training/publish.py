@@ -50,9 +50,11 @@ def codecs(
     return published
 
 
-def latents_of(packing: Packing) -> dict[str, list[list[int]]]:
+def latents_of(packing: Packing) -> dict[str, object]:
     """What a card says of the latents: nothing, if they are the symbols themselves."""
-    return {} if packing.uniform else {"latents": [list(pair) for pair in packing.widths]}
+    if packing.uniform:
+        return {}
+    return {"latents": [list(pair) for pair in packing.widths], "label_latents": packing.labels}
 
 
 def add_figures(folder: Path, codec: Codec, data: Dataset, held_out: Split | None) -> evaluation.Figures:

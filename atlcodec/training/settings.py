@@ -42,15 +42,17 @@ class Settings:
     )
     shift: int = param(
         0,
-        "Random shift, in pixels, while the compressor learns from labels. The border becomes black.",
+        "Random shift, in pixels, while the compressor learns from labels; without --augment. The border becomes black.",
         least=0,
         most=8,
     )
     augment: str = param(
         "none",
-        "Random changes of half of the images, while the compressor or the classifier learns.",
-        choices=["none", "affine", "mirror", "affine+mirror"],
+        "Random changes of images, while the labels are learned.",
+        choices=["none", "affine", "mirror", "affine+mirror", "elastic", "elastic+mirror"],
     )
+    augment_share: float = param(0.5, "Share of the images that are changed.", above=0, most=1)
+    augment_strength: float = param(1.0, "Strength of affine and elastic changes.", above=0, most=4)
     label_smoothing: float = param(0.0, "Label smoothing of the cross-entropy.", least=0, most=0.9)
     precision: str = param(
         "float32",

@@ -1,8 +1,8 @@
 """Where training starts from: the principal components of the training images (PCA), each with a number of bits.
 
 The variances of image coefficients differ a thousandfold. So the first components get latents of 8 or 6 bits, the next
-ones of 4 or 3 and the rest of 2: as many of each as predict the least squared error in 1,600 bits. The step of a latent
-is the best one of a small grid."""
+ones of 4 or 3 and the rest of 2: as many of each as predict the least squared error. The step of a latent is the best
+one of a small grid. The last latents, of 2 bits, have no component: they are kept for labels."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ GRID = {  # steps to try for a latent of so many bits, in standard deviations of
     3: np.linspace(0.4, 1.0, 8),
     2: np.linspace(0.8, 1.6, 9),
 }
+LABELS = 8  # latents for labels, of 2 bits each
 BITS = tuple(GRID)
 
 
 @dataclass(frozen=True)
 class Start:
-    """The mean image, float32 (D,); the components, float32 (D, M), one for each latent; the step of each latent and
-    the standard deviation of its level, float32 (M,)."""
+    """The mean image, float32 (D,); the components, float32 (D, M), one for each latent, zero for those for labels; the
+    step of each latent and the standard deviation of its level, float32 (M,)."""
 
     packing: Packing
     mean: Floats
@@ -41,6 +42,11 @@ class Start:
     steps: Floats
     deviations: Floats
     fitted: bool = True  # False: the weights are loaded afterwards
+
+    @property
+    def picture(self) -> int:
+        """How many latents are for the picture: the first ones."""
+        return self.packing.count - self.packing.labels
 
     @property
     def middle(self) -> Floats:
@@ -68,9 +74,15 @@ def fit(images: NDArray[np.uint8]) -> Start:
     for bits, grid in GRID.items():
         errors[bits], steps[bits] = best_steps(pixels[:STEPS_FROM] @ components, deviations, bits, grid)
     packing = allot(errors, variances)
-    step = np.array([steps[bits][component] for component, bits in enumerate(packing.bits.tolist())], np.float32)
-    components, deviations = components[:, : packing.count], deviations[: packing.count]
-    return Start(packing, mean, components.astype(np.float32), step, (deviations / step).astype(np.float32))
+    kept = packing.count - LABELS
+    step = np.array([steps[bits][component] for component, bits in enumerate(packing.bits[:kept].tolist())])
+    return Start(
+        packing,
+        mean,
+        np.pad(components[:, :kept], ((0, 0), (0, LABELS))).astype(np.float32),
+        np.pad(step, (0, LABELS), constant_values=1).astype(np.float32),
+        np.pad(deviations[:kept] / step, (0, LABELS), constant_values=1).astype(np.float32),
+    )
 
 
 def fit_records(records: NDArray[np.uint8], packing: Packing) -> Start:
@@ -95,7 +107,8 @@ def best_steps(coefficients: Floats, deviations: Floats, bits: int, grid: NDArra
 
 def allot(errors: dict[int, Floats], variances: Floats) -> Packing:
     """How many components get each number of bits, for the least sum of their errors and of the variances of those that
-    get none. The first components get most."""
+    get none. The first components get most. The latents for labels come last."""
+    budget = 4 * SYMBOLS - 2 * LABELS
     sums = {bits: np.concatenate([[0], np.cumsum(each, dtype=np.float64)]) for bits, each in errors.items()}
     kept = np.concatenate([[0], np.cumsum(variances, dtype=np.float64)])
     left = kept[-1] - kept
@@ -103,7 +116,7 @@ def allot(errors: dict[int, Floats], variances: Floats) -> Packing:
     best, chosen = np.inf, (0, 0, 0, 0, 0)
     for n8 in range(0, 130, 4):
         for n6 in range(0, 4 * SYMBOLS // 6, 4):
-            n2 = (4 * SYMBOLS - 8 * n8 - 6 * n6 - 4 * n4 - 3 * n3) // 2
+            n2 = (budget - 8 * n8 - 6 * n6 - 4 * n4 - 3 * n3) // 2
             ends = np.cumsum(np.stack(np.broadcast_arrays(n8, n6, n4, n3, n2)), axis=0)
             fits = (n2 >= 0) & (n2 % 4 == 0) & (ends[-1] <= len(variances))
             if not fits.any():
@@ -115,4 +128,6 @@ def allot(errors: dict[int, Floats], variances: Floats) -> Packing:
             at = np.unravel_index(error.argmin(), error.shape)
             if error[at] < best:
                 best, chosen = error[at], (n8, n6, int(n4[at]), int(n3[at]), int(n2[at]))
-    return Packing(tuple((bits, count) for bits, count in zip(BITS, chosen, strict=True) if count))
+    widths = dict(zip(BITS, chosen, strict=True))
+    widths[2] += LABELS
+    return Packing(tuple((bits, count) for bits, count in widths.items() if count), LABELS)
