@@ -25,6 +25,7 @@ from atlcodec.latents import Packing
 
 BUNDLED = Path(__file__).parent / "models"
 SHAPE = (28, 28)  # of every codec so far: rows, columns
+EFFORT = 5  # of a search by gradients; a card with a faster search names another
 LARGEST_FILE = 64 << 20  # bytes
 LARGEST_CARD = 1 << 20
 MOST_LABELS = 10_000
@@ -41,6 +42,7 @@ class Card:
     default_head: str | None
     shape: tuple[int, int]
     packing: Packing  # of the latents
+    effort: int  # how long the encoder searches, 0..9, if the user does not say
     figures: Mapping[str, Any]  # measured at effort 0
     searched: Mapping[str, Any]  # measured at the default effort
     recipe: Mapping[str, Any]
@@ -158,6 +160,7 @@ def read_model(folder: Path) -> Model:
         default_head=raw["default_head"],
         shape=SHAPE,
         packing=_packing(raw, folder),
+        effort=_effort(raw, folder),
         figures=figures,
         searched=searched,
         recipe=_object(raw, "recipe", folder),
@@ -236,6 +239,13 @@ def read_json(folder: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise BadModel(f"{folder}: card.json is not a JSON object")
     return raw
+
+
+def _effort(raw: Mapping[str, Any], folder: Path) -> int:
+    effort = raw.get("effort", EFFORT)
+    if type(effort) is not int or not 0 <= effort <= 9:
+        raise BadModel(f"{folder}: effort in card.json must be a whole number from 0 to 9, not {str(effort)[:20]}")
+    return effort
 
 
 def _packing(raw: Mapping[str, Any], folder: Path) -> Packing:

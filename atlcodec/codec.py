@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,9 +59,9 @@ class Codec:
         """Images, uint8 (N, *shape), to sealed records, uint8 (N, 200).
 
         `effort`, 0 to 9, is how long latent refinement searches for better symbols; 0 takes what the compressor gives.
-        The default is `refine.DEFAULT_EFFORT`, or 0 for a model without a refiner. Raises `BadImage` for another shape
+        The default stands in the card, and is 0 for a model without a refiner. Raises `BadImage` for another shape
         or dtype, `ValueError` for another effort, `BadModel` for an effort above 0 if the model has no refiner."""
-        evaluations = refine.evaluations(effort)
+        evaluations = refine.evaluations(self.model.card.effort if effort is None else effort)
         if evaluations and not self.model.refines:
             if effort is not None:
                 raise BadModel(f"{self.name} has no refiner.onnx; encode with effort 0, or train the model again")
@@ -68,17 +69,19 @@ class Codec:
         compressor, refiner = self._compressor, self._refiner if evaluations else None
         packing, stop = self.model.card.packing, threading.Event()
 
-        def gradient(latents: NDArray[np.float32], images: Images) -> list[NDArray[np.float32]]:
+        def refine_once(
+            latents: NDArray[np.float32], images: Images, outputs: Sequence[str]
+        ) -> list[NDArray[np.float32]]:
             if stop.is_set():  # a search takes many of these calls, and Ctrl-C shall not wait for all of them
                 raise engine.Stopped
             assert refiner is not None
-            return refiner.run(latents, images)
+            return refiner.run(latents, images, outputs=outputs)
 
         def encode(chunk: Images) -> Records:
             latents = compressor(chunk)
             if refiner is None:
                 return record.pack(record.seal(*packing.nearest(latents), self.id))
-            return record.pack(refine.symbols(chunk, latents, gradient, evaluations, self.id, packing))
+            return record.pack(refine.symbols(chunk, latents, refine_once, evaluations, self.id, packing))
 
         rows, shape = self._as_images(images), (record.RECORD_BYTES,)
         return engine.in_chunks(encode, rows, shape, chunk_rows=CHUNK_OF_SEARCH if refiner else engine.CHUNK, stop=stop)

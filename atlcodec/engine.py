@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -50,11 +50,16 @@ def compressor(shape: tuple[int, ...]) -> Signature:
 
 
 def refiner(shape: tuple[int, ...]) -> Signature:
-    """Latents on their levels, of this shape, and images -> squared errors and their gradient."""
-    name = "symbols" if shape == BOTTLENECK else "latents"
-    return Signature(
-        (Port(name, _FLOAT, shape), _IMAGES), (Port("errors", _FLOAT, ()), Port("gradient", _FLOAT, shape))
-    )
+    """Latents on their levels, of this shape, and images -> squared errors and their gradient; or the steps of the
+    latents that make the errors least, if they have several widths."""
+    if shape == BOTTLENECK:
+        inputs, outputs = Port("symbols", _FLOAT, shape), (Port("errors", _FLOAT, ()), Port("gradient", _FLOAT, shape))
+    else:
+        inputs, outputs = (
+            Port("latents", _FLOAT, shape),
+            (Port("step", _FLOAT, shape), Port("linear_step", _FLOAT, shape)),
+        )
+    return Signature((inputs, _IMAGES), outputs)
 
 
 def classifier(classes: int) -> Signature:
@@ -74,22 +79,24 @@ class Graph:
         if not trusted:
             graph.check(file, name)
         self._session = self._load(file, optimise=trusted)
+        self._options = _runtime().RunOptions()
+        self._options.only_execute_path_to_fetches = True  # leave out what only other outputs need
         self._check()
 
     def __call__(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Rows of the one input's shape -> as many of the one output's, all numbers finite. Raises `BadModel`."""
         return self.run(rows)[0]
 
-    def run(self, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
-        """The same for several inputs, with as many rows in each, and outputs."""
-        signature = self._signature
-        feed = {port.name: rows for port, rows in zip(signature.inputs, inputs, strict=True)}
-        names = [port.name for port in signature.outputs]
+    def run(self, *inputs: NDArray[Any], outputs: Sequence[str] | None = None) -> list[NDArray[Any]]:
+        """The same for several inputs, with as many rows in each, and outputs: all of them, or those named."""
+        feed = {port.name: rows for port, rows in zip(self._signature.inputs, inputs, strict=True)}
+        wanted = [port for port in self._signature.outputs if outputs is None or port.name in outputs]
         try:
-            results = [np.asarray(result) for result in self._session.run(names, feed)]
+            found = self._session.run([port.name for port in wanted], feed, self._options)
+            results = [np.asarray(result) for result in found]
         except Exception as error:  # ONNX Runtime's errors have no common base
             raise BadModel(f"{self._name}: cannot be run ({_one_line(error)})") from error
-        for port, result in zip(signature.outputs, results, strict=True):
+        for port, result in zip(wanted, results, strict=True):
             promised = (len(inputs[0]), *port.shape)
             if result.shape != promised:
                 raise BadModel(f"{self._name}: returned {result.shape}, not {promised}")

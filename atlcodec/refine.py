@@ -1,9 +1,12 @@
 """Latent refinement: the encoder's search for better symbols (Campos et al. 2019; Yang, Bamler and Mandt 2020).
 
-The decompressor is the format, so an encoder may write any symbols. The compressor's latents are refined by gradient
-descent on the squared error of the decoded image. The gradient is taken at the rounded symbols and applied to the
-latents (Adam; Kingma and Ba 2015). The seal then moves the symbols that raise the error least, or lower it, by that
-gradient. The best point may be costly to seal, so a long search seals several good points and keeps the best record."""
+The decompressor is the format, so an encoder may write any symbols. The compressor's latents are refined by the squared
+error of the decoded image, whose gradient is taken at the rounded latents and applied to the latents themselves.
+
+A refiner that knows the curvature of the error gives the step of each latent; a few of them, ever shorter, are the
+search. One that gives the gradient alone takes longer (Adam; Kingma and Ba 2015). Then the seal moves the symbols that
+raise the error least, or lower it, by that gradient. The best point may be costly to seal, so a long search seals
+several good points and keeps the best record."""
 
 from __future__ import annotations
 
@@ -16,18 +19,16 @@ from atlcodec import record
 from atlcodec.latents import UNIFORM, Packing
 
 Floats = NDArray[np.float32]
-Refiner = Callable[[Floats, NDArray[np.uint8]], Sequence[NDArray[np.float32]]]
+Refiner = Callable[[Floats, NDArray[np.uint8], Sequence[str]], Sequence[NDArray[np.float32]]]
 Evaluate = Callable[[Floats], tuple[Floats, Floats]]
 
-# By effort: how often the error and its gradient are evaluated. One evaluation takes as long as decoding three times.
+# By effort: how often the image is decoded and compared. With a gradient, that takes as long as decoding three times.
 EVALUATIONS = (0, 1, 2, 3, 5, 8, 13, 24, 48, 100)
-DEFAULT_EFFORT = 5
+EXACT = 24  # evaluations from which steps follow the whole decompressor; fewer follow its linear path, which is faster
 
 
-def evaluations(effort: int | None) -> int:
-    """How often an effort of 0 to 9 evaluates the gradient; None is the default effort. Raises `ValueError`."""
-    if effort is None:
-        effort = DEFAULT_EFFORT
+def evaluations(effort: int) -> int:
+    """How often an effort of 0 to 9 evaluates the error. Raises `ValueError`."""
     if isinstance(effort, bool) or effort not in range(len(EVALUATIONS)):
         raise ValueError(f"effort must be a whole number from 0 to {len(EVALUATIONS) - 1}, not {effort!r}")
     return EVALUATIONS[effort]
@@ -44,14 +45,40 @@ def symbols(
     """Sealed symbols, uint8 (N, 400), for images, uint8 (N, *shape), and the compressor's latents, float32 (N,
     *packing.shape).
 
-    `refiner` maps latents on their levels and images to the squared errors, float32 (N,), and their gradient, float32
-    of the latents' shape."""
+    `refiner` maps latents on their levels and images to the outputs that are named: `errors`, the squared errors,
+    float32 (N,); `gradient`, theirs, of the latents' shape; `step` and `linear_step`, the steps that would make the
+    errors least, of the same shape. It has the first two, or the last two."""
+    if packing.uniform:
+        return by_gradient(images, latents, refiner, evaluations, id, packing)
+    return by_steps(images, latents, refiner, evaluations, id, packing)
+
+
+def by_steps(
+    images: NDArray[np.uint8], latents: Floats, refiner: Refiner, evaluations: int, id: int, packing: Packing
+) -> record.Symbols:
+    """Newton's steps with the curvature of the linear path. Each rounding adds noise to the next step, so the steps
+    become shorter. The point after the last one need not be evaluated: what it lies from its levels is what the seal
+    goes by."""
+    name = "step" if evaluations >= EXACT else "linear_step"
+    rate = 0.3 if evaluations == 1 else 0.4 if evaluations < 4 else 0.6
+    z = latents.copy()
+    for number in range(evaluations):
+        (step,) = refiner(np.rint(z), images, [name])
+        z += np.float32(rate * (1 - number / evaluations)) * step
+        np.clip(z, 0, packing.top, out=z)
+    return record.seal(*packing.nearest(z), id)
+
+
+def by_gradient(
+    images: NDArray[np.uint8], latents: Floats, refiner: Refiner, evaluations: int, id: int, packing: Packing
+) -> record.Symbols:
+    """Adam, with the best of several sealed points if the search is long."""
     points = evaluations // 8  # how many points are sealed and compared; each of them costs one evaluation
     start, top = latents.reshape(len(latents), -1), packing.top
     shape = (-1, *packing.shape)
 
     def evaluate(z: Floats) -> tuple[Floats, Floats]:
-        errors, gradient = refiner(z.reshape(shape), images)
+        errors, gradient = refiner(z.reshape(shape), images, ["errors", "gradient"])
         return errors, gradient.reshape(z.shape)
 
     if points < 2:

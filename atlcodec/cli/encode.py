@@ -12,7 +12,6 @@ from atlcodec.cli.encode_files import encode_files
 from atlcodec.cli.files import STANDARD, check_ending, is_folder, shown, standard_output
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
-from atlcodec.refine import DEFAULT_EFFORT
 from atlcodec.sets.paths import AlreadyExists, is_device
 
 
@@ -25,7 +24,7 @@ from atlcodec.sets.paths import AlreadyExists, is_device
 @click.option(
     "--effort",
     type=click.IntRange(0, 9),
-    help=f"0 is fast, 9 is slow and gives the best quality. [default: {DEFAULT_EFFORT}]",
+    help="0 is fast, 9 is slow and gives the best quality. [default: what the model's card says]",
 )
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
 @click.option("--resize", is_flag=True, help="Scale to 28 x 28, with black bars if the image is not square.")

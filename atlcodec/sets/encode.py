@@ -13,7 +13,6 @@ from atlcodec import __version__, atomic, engine, metrics, zoo
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, MissingFile
 from atlcodec.record import RECORD_BYTES
-from atlcodec.refine import DEFAULT_EFFORT
 from atlcodec.sets import sinks, sources
 from atlcodec.sets.encoder import SAMPLE, Encoder, choose
 from atlcodec.sets.journal import Journal
@@ -103,7 +102,7 @@ def is_stream(output: str | os.PathLike[str] | BinaryIO) -> bool:
 
 def batch_size(effort: int | None) -> int:
     """How many images are encoded before the journal keeps them: fewer where each takes long."""
-    each = {6: 512, 7: 512, 8: 128, 9: 128}.get(DEFAULT_EFFORT if effort is None else effort)
+    each = {6: 512, 7: 512, 8: 128, 9: 128}.get(effort or 0)
     return min(sources.BATCH, each * engine.threads()) if each else sources.BATCH
 
 

@@ -26,7 +26,7 @@ class Official:
     source: str
     licence: str
     labels: tuple[str, ...]
-    digests: tuple[str, str, str, str]  # in the order of idx.FILES; SHA-256, or MD5 if the owners publish only that
+    digests: tuple[str, str, str, str]  # SHA-256, in the order of idx.FILES
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ OFFICIAL = {
         "CC BY-SA 4.0",
         KANA,
         (
-            "92be26ec9822e900ac425d0a0aa84ced",
+            "7112ba9ec422d98de4885262d4a4dff14cc4fefb81c11ace8bf563a8255df5c3",
             "2a16eeae62da984b8bd24fa32e31d47291f01dac3fe84d5594f304f71e7d374b",
             "76fbd229ce87db80dd281af5e6670de4ad0e42fb30a7bd643972994c47c1f42e",
             "a11dc742be8e781a40a92f53d6a4957e7b7d36df2faa097659131ebfd8fd60c6",
@@ -78,30 +78,13 @@ OFFICIAL = {
     ),
 }
 
-# Parts of official sets, by the digest of their training labels, or of their training images if they have no labels.
-_OTHERS = {
-    # 8,000 + 1,000 of KMNIST's 10,000 official test images, for places that do not have its 60,000 training images
-    "1d6cba4f208bd6bb5759f19b722d70759c9a4f7daaa463eb30ea9c6dce5fb477": Known(
-        "KMNIST-part",
-        "CODH (Clanuwat et al. 2018), images 0..8999 of KMNIST's test images",
-        "CC BY-SA 4.0",
-        KANA,
-    ),
-    "be5e712c65a71b49cb164aa697d7b53422bd6aacdacccce725f6d0b9304ca204": Known(
-        "KuzushijiKanji28",
-        "CODH, Kuzushiji-Kanji resized to 28 x 28",
-        "CC BY-SA 4.0",
-        (),
-    ),
-}
-
 
 def known(digest: str) -> Known | None:
-    """The data set whose training labels have this SHA-256; for one without labels, the training images."""
+    """The data set whose training labels have this SHA-256."""
     for name, official in OFFICIAL.items():
         if digest == official.digests[1]:
             return Known(name, official.source, official.licence, official.labels)
-    return _OTHERS.get(digest)
+    return None
 
 
 def label_names(digest: str) -> tuple[str, ...]:
@@ -146,9 +129,8 @@ def _fetch(url: str, expected: str, target: Path) -> None:
             f"{url}: cannot download ({error}); copy the four .gz files into {target.parent}, or set ATLC_MIRROR to "
             "the URL of a copy"
         ) from error
-    # SHA-256 has 64 hex digits. Of KMNIST's training images the owners publish only an MD5.
-    digest = hashlib.sha256(raw) if len(expected) == 64 else hashlib.md5(raw, usedforsecurity=False)
-    if digest.hexdigest() != expected:
+    digest = hashlib.sha256(raw).hexdigest()
+    if digest != expected:
         part.unlink()
-        raise BadData(f"{url}: not the published file (digest {digest.hexdigest()}, expected {expected})")
+        raise BadData(f"{url}: not the published file (SHA-256 {digest}, expected {expected})")
     part.replace(target)

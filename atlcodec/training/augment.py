@@ -45,7 +45,9 @@ def random_affine(images: Tensor, strength: float, generator: torch.Generator, *
     )
 
 
-def augment(images: Tensor, changes: str, generator: torch.Generator, share: float = 0.5, strength: float = 1) -> Tensor:
+def augment(
+    images: Tensor, changes: str, generator: torch.Generator, share: float = 0.5, strength: float = 1
+) -> Tensor:
     """Change a share of the images, chosen at random. `changes` are "affine", "elastic" (affine, and bent) and "mirror"
     (which flips half of the chosen ones), joined by "+". Raises `ValueError`."""
     chosen = (torch.rand(len(images), generator=generator) < share).nonzero().squeeze(1).to(images.device)

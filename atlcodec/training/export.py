@@ -21,11 +21,12 @@ from torch import nn
 from atlcodec import record
 from atlcodec.latents import UNIFORM, Packing
 from atlcodec.training import gradient, onnx_packing
-from atlcodec.training.layers import Scale, Standardise
+from atlcodec.training.layers import FixedLinear, Scale, Standardise, StopGradient
 from atlcodec.training.networks import Networks
 from atlcodec.training.onnx_builder import GraphBuilder, Port
 from atlcodec.training.onnx_layers import add_layers
 
+BEFORE_DENSE = (Scale, Standardise, StopGradient, nn.Flatten)  # layers that a dense one behind them takes in
 RECORDS: Port = (TensorProto.UINT8, ["N", record.RECORD_BYTES])
 IMAGES: Port = (TensorProto.UINT8, ["N", 28, 28])
 
@@ -59,9 +60,12 @@ def decompressor(network: nn.Module, nonce: int = 0, packing: Packing = UNIFORM)
 
 
 def refiner(decompressor: nn.Module, packing: Packing = UNIFORM) -> bytes:
-    """ONNX: latents on their levels, float32 (N, *packing.shape), and images uint8 (N, 28, 28) -> the squared
-    error of the decoded images, float32 (N,), and its gradient with respect to the latents, by which an encoder refines
-    them.
+    """ONNX, by which an encoder refines latents: those on their levels, float32 (N, *packing.shape), and images uint8
+    (N, 28, 28) -> the squared error of the decoded images, float32 (N,), and its gradient with respect to the latents.
+
+    For a decompressor that begins with a linear path: the step of each latent that would make the squared error least
+    if it alone moved and all else were linear; by the gradient of the whole decompressor, and by that of the linear
+    path alone, which needs no way back through the layers.
 
     The gradient passes straight through the clip to 0..255, so that pixels outside can come back."""
     g, name = GraphBuilder(), "symbols" if packing.uniform else "latents"
@@ -69,10 +73,20 @@ def refiner(decompressor: nn.Module, packing: Packing = UNIFORM) -> bytes:
     clipped = g.add("Clip", pixels, g.constant(np.array(0, np.float32)), g.constant(np.array(255, np.float32)))
     wanted = g.add("Cast", g.add("Unsqueeze", "images", g.ints(1)), to=TensorProto.FLOAT)
     difference = g.add("Sub", clipped, wanted)
+    port: Port = (TensorProto.FLOAT, ["N", *packing.shape])
+    if not packing.uniform:
+        first = next(decompressor.children())
+        assert isinstance(first, FixedLinear)
+        curvature = (first.weight**2).sum(dim=0).cpu().numpy()
+        # A latent for labels does not change the image.
+        steps = np.where(curvature > 0, -1 / np.maximum(curvature, np.float32(1e-12)), 0).astype(np.float32)
+        exact = g.add("Mul", gradient.backward(g, name, pixels, difference), g.constant(steps))
+        linear = g.add("MatMul", g.add("Flatten", difference), "0.weight")
+        outputs = {"step": (exact, port), "linear_step": (g.add("Mul", linear, g.constant(steps)), port)}
+        return g.finish({name: port, "images": IMAGES}, outputs)
     error = g.add("ReduceSum", g.add("Mul", difference, difference), g.ints(1, 2, 3), keepdims=0)
     slope = g.add("Mul", difference, g.constant(np.array(2, np.float32)))
     slope = gradient.backward(g, name, pixels, slope)
-    port: Port = (TensorProto.FLOAT, ["N", *packing.shape])
     return g.finish(
         {name: port, "images": IMAGES}, {"errors": (error, (TensorProto.FLOAT, ["N"])), "gradient": (slope, port)}
     )
@@ -81,7 +95,7 @@ def refiner(decompressor: nn.Module, packing: Packing = UNIFORM) -> bytes:
 def classifier(network: nn.Module, classes: int, packing: Packing = UNIFORM) -> bytes:
     """ONNX: records uint8 (N, 200) -> logits float32 (N, classes)."""
     g = GraphBuilder()
-    layers = [layer for layer in network.children() if not isinstance(layer, Scale | Standardise | nn.Flatten)]
+    layers = [layer for layer in network.children() if not isinstance(layer, BEFORE_DENSE)]
     if isinstance(layers[0], nn.Linear):  # its inputs are small integers: a product of integers is four times as fast
         x = add_layers(g, network, onnx_packing.integers(g, packing), integers=packing)
     else:
@@ -127,7 +141,7 @@ def weights(file: bytes, packing: Packing = UNIFORM) -> dict[str, torch.Tensor]:
         i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in model.graph.initializer if "." in i.name
     }
     for name in [name.removesuffix(".levels") for name in found if name.endswith(".levels")]:
-        back = np.argsort(onnx_packing.order(packing))
-        levels = found.pop(f"{name}.levels").t()[:, back]
+        _, factor, _, highest = onnx_packing.pieces(packing)
+        levels = found.pop(f"{name}.levels").t()[:, highest] / torch.from_numpy(factor[highest])
         found[name] = levels * found.pop(f"{name}.step").unsqueeze(1)
     return found

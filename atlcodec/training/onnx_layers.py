@@ -30,9 +30,12 @@ from atlcodec.training.layers import (
     UpscaleConv2d,
 )
 from atlcodec.training.onnx_builder import GraphBuilder
-from atlcodec.training.onnx_packing import order
+from atlcodec.training.onnx_packing import pieces
 
+Floats = NDArray[np.float32]
 Linear = nn.Conv2d | nn.Linear | FixedLinear | UpscaleConv2d | PhasesConv2d | ConvPool2d
+
+UNSCALED = (nn.Flatten, nn.ZeroPad2d, nn.ReLU, nn.PixelUnshuffle, Patches)  # a factor goes through these as it is
 
 
 def add_layers(
@@ -69,7 +72,7 @@ def add_layers(
             writer.x = g.add("Concat", first, second, axis=1)
         elif isinstance(layer, Standardise):
             writer.standardise = layer
-        elif writer.factor != 1 and not isinstance(layer, nn.Flatten | nn.ZeroPad2d | nn.ReLU | nn.PixelUnshuffle | Patches):
+        elif writer.factor != 1 and not isinstance(layer, UNSCALED):
             raise BadModel(f"a Scale before {type(layer).__name__} cannot be folded")
         else:
             writer.other(layer)
@@ -101,13 +104,16 @@ class _Layers:
         """A layer with weights; `after` is the factor of the Scale behind it."""
         g, scale, self.factor = self.g, self.factor * after, 1.0
         weights, biases = _array(layer.weight), _array(layer.bias)
+        mean = np.zeros(0, np.float32)
         if self.standardise is not None:
-            weights = weights * _array(self.standardise.factor)
-            biases, self.standardise = biases - weights @ _array(self.standardise.mean), None
+            weights, mean = weights * _array(self.standardise.factor), _array(self.standardise.mean)
         if self.integers is not None:
-            product = _rounded_product(g, self.x, f"{name}.weight", weights, scale, self.integers)
+            product, offset = _rounded_product(g, self.x, f"{name}.weight", weights, scale, self.integers, mean)
         else:
             weight = g.scaled(g.weight(f"{name}.weight", weights), scale)
+            offset = weights @ mean if len(mean) else mean
+        if self.standardise is not None:
+            biases, self.standardise = biases - offset, None
         bias = g.scaled(g.weight(f"{name}.bias", biases), after)
         match layer:
             case nn.Conv2d():
@@ -183,17 +189,21 @@ class _Layers:
 
 
 def _rounded_product(
-    g: GraphBuilder, x: str, name: str, weight: NDArray[np.float32], scale: float, packing: Packing
-) -> str:
-    """Latents uint8 (N, M), in the order of `order`, times weights (outputs, M) rounded to eight bits: for each output,
-    255 levels from its largest weight to the opposite one. The steps have 16 bits, so that all levels are exact floats,
-    and a network with these weights gives the same file again."""
-    step = np.maximum(np.abs(weight).max(axis=1) / np.float32(127), np.float32(1e-30))
+    g: GraphBuilder, x: str, name: str, weight: NDArray[np.float32], scale: float, packing: Packing, mean: Floats
+) -> tuple[str, Floats]:
+    """Latents in pieces, uint8 (N, P), as `pieces` says, times weights (outputs, M) rounded to eight bits: for each
+    output, 255 levels from its largest weight to the opposite one. The steps have 16 bits, so that all levels are exact
+    floats, and a network with these weights gives the same file again: the lower pieces of a latent follow from its
+    highest one. Returns the product; and, if `mean` is not empty, what it is for latents that are `mean`, (M,)."""
+    latent, factor, top, highest = pieces(packing)
+    first = weight * factor[highest]
+    step = np.maximum(np.abs(first).max(axis=1) / np.float32(127), np.float32(1e-30))
     step = (step.view(np.int32) + 0xFF & ~0xFF).view(np.float32)
-    levels = np.rint(weight / step[:, None]).astype(np.int8)
-    levels = levels[:, order(packing)]
-    product = g.add("MatMulInteger", x, g.weight(f"{name}.levels", levels.T))
-    return g.add("Mul", g.add("Cast", product, to=TensorProto.FLOAT), g.scaled(g.weight(f"{name}.step", step), scale))
+    levels = np.rint(np.rint(first / step[:, None])[:, latent] * (factor / factor[highest][latent]))
+    product = g.add("MatMulInteger", x, g.weight(f"{name}.levels", levels.astype(np.int8).T))
+    product = g.add("Cast", product, to=TensorProto.FLOAT)
+    product = g.add("Mul", product, g.scaled(g.weight(f"{name}.step", step), scale))
+    return product, step * (levels @ (mean[latent] * top / packing.top[latent])) if len(mean) else mean
 
 
 def _merged_conv(g: GraphBuilder, x: str, weight: str, bias: str, merge: NDArray[np.float32], shape: torch.Size) -> str:

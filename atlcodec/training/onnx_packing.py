@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 from onnx import TensorProto
 
 from atlcodec.latents import Packing
-from atlcodec.record import BOTTLENECK
+from atlcodec.record import BOTTLENECK, RECORD_BYTES
 from atlcodec.training.onnx_builder import GraphBuilder
 
 
@@ -26,17 +29,68 @@ def latents(g: GraphBuilder, packing: Packing) -> str:
 
 
 def integers(g: GraphBuilder, packing: Packing) -> str:
-    """The input `records` -> latents, uint8 (N, M), in the order of `order`: of symbols, all high nibbles first."""
+    """The input `records` -> latents cut where bytes end, uint8 (N, P), in the order of `pieces`."""
     if packing.uniform:
         return g.add("Concat", _high(g), _low(g), axis=1)
-    return g.add("Cast", latents(g, packing), to=TensorProto.UINT8)
+    parts = []
+    for first, shifts, masks in _cuts(packing):
+        part = "records" if first == 0 else g.add("Slice", "records", g.ints(first), g.ints(RECORD_BYTES), g.ints(1))
+        part = g.add("BitShift", part, g.constant(shifts), direction="RIGHT")
+        parts.append(g.add("BitwiseAnd", part, g.constant(masks)))
+    return parts[0] if len(parts) == 1 else g.add("Concat", *parts, axis=1)
 
 
-def order(packing: Packing) -> list[int]:
-    """The numbers of the latents in the order in which `integers` gives them."""
+class Pieces(NamedTuple):
+    """What `integers` gives. A latent is the sum of its pieces, each times its factor.
+
+    latent    int (P,), the number of the latent
+    factor    float32 (P,), a power of two; 0 marks a piece without content
+    top       float32 (P,), the highest value
+    highest   int (M,), the piece of each latent that has its highest bits"""
+
+    latent: NDArray[np.int64]
+    factor: NDArray[np.float32]
+    top: NDArray[np.float32]
+    highest: NDArray[np.int64]
+
+
+def pieces(packing: Packing) -> Pieces:
     if packing.uniform:
-        return [*range(0, packing.count, 2), *range(1, packing.count, 2)]
-    return list(range(packing.count))
+        order = np.array([*range(0, packing.count, 2), *range(1, packing.count, 2)])
+        ones = np.ones(packing.count, np.float32)
+        return Pieces(order, ones, 15 * ones, np.argsort(order))
+    found = []
+    for number, (first, _, _) in enumerate(_cuts(packing)):
+        for byte in _bytes(packing)[first:]:
+            latent, _, mask, factor = byte[number] if number < len(byte) else (0, 0, 0, 0)
+            found.append((latent, factor, mask))
+    latent, factor, top = np.array(found).T
+    highest = [np.where(latent == number, factor, 0).argmax() for number in range(packing.count)]
+    return Pieces(latent, factor.astype(np.float32), top.astype(np.float32), np.array(highest))
+
+
+def _bytes(packing: Packing) -> list[list[tuple[int, int, int, int]]]:
+    """For each byte of a record, from its highest bit on, the latents in it: the number of the latent, the shift and
+    the mask that cut its piece out, and the factor of the piece."""
+    found: list[list[tuple[int, int, int, int]]] = [[] for _ in range(RECORD_BYTES)]
+    end = 0
+    for latent, bits in enumerate(packing.bits.tolist()):
+        start, end = end, end + bits
+        for byte in range(start // 8, (end - 1) // 8 + 1):
+            low, high = max(start, 8 * byte), min(end, 8 * byte + 8)
+            found[byte].append((latent, 8 * byte + 8 - high, (1 << high - low) - 1, 1 << end - high))
+    return found
+
+
+def _cuts(packing: Packing) -> list[tuple[int, NDArray[np.uint8], NDArray[np.uint8]]]:
+    """The first piece of all bytes, then the second ones, and so on: the first byte that has one; and of it and of all
+    behind it the shifts and the masks, uint8."""
+    pieces, cuts = _bytes(packing), []
+    for number in range(max(map(len, pieces))):
+        first = next(index for index, byte in enumerate(pieces) if len(byte) > number)
+        chosen = [byte[number] if len(byte) > number else (0, 0, 0, 0) for byte in pieces[first:]]
+        cuts.append((first, *np.array([[shift, mask] for _, shift, mask, _ in chosen], np.uint8).T))
+    return cuts
 
 
 def _cut(g: GraphBuilder, data: str, bits: int, count: int) -> str:

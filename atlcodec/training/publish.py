@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atlcodec import atomic, engine, evaluation, metrics, refine, zoo
+from atlcodec import atomic, engine, evaluation, metrics, zoo
 from atlcodec.card_writer import update_card, write_head, write_model
 from atlcodec.codec import Codec
 from atlcodec.latents import Packing
@@ -16,6 +16,8 @@ from atlcodec.sets.dataset import Dataset, Split
 from atlcodec.training import export
 from atlcodec.training.heads import Examples
 from atlcodec.training.trainer import Trainer
+
+EFFORT = 2  # of a codec whose refiner gives steps: the best trade of time for quality
 
 
 class Published(NamedTuple):
@@ -42,7 +44,7 @@ def codecs(
             folder = part / own if several else part
             files = export.files(trainer.nets, taken, number)
             about_head = {"name": head, "labels": list(data.classes)} if head else None
-            write_model(folder, files, {"name": own, **latents_of(trainer.nets.packing), **card}, about_head)
+            write_model(folder, files, {"name": own, **about_latents(trainer.nets.packing), **card}, about_head)
             codec = Codec.load(folder)
             taken.add(codec.id)
             figures = add_figures(folder, codec, data, trainer.domains[number].held_out if data.test is None else None)
@@ -50,11 +52,11 @@ def codecs(
     return published
 
 
-def latents_of(packing: Packing) -> dict[str, object]:
-    """What a card says of the latents: nothing, if they are the symbols themselves."""
+def about_latents(packing: Packing) -> dict[str, object]:
+    """What a card says of the latents and of the search for them: nothing, if they are the symbols themselves."""
     if packing.uniform:
         return {}
-    return {"latents": [list(pair) for pair in packing.widths], "label_latents": packing.labels}
+    return {"latents": [list(pair) for pair in packing.widths], "label_latents": packing.labels, "effort": EFFORT}
 
 
 def add_figures(folder: Path, codec: Codec, data: Dataset, held_out: Split | None) -> evaluation.Figures:
@@ -62,14 +64,15 @@ def add_figures(folder: Path, codec: Codec, data: Dataset, held_out: Split | Non
     split = held_out or data.test
     assert split is not None
     figures = evaluation.measure(codec, split.images, split.labels, data.classes)
-    refined = evaluation.measure(codec, split.images, split.labels, data.classes, refine.DEFAULT_EFFORT).summary()
+    effort = codec.model.card.effort
+    refined = evaluation.measure(codec, split.images, split.labels, data.classes, effort).summary()
     source = f"{data.name}, {'validation' if held_out else 'test'}"
     main = {key: refined[key] for key in evaluation.MAIN_FIGURES if key in refined}
     update_card(
         folder,
         {
             "figures": {"measured on": source, **figures.summary()},
-            "searched": {"effort": refine.DEFAULT_EFFORT, **main},
+            "searched": {"effort": effort, **main},
         },
     )
     return figures

@@ -42,7 +42,7 @@ class Settings:
     )
     shift: int = param(
         0,
-        "Random shift, in pixels, while the compressor learns from labels; without --augment. The border becomes black.",
+        "Random shift, in pixels, while the compressor learns from labels, unless --augment. The border becomes black.",
         least=0,
         most=8,
     )

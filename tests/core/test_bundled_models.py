@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import freeze
-from atlcodec import evaluation, record, refine, sets, zoo
+from atlcodec import evaluation, record, sets, zoo
 from atlcodec.card import Model
 from atlcodec.codec import Codec
 from drawings import seven
@@ -83,9 +83,9 @@ def test_the_search_gains_what_the_card_says(model: Model) -> None:
     codec, some = Codec(model), data.test[:200]
     plain, searched = (
         evaluation.measure(codec, some.images, some.labels, data.classes, effort).summary()
-        for effort in (0, refine.DEFAULT_EFFORT)
+        for effort in (0, model.card.effort)
     )
-    assert model.card.searched["effort"] == refine.DEFAULT_EFFORT
+    assert model.card.searched["effort"] == model.card.effort
     promised = model.card.searched["psnr"] - model.card.figures["psnr"]
     assert promised > 0.5
     assert float(str(searched["psnr"])) - float(str(plain["psnr"])) == pytest.approx(promised, rel=0.3)

@@ -8,6 +8,7 @@ import pickle
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def test_ctrl_c_stops_a_long_search_after_the_evaluations_at_hand(
     main = threading.get_ident()
 
     class Interrupted:
-        def run(self, latents: codec.Images, images: codec.Images) -> list[NDArray[np.float32]]:
+        def run(self, latents: codec.Images, images: codec.Images, outputs: Sequence[str]) -> list[NDArray[np.float32]]:
             taken.append(number := next(calls))
             if number == 5:
                 signal.pthread_kill(main, signal.SIGINT)

@@ -32,7 +32,7 @@ def test_more_effort_gives_better_images(images: codec.Images) -> None:
 def test_the_default_is_an_effort_and_each_is_deterministic(images: codec.Images) -> None:
     own = Codec.load("mnist-lenet")
     records = own.encode(images)
-    assert np.array_equal(records, own.encode(images, refine.DEFAULT_EFFORT))
+    assert np.array_equal(records, own.encode(images, 5))
     assert np.array_equal(records[7:20], own.encode(images[7:20]))
     assert (record.ids(records) == own.id).all()
     assert np.array_equal(
@@ -44,8 +44,8 @@ def test_a_long_search_keeps_the_best_of_several_sealed_points(images: codec.Ima
     own = Codec.load("mnist-lenet")
     latents, refiner, sealed = own.latents(images), own._refiner.run, []
 
-    def spy(symbols: refine.Floats, pictures: codec.Images) -> Sequence[refine.Floats]:
-        found = refiner(symbols, pictures)
+    def spy(symbols: refine.Floats, pictures: codec.Images, outputs: Sequence[str]) -> Sequence[refine.Floats]:
+        found = refiner(symbols, pictures, outputs=outputs)
         if (record.ids(record.pack(symbols.astype(np.uint8))) == own.id).all():
             sealed.append(found[0])
         return found

@@ -108,22 +108,33 @@ def test_the_files_compute_what_the_networks_do(nets: Networks, data: Dataset) -
     again.compressor.load_state_dict(export.weights(files["compressor.onnx"], packing))
     again.part("decompressor").load_state_dict(export.weights(files["decompressor.onnx"], packing))
     again.part("classifier").load_state_dict(export.weights(files["classifier.onnx"], packing))
-    assert np.allclose(again.part("classifier")(levels), logits, atol=1e-5)
+    assert np.allclose(
+        again.part("classifier")(levels), logits, atol=1e-2
+    )  # lower bits have rounder weights in the file
     assert export.files(again, []) == files
 
 
-def test_the_refiner_gives_the_gradient_of_the_latents(nets: Networks, data: Dataset) -> None:
+def test_the_refiner_gives_the_steps_of_the_latents(nets: Networks, data: Dataset, start: Start) -> None:
     images = data.train.images[:6]
     latents = nets.quantise(nets.compressor(torch.from_numpy(images).unsqueeze(1).float())).detach()
     leaf = latents.clone().requires_grad_()
     decoded = nets.part("decompressor")(leaf).squeeze(1)
     difference = decoded.detach().clamp(0, 255) - torch.from_numpy(images)
-    decoded.backward(2 * difference)
+    decoded.backward(difference)
     assert leaf.grad is not None
-    file = export.refiner(nets.part("decompressor"), nets.packing)
-    errors, gradient = engine.Graph(file, engine.refiner(nets.packing.shape), "r").run(latents.numpy(), images)
-    np.testing.assert_allclose(errors, (difference**2).sum((1, 2)).numpy(), rtol=1e-4)
-    np.testing.assert_allclose(gradient, leaf.grad.numpy(), rtol=1e-3, atol=1e-4 * float(leaf.grad.abs().max()))
+    graph = engine.Graph(
+        export.refiner(nets.part("decompressor"), nets.packing), engine.refiner(nets.packing.shape), ""
+    )
+    step, linear = graph.run(latents.numpy(), images)
+    kept = slice(start.picture)
+    expected = -leaf.grad.numpy()[:, kept] / start.steps[kept] ** 2  # components are orthonormal
+    np.testing.assert_allclose(step[:, kept], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    expected = (-difference.flatten(1).numpy() @ start.components / start.steps)[:, kept]
+    np.testing.assert_allclose(linear[:, kept], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    assert not step[:, start.picture :].any()  # the latents for labels
+    assert not linear[:, start.picture :].any()
+    (alone,) = graph.run(latents.numpy(), images, outputs=["linear_step"])
+    np.testing.assert_array_equal(alone, linear)
 
 
 @pytest.fixture(scope="module")
