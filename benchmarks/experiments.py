@@ -29,8 +29,10 @@ SETS_WITH_PART = ("MNIST", "KMNIST-part", "FashionMNIST")
 QUICK_FIRST = ("KMNIST-part", "MNIST", "FashionMNIST")
 # Per column: what all recipes take, and the parameters of each.
 SETTINGS = {
-    "paper": Settings(batch_size=512, learning_rate=1e-3, schedule="constant"),
-    "better": Settings(batch_size=128, learning_rate=4e-3, lr_warmup_steps=400, schedule="cosine", shift=1),
+    "paper": Settings(architecture="lenet", batch_size=512, learning_rate=1e-3, schedule="constant"),
+    "better": Settings(
+        architecture="lenet", batch_size=128, learning_rate=4e-3, lr_warmup_steps=400, schedule="cosine", shift=1
+    ),
 }
 
 

@@ -9,7 +9,8 @@ from atlcodec.sets.dataset import Dataset, Split
 from atlcodec.training.settings import Settings
 from atlcodec.training.trainer import Trainer
 
-SETTINGS = Settings(batch_size=32, seed=5, shift=1, lr_warmup_steps=9)  # an epoch of `bars()` has six mini-batches
+# An epoch of `bars()` has six mini-batches.
+SETTINGS = Settings(architecture="lenet", batch_size=32, seed=5, shift=1, lr_warmup_steps=9)
 Weights = dict[str, torch.Tensor]
 
 

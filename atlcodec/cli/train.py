@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,8 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     (multi-domain), OUTPUT holds a model folder for each."""
     own = _recipe_parameters(ctx)
     settings = parameters.filled(Settings, parameters.asked(ctx))
+    if given["start"] and "architecture" not in parameters.asked(ctx):
+        settings = replace(settings, architecture=_architecture_of(given["start"]))
     require_torch()
     from atlcodec.card import valid_name
     from atlcodec.training import publish
@@ -82,6 +84,13 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     trainer = _run(given, settings, own, run, card, (sets, outliers, unlabelled))
     for done in publish.codecs(trainer, sets, output, name, card, head):
         log(f"{done.folder}: id {done.id:08x}, {done.figures.line()}")
+
+
+def _architecture_of(start: str) -> str:
+    """That of the model to start from, since its weights fit no other."""
+    from atlcodec import zoo
+
+    return str(zoo.find(start).card.recipe.get("architecture", "lenet"))
 
 
 def _about(given: dict[str, Any], outliers: Sequence[Dataset]) -> dict[str, Any]:

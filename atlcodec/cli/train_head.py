@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,26 +14,29 @@ from atlcodec.cli.train import check_output, require_torch
 from atlcodec.errors import BadData
 from atlcodec.training.settings import HeadSettings
 
+if TYPE_CHECKING:
+    from atlcodec.training.heads import Examples
+
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--records", required=True, type=FILE, help="Records to learn from. No images are needed.")
+@click.option("--records", type=FILE, help="Records to learn from. No images are needed.")
+@click.option("--data", metavar="DIR|NAME", help="Or labelled images, which are encoded first, with changed copies.")
 @click.option("--labels", type=FILE, help="Their list, or labels in IDX format. [default: the list beside them]")
-@click.option("-m", "--model", help="The model that wrote the records. [default: the first record says]")
+@click.option(
+    "-m", "--model", help="The model that wrote the records. [default: the first record says] Needed with --data."
+)
 @parameters.output_options
 @parameters.options({HeadSettings: ""})
 @click.pass_context
 def train_head(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **given: Any) -> None:
     """Train a new classifier for a model, from records and labels, without images. An epoch of 60,000 records takes a
-    second. OUTPUT is then a folder for atlc models add.
+    second. With --data, images are encoded first, each with --copies. OUTPUT is then a folder for atlc models add.
 
     If training was stopped, the same command resumes it."""
     require_torch()
-    from atlcodec import files
     from atlcodec.card import is_head, valid_name
-    from atlcodec.reader import codec_of
-    from atlcodec.sets import manifest
     from atlcodec.training import heads, publish
     from atlcodec.training.curves import Curves
     from atlcodec.training.data import torch_device
@@ -43,25 +46,45 @@ def train_head(ctx: click.Context, /, output: Path, run: Path | None, force: boo
     check_output(output, force, replaces=(output / "card.json").is_file() and is_head(output))
     name = valid_name(given["name"] or output.resolve().name)
     run = run or output.with_name(output.name + ".run")
-    records: Path = given["records"]
-    if records.suffix.lower() == ".parquet":
-        raise BadData(f"{records}: train-head reads .atlc files; encode the images to one with -o set.atlc")
-    labels: Path = given["labels"] or manifest.beside(records)
-    if not labels.is_file():
-        raise BadData(f"{labels}: no such file; name the labels of {records} with --labels")
-    model = codec_of(files.open(records).array, str(records), given["model"]).model
-    examples = heads.load(records, labels, model)
-    log(f"{len(examples)} labelled records of {model.name}, {len(examples.classes)} labels")
+    examples = _examples(given, settings)
+    log(f"{len(examples)} labelled records of {examples.model.name}, {len(examples.classes)} labels")
     log(f"checkpoint, metrics and curves.png in {run}")
     with Curves(log) as curves:
         trainer = heads.train(examples, settings, run, log, curves)
     epochs = sum(step.name != "accuracy" for step in trainer.steps)
     card = {
         "name": name,
-        "command": parameters.command_line(ctx, ("records", "labels", "model", "output")),
+        "command": parameters.command_line(ctx, ("records", "data", "labels", "model", "output")),
         "recipe": {**asdict(settings), "architecture": trainer.settings.architecture, "epochs": epochs},
         "data": [examples.describe],
         "licence": given["licence"],
     }
     accuracy = publish.head(output, trainer, examples, card)
-    log(f"{output}: {accuracy:.2%} accuracy on validation; to use it with {model.name}: atlc models add {output}")
+    log(
+        f"{output}: {accuracy:.2%} accuracy on validation; to use it with {examples.model.name}: "
+        f"atlc models add {output}"
+    )
+
+
+def _examples(given: dict[str, Any], settings: HeadSettings) -> Examples:
+    """The records that the options name, or those of the images that they name."""
+    from atlcodec import files, zoo
+    from atlcodec.reader import codec_of
+    from atlcodec.sets import dataset, manifest
+    from atlcodec.training import heads
+
+    if given["data"]:
+        if given["records"] or given["labels"] or not given["model"]:
+            raise click.UsageError("--data needs -m MODEL, and takes neither --records nor --labels")
+        return heads.encode(dataset.load(given["data"], log=log), zoo.find(given["model"]), settings, log)
+    if not given["records"]:
+        raise click.UsageError("name records with --records, or images with --data and -m MODEL")
+    if settings.copies:
+        raise click.UsageError("--copies needs --data: records alone cannot be changed")
+    records: Path = given["records"]
+    if records.suffix.lower() == ".parquet":
+        raise BadData(f"{records}: train-head reads .atlc files; encode the images to one with -o set.atlc")
+    labels: Path = given["labels"] or manifest.beside(records)
+    if not labels.is_file():
+        raise BadData(f"{labels}: no such file; name the labels of {records} with --labels")
+    return heads.load(records, labels, codec_of(files.open(records).array, str(records), given["model"]).model)

@@ -19,10 +19,11 @@ from atlcodec.card import LONGEST_LABEL, MOST_LABELS, Model
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData, NotARecord
 from atlcodec.record import Records
-from atlcodec.sets.dataset import Split
-from atlcodec.training import pretrained
+from atlcodec.sets.dataset import Dataset, Split
+from atlcodec.training import export, pretrained
 from atlcodec.training.atl import classifier
-from atlcodec.training.data import Domain, torch_device
+from atlcodec.training.augment import augment
+from atlcodec.training.data import Domain, split_validation, torch_device
 from atlcodec.training.networks import CLASSIFIERS
 from atlcodec.training.records import UNKNOWN, read_labels
 from atlcodec.training.settings import HeadSettings, Settings
@@ -40,6 +41,7 @@ class Examples:
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     describe: Mapping[str, object]  # for the card
+    held_out: Split | None = None  # records for validation; None: some of the others, chosen at random
 
     def __len__(self) -> int:
         return len(self.records)
@@ -79,6 +81,35 @@ def load(path: Path, labels: Path, model: Model) -> Examples:
     return Examples(model, np.ascontiguousarray(file.array[known]), numbers[known], classes, described)
 
 
+def encode(
+    data: Dataset, model: Model, settings: HeadSettings, log: Callable[[str], None] = lambda _: None
+) -> Examples:
+    """Records of labelled training images and of changed copies of them. Validation takes the last images, unchanged.
+
+    Raises `BadData` if there are no labels."""
+    codec = Codec(model)
+    if data.train.labels is None:
+        raise BadData(f"{data.name}: no labels to train a classifier on")
+    learnt, held_out = split_validation(data.train, settings.validation)
+    assert learnt.labels is not None
+    records = [codec.encode(learnt.images, effort=0)]
+    generator = torch.Generator().manual_seed(settings.seed)
+    for copy in range(settings.copies):
+        log(f"encoding copy {copy + 1} of {settings.copies}")
+        changed = augment(
+            torch.from_numpy(learnt.images), settings.augment, generator, share=1, strength=settings.augment_strength
+        )
+        records.append(codec.encode(changed.numpy(), effort=0))
+    return Examples(
+        model,
+        np.concatenate(records),
+        np.tile(learnt.labels, 1 + settings.copies),
+        data.classes,
+        data.describe(),
+        Split(codec.encode(held_out.images, effort=0), held_out.labels),
+    )
+
+
 def split(examples: Examples, settings: HeadSettings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The rows for training and those for validation, chosen at random, since many sets are sorted by label."""
     order = np.random.default_rng(settings.seed).permutation(len(examples))
@@ -97,16 +128,23 @@ def train(
 
     The folder holds the run, as for a codec. The same call resumes a stopped run."""
     device = torch_device(settings.device)
-    learning, held_out = split(examples, settings)
+    held_out = examples.held_out
+    if held_out is None:
+        learning, rest = split(examples, settings)
+        held_out = Split(examples.records[rest], examples.labels[rest])
+    else:
+        learning = np.arange(len(examples))
     domain = Domain(
         str(examples.describe["name"]),
         len(examples.classes),
         torch.from_numpy(examples.labels[learning]).to(device),
-        Split(examples.records[held_out], examples.labels[held_out]),
+        held_out,
         records=torch.from_numpy(examples.records[learning]).to(device),
         packing=examples.model.card.packing,
+        linear=linear_path(examples.model) if settings.architecture == "conv" else None,
     )
-    identity = (settings.epochs, dict(examples.describe), examples.classes)
+    changes = settings.copies, settings.augment, settings.augment_strength
+    identity = (settings.epochs, dict(examples.describe), examples.classes, *(changes if examples.held_out else ()))
     trainer = Trainer(
         trainer_settings(settings, examples.model),
         domain,
@@ -125,6 +163,14 @@ def train(
     return trainer
 
 
+def linear_path(model: Model) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The weights and biases of the linear path that a `pca` decompressor begins with. Raises `BadData` for others."""
+    if pretrained.architecture(model.card.recipe) != "pca":
+        raise BadData(f"{model.name}: a conv classifier needs a codec of the architecture pca")
+    weights = export.weights(model.file("decompressor"), model.card.packing)
+    return weights["0.weight"].numpy(), weights["0.bias"].numpy()
+
+
 def trainer_settings(settings: HeadSettings, model: Model) -> Settings:
     """The same settings for the training loop, with the codec's architecture in place of "codec"."""
     own = pretrained.architecture(model.card.recipe)
@@ -137,5 +183,7 @@ def trainer_settings(settings: HeadSettings, model: Model) -> Settings:
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
         validation=settings.validation,
+        label_smoothing=settings.label_smoothing,
+        precision=settings.precision,
         device=settings.device,
     )

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from atlcodec import record
 from atlcodec.latents import UNIFORM
-from atlcodec.training import lenet, mixer, pca
+from atlcodec.training import conv, lenet, mixer, pca
 from atlcodec.training.start import Start, blank
 
 PARTS = ("compressor", "decompressor", "classifier")
@@ -50,7 +50,8 @@ def quantise(latents: Tensor, top: Tensor) -> Tensor:
     return rounded
 
 
-# What builds each network. A start is the mean, the components and the packing of the latents; only `pca` needs it.
+# What builds each network. A start is the mean, the components and the packing of the latents; only `pca` and `conv`
+# need it.
 COMPRESSORS: dict[str, Callable[[Start], nn.Sequential]] = {
     "lenet": lambda start: lenet.compressor(),
     "mixer": lambda start: mixer.compressor(),
@@ -65,6 +66,7 @@ CLASSIFIERS: dict[str, Callable[[Start, int], nn.Sequential]] = {
     "lenet": lambda start, classes: lenet.classifier(classes),
     "mixer": lambda start, classes: mixer.classifier(classes),
     "pca": pca.classifier,
+    "conv": conv.classifier,
 }
 NO_START = blank(UNIFORM)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ARCHITECTURES = ("lenet", "mixer", "pca")
+AUGMENT = ("affine", "mirror", "affine+mirror", "elastic", "elastic+mirror")
 
 
 def param(
@@ -30,9 +31,9 @@ def param(
 class Settings:
     """What every recipe needs to know."""
 
-    architecture: str = param("lenet", "Architecture of the three networks.", choices=ARCHITECTURES)
+    architecture: str = param("pca", "Architecture of the three networks.", choices=ARCHITECTURES)
     seed: int = param(0, "Seed of the weights, the order of the images, and augmentation.")
-    batch_size: int = param(512, "Images in a mini-batch.", least=1)
+    batch_size: int = param(128, "Images in a mini-batch.", least=1)
     learning_rate: float = param(2e-3, "Highest learning rate (Adam).", above=0)
     lr_warmup_steps: int = param(0, "Mini-batches in which the learning rate of each optimiser rises.", least=0)
     schedule: str = param(
@@ -42,14 +43,14 @@ class Settings:
     )
     shift: int = param(
         0,
-        "Random shift, in pixels, while the compressor learns from labels, unless --augment. The border becomes black.",
+        "Random shift, in pixels, while the compressor learns from labels that augment leaves alone. Black moves in.",
         least=0,
         most=8,
     )
     augment: str = param(
         "none",
         "Random changes of images, while the labels are learned.",
-        choices=["none", "affine", "mirror", "affine+mirror", "elastic", "elastic+mirror"],
+        choices=["none", *AUGMENT],
     )
     augment_share: float = param(0.5, "Share of the images that are changed.", above=0, most=1)
     augment_strength: float = param(1.0, "Strength of affine and elastic changes.", above=0, most=4)
@@ -77,8 +78,9 @@ class HeadSettings:
 
     architecture: str = param(
         "codec",
-        "Architecture of the classifier. codec: the same as the codec's, if it is known, else lenet.",
-        choices=["codec", *ARCHITECTURES],
+        "Architecture of the classifier. codec: the same as the codec's, if it is known, else lenet. conv: more "
+        "accurate and slower, for pca codecs.",
+        choices=["codec", *ARCHITECTURES, "conv"],
     )
     seed: int = param(0, "Seed of the weights, the order of the records, and the validation split.")
     batch_size: int = param(512, "Records in a mini-batch.", least=1)
@@ -87,6 +89,11 @@ class HeadSettings:
     )
     epochs: int = param(0, "Epochs. 0 takes as many as give 2,000 mini-batches, from 20 to 200.", least=0)
     validation: int = param(5000, "Records for validation, chosen at random, at most a tenth of all.", least=1)
+    copies: int = param(0, "Changed copies of each image, which are encoded too.", least=0)
+    augment: str = param("affine", "What changes the copies.", choices=AUGMENT)
+    augment_strength: float = param(1.0, "Strength of affine and elastic changes.", above=0, most=4)
+    label_smoothing: float = param(0.0, "Label smoothing of the cross-entropy.", least=0, most=0.9)
+    precision: str = param("float32", "Precision of products and activations.", choices=["float32", "bfloat16"])
     device: str = param("cpu", "PyTorch device.")
 
 

@@ -85,11 +85,15 @@ def fit(images: NDArray[np.uint8]) -> Start:
     )
 
 
-def fit_records(records: NDArray[np.uint8], packing: Packing) -> Start:
-    """The start of a classifier alone, on records uint8 (N, 200): the deviations of their latents."""
-    latents = packing.unpack(record.unpack(records).reshape(-1, SYMBOLS))
-    start = blank(packing)
-    return replace(start, deviations=np.maximum(latents.std(axis=0), 0.5).astype(np.float32), fitted=True)
+def fit_records(records: NDArray[np.uint8], packing: Packing, linear: tuple[Floats, Floats] | None = None) -> Start:
+    """The start of a classifier alone, on records uint8 (N, 200): the deviations of their latents, and the linear path
+    of their codec, if it has one: its weights, float32 (D, M), and biases, float32 (D,)."""
+    latents = packing.unpack(record.unpack(records[:IMAGES]).reshape(-1, SYMBOLS))
+    start = replace(blank(packing), deviations=np.maximum(latents.std(axis=0), 0.5).astype(np.float32), fitted=True)
+    if linear is not None:
+        weights, biases = linear
+        start = replace(start, components=weights, mean=biases + weights @ start.middle)
+    return start
 
 
 def best_steps(coefficients: Floats, deviations: Floats, bits: int, grid: NDArray[np.float64]) -> tuple[Floats, Floats]:

@@ -64,7 +64,9 @@ class Trainer:
         torch.manual_seed(settings.seed)
         parts = ("classifier",) if isinstance(data, Domain) else PARTS
         if start is not None and settings.architecture == "pca":
-            raise AtlcError("a pca model cannot start from another model's compressor; use --architecture mixer")
+            raise AtlcError(
+                "a pca codec cannot start from another model's compressor; start from a lenet or mixer model"
+            )
         classes = [one.classes for one in self.domains]
         self.nets = Networks(settings.architecture, classes, parts, self._origin()).to(device)
         if start is not None:
@@ -80,14 +82,14 @@ class Trainer:
 
     def _origin(self) -> Start:
         """Where a network of the architecture `pca` begins: fitted to the training images, or to records."""
-        if self.settings.architecture != "pca":
+        if self.settings.architecture not in ("pca", "conv"):
             return NO_START
         images = [one.images for one in self.domains if one.images is not None]
         if images:
             return fit(torch.cat(images).cpu().numpy())
         (only,) = self.domains
         assert only.records is not None
-        return fit_records(only.records.cpu().numpy(), only.packing)
+        return fit_records(only.records.cpu().numpy(), only.packing, only.linear)
 
     def learning_rate(self, at: float) -> float:
         """The learning rate of the schedule when a part `at` (0..1) of the recipe is done."""

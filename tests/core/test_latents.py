@@ -91,6 +91,35 @@ def test_a_record_is_sealed_by_cheap_steps(packing: Packing) -> None:
     assert moved.mean() > 0.35  # they lay near the middle between two levels
 
 
+@pytest.mark.parametrize("labels", [-1, 640, 8.5, "8"])
+def test_a_card_with_an_invalid_number_of_label_latents_is_refused(labels: object, mine: Path) -> None:
+    card = json.loads((mine / "card.json").read_text())
+    widths = {"latents": [[4, 320], [1, 320]], "label_latents": labels}
+    (mine / "card.json").write_text(json.dumps({**card, **widths}))
+    with pytest.raises(BadModel, match=r"label_latents how many of them are for labels"):
+        read_model(mine)
+
+
+@pytest.mark.parametrize("effort", [-1, 10, 2.5, "5"])
+def test_a_card_with_an_invalid_effort_is_refused(effort: object, mine: Path) -> None:
+    card = json.loads((mine / "card.json").read_text())
+    (mine / "card.json").write_text(json.dumps({**card, "effort": effort}))
+    with pytest.raises(BadModel, match=r"effort in card\.json"):
+        read_model(mine)
+
+
+def test_latents_for_labels_never_move() -> None:
+    packing = Packing(((4, 320), (2, 160)), labels=24)
+    latents = some(packing, 40)
+    gradient = np.zeros(latents.shape, np.float32)  # every move costs the same
+    symbols, alternatives, costs = packing.moves(latents.astype(np.float32), gradient)
+    moved = packing.unpack(np.where(costs < NEVER, alternatives, symbols))
+    assert (moved != latents).sum() > 300 * len(latents)
+    assert np.array_equal(moved[:, -24:], latents[:, -24:])
+    sealed = packing.unpack(record.seal(symbols, alternatives, costs, 0x12345678))
+    assert np.array_equal(sealed[:, -24:], latents[:, -24:])
+
+
 @pytest.mark.parametrize("widths", [[[4, 399]], "all", [[4]], [[4.0, 400]], {"4": 400}, None])
 def test_a_card_with_invalid_widths_is_refused(widths: object, mine: Path) -> None:
     card = json.loads((mine / "card.json").read_text())

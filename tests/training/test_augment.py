@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from atlcodec.training.augment import random_shift
+from atlcodec.training.augment import augment, random_shift
 
 
 def test_a_random_shift_moves_images_and_loses_nothing_inside() -> None:
@@ -14,3 +15,32 @@ def test_a_random_shift_moves_images_and_loses_nothing_inside() -> None:
     assert torch.equal(moved.sum(dim=(1, 2)), images.sum(dim=(1, 2)))
     assert not torch.equal(moved, images)
     assert moved[:, :8].sum() == 0
+
+
+@pytest.mark.parametrize("changes", ["affine", "mirror", "affine+mirror", "elastic", "elastic+mirror"])
+def test_a_share_of_the_images_is_changed_and_stays_recognisable(changes: str) -> None:
+    images = torch.zeros(400, 28, 28, dtype=torch.uint8)
+    images[:, 8:20, 6:12] = 200
+    changed = augment(images, changes, torch.Generator().manual_seed(0), share=0.25, strength=1)
+    different = (changed != images).flatten(1).any(dim=1)
+    flipped = 0.5 if changes == "mirror" else 1
+    assert 0.15 * flipped < different.float().mean() < 0.35 * flipped
+    mass = changed[different].float().sum(dim=(1, 2)) / images[0].float().sum()
+    assert ((mass > 0.4) & (mass < 2)).all()
+    again = augment(images, changes, torch.Generator().manual_seed(0), share=0.25, strength=1)
+    assert torch.equal(again, changed)
+
+
+def test_strength_is_how_far_pixels_move() -> None:
+    images = torch.zeros(200, 28, 28, dtype=torch.uint8)
+    images[:, 8:20, 8:20] = 200
+    mild, strong = (
+        augment(images, "elastic", torch.Generator().manual_seed(0), share=1, strength=strength).float()
+        for strength in (0.2, 1.5)
+    )
+    assert (mild - images).abs().mean() * 3 < (strong - images).abs().mean()
+
+
+def test_an_unknown_change_is_an_error() -> None:
+    with pytest.raises(ValueError, match="unknown augmentation 'twirl'"):
+        augment(torch.zeros(9, 28, 28, dtype=torch.uint8), "twirl", torch.Generator(), share=1)

@@ -15,6 +15,6 @@ from training_kit import SETTINGS, bars
 
 def test_a_run_of_another_recipe_is_not_resumed(tmp_path: Path) -> None:
     Trainer(SETTINGS, bars(), tmp_path, fingerprint="a").train(classifier(), 1, (1e-3, 1e-3))
-    for settings, fingerprint in ((SETTINGS, "b"), (Settings(batch_size=16), "a")):
+    for settings, fingerprint in ((SETTINGS, "b"), (Settings(architecture="lenet", batch_size=16), "a")):
         with pytest.raises(BadData, match="other settings or data"):
             Trainer(settings, bars(), tmp_path, fingerprint=fingerprint)

@@ -37,7 +37,9 @@ def test_records_on_tensors_are_those_of_the_format() -> None:
 
 def test_unlabelled_images_train_only_the_autoencoder(tmp_path: Path) -> None:
     data = bars(60)
-    trainer = Trainer(Settings(batch_size=16), data, tmp_path, unlabelled=np.full((40, 28, 28), 9, np.uint8))
+    trainer = Trainer(
+        Settings(architecture="lenet", batch_size=16), data, tmp_path, unlabelled=np.full((40, 28, 28), 9, np.uint8)
+    )
     assert len(trainer.domains[0]) == 54 + 40
     assert len(trainer.domains[0].labels) == 54
     trainer.train(autoencoder(), 1, (1e-3, 1e-3))

@@ -160,9 +160,11 @@ def test_bad_records_and_labels_are_refused_in_one_line(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Missing option '--records'"),
+        ([], "name records with --records, or images with --data"),
         (["--records", "bars.atlc", "--shift", "1"], "No such option"),
-        (["--records", "bars.atlc", "--data", "data"], "No such option"),
+        (["--records", "bars.atlc", "--data", "data", "-m", "mnist"], "takes neither --records nor --labels"),
+        (["--data", "data"], "--data needs -m MODEL"),
+        (["--records", "bars.atlc", "--copies", "2"], "--copies needs --data"),
     ],
 )
 def test_options_of_another_command_are_usage_errors(

@@ -56,7 +56,7 @@ def test_the_log_names_its_columns_once(tmp_path: Path) -> None:
 def test_the_seed_decides(tmp_path: Path) -> None:
     runs = []
     for number, seed in enumerate((5, 5, 6)):
-        trainer = Trainer(Settings(batch_size=32, seed=seed), bars(), tmp_path / str(number))
+        trainer = Trainer(Settings(architecture="lenet", batch_size=32, seed=seed), bars(), tmp_path / str(number))
         trainer.train(autoencoder(), 1, (1e-3, 1e-3))
         trainer.train(cnn(), 1, (1e-3, 1e-3))
         runs.append(weights(trainer))
@@ -67,7 +67,9 @@ def test_the_seed_decides(tmp_path: Path) -> None:
 def test_each_half_can_learn_from_sealed_records(tmp_path: Path) -> None:
     kept = {}
     for sealed in (False, True):
-        trainer = Trainer(Settings(batch_size=32, seed=5, sealed=sealed), bars(), tmp_path / str(sealed))
+        trainer = Trainer(
+            Settings(architecture="lenet", batch_size=32, seed=5, sealed=sealed), bars(), tmp_path / str(sealed)
+        )
         trainer.train(classifier(), 1, (1e-3, 1e-3))
         assert trainer.domains[0].records is not None
         kept[sealed] = trainer.domains[0].records.numpy()
@@ -80,7 +82,9 @@ def test_a_classifier_alone_learns_to_be_unsure_of_outliers(tmp_path: Path) -> N
     data = bars()
     confidence = {}
     for given in (None, outliers):
-        trainer = Trainer(Settings(batch_size=16), data, tmp_path / str(given is None), outliers=given)
+        trainer = Trainer(
+            Settings(architecture="lenet", batch_size=16), data, tmp_path / str(given is None), outliers=given
+        )
         trainer.train(cnn(), 4, (2e-3, 2e-3))
         before = weights(trainer)
         trainer.train(classifier(), 8, (2e-3, 2e-3))

@@ -11,16 +11,16 @@ import torch
 from numpy.typing import NDArray
 
 import atlcodec
-from atlcodec import engine, metrics, record, training
+from atlcodec import engine, metrics, record, training, zoo
 from atlcodec.card import Model, read_model
 from atlcodec.codec import Codec
-from atlcodec.errors import AtlcError
+from atlcodec.errors import AtlcError, BadData
 from atlcodec.latents import UNIFORM
 from atlcodec.sets.dataset import Dataset, Split
 from atlcodec.training import export, publish
-from atlcodec.training.atl import autoencoder
-from atlcodec.training.heads import Examples, train
-from atlcodec.training.networks import Networks
+from atlcodec.training.atl import autoencoder, cnn
+from atlcodec.training.heads import Examples, encode, train
+from atlcodec.training.networks import CLASSIFIERS, Networks
 from atlcodec.training.settings import HeadSettings, Settings
 from atlcodec.training.start import Start, fit
 from atlcodec.training.trainer import Trainer
@@ -187,6 +187,42 @@ def test_a_head_is_trained_on_its_records(model: Model, tmp_path: Path) -> None:
     trainer = train(examples, HeadSettings(epochs=40, batch_size=64), tmp_path / "run")
     accuracy = publish.head(tmp_path / "head", trainer, examples, {"name": "again"})
     assert accuracy > 0.9
+
+
+def test_a_conv_head_is_trained_on_images_and_their_copies(model: Model, data: Dataset, tmp_path: Path) -> None:
+    settings = HeadSettings(architecture="conv", epochs=2, batch_size=64, copies=2, learning_rate=1e-3)
+    examples = encode(data, model, settings)
+    assert data.train.labels is not None
+    assert len(examples) == 3 * 540
+    assert np.array_equal(examples.labels[540:1080], data.train.labels[:540])
+    assert examples.held_out is not None
+    assert len(examples.held_out) == 60  # the last images; no copy of them is learned from
+    trainer = train(examples, settings, tmp_path / "run")
+    publish.head(tmp_path / "head", trainer, examples, {"name": "wide", "recipe": {"architecture": "conv"}})
+    network, file = trainer.nets.part("classifier").eval(), (tmp_path / "head" / "classifier.onnx").read_bytes()
+    logits = engine.Graph(file, engine.classifier(2), "k")(examples.held_out.images)
+    exact = network(trainer.nets.unpack(torch.from_numpy(examples.held_out.images))).detach().numpy()
+    np.testing.assert_allclose(logits, exact, atol=1e-3)
+    again = CLASSIFIERS["conv"](training.start.blank(model.card.packing), 2)
+    again.load_state_dict(export.weights(file, model.card.packing))
+    again.eval()
+    assert export.classifier(again, 2, model.card.packing) == file
+
+
+def test_a_conv_head_needs_a_linear_path(data: Dataset, tmp_path: Path) -> None:
+    settings = HeadSettings(architecture="conv", epochs=1)
+    with pytest.raises(BadData, match="needs a codec of the architecture pca"):
+        train(encode(data, zoo.find("mnist-lenet"), settings), settings, tmp_path)
+
+
+def test_labels_and_pictures_learn_apart(data: Dataset, tmp_path: Path) -> None:
+    """The labels move the compressor's path for labels and nothing else of it, the squared error all the rest."""
+    trainer = Trainer(Settings(batch_size=64, precision="float32"), data, tmp_path)
+    for phase, moved in ((cnn(), {"second"}), (autoencoder(), {"first"})):
+        before = {name: value.clone() for name, value in trainer.nets.compressor.named_parameters()}
+        trainer.train(phase, 1)
+        now = trainer.nets.compressor.named_parameters()
+        assert {name.split(".")[1] for name, value in now if not torch.equal(value, before[name])} == moved
 
 
 def test_a_compressor_of_another_model_is_refused(data: Dataset, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from atlcodec.training.settings import RECIPES, Atl, Epochs, Interleave, Joint, 
 from atlcodec.training.trainer import Trainer
 from training_kit import Killed, Weights, bars, changed, same, weights
 
-SETTINGS = Settings(batch_size=32, seed=5, learning_rate=1e-3, shift=1)
+SETTINGS = Settings(architecture="lenet", batch_size=32, seed=5, learning_rate=1e-3, shift=1)
 QUICK = {Atl: Atl(sets=1, tune=1, warmup=1), Epochs: Epochs(1), Joint: Joint(1, 1), Interleave: Interleave(1, 1, 2)}
 
 # What each recipe trains, in order; everything else is frozen.
