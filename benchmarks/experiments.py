@@ -43,7 +43,7 @@ def better(atl: Atl, epochs: int) -> dict[str, Any]:
 
 
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "paper": {"atl": Atl(tune=3), "past-50": Epochs(400), "": Epochs(50)},
+    "paper": {"atl": Atl(warmup=0, tune=3), "past-50": Epochs(400), "": Epochs(50)},
     "better": better(Atl(warmup=3, sets=8, tune=3), 12),
     "better, few images": better(Atl(warmup=5, sets=15, tune=5), 25),
 }

@@ -13,7 +13,10 @@ from atlcodec.training.augment import augment, random_shift
 from atlcodec.training.data import Domain, Task, batches, compress
 from atlcodec.training.networks import Networks
 from atlcodec.training.settings import Settings
+from atlcodec.training.start import FEW
 
+FEWEST = 50  # mini-batches in an epoch of a pca codec: few images are repeated
+SHIFT = 2  # pixels by which few images are moved at random
 OUTLIER_WEIGHT = 0.5  # of the outlier-exposure loss, as in Hendrycks et al. (2019)
 
 
@@ -54,7 +57,9 @@ def train_epoch(
 
     total, count = torch.zeros((), device=data.labels.device), 0
     epoch = Epoch(nets, data, phase, settings, generator)
-    split = batches(data, phase.task, settings.batch_size, generator)
+    split = list(batches(data, phase.task, settings.batch_size, generator))
+    while settings.architecture == "pca" and len(split) < FEWEST:
+        split += batches(data, phase.task, settings.batch_size, generator)
     for step, rows in enumerate(split):
         task = phase.task_at(step)
         optimizer = optimizers.of(phase.parts, task, phase.domain)
@@ -124,8 +129,11 @@ class Epoch:
             return None
         assert self.data.images is not None
         images = self.data.images.index_select(0, rows)  # several times as fast as indexing
-        if self.compresses and task != "autoencoder" and self.settings.shift:
-            images = random_shift(images, self.settings.shift, self.generator)
+        shift = self.settings.shift if task != "autoencoder" else 0
+        if self.settings.architecture == "pca" and len(self.data) < FEW:
+            shift = max(shift, SHIFT)
+        if self.compresses and shift:
+            images = random_shift(images, shift, self.generator)
         return images
 
     def changed(self, rows: Tensor) -> Tensor:

@@ -101,7 +101,7 @@ class HeadSettings:
 class Atl:
     """The parameters of Algorithm 1, in epochs. The paper takes k = j = 1 and 25 sets, without a warm-up."""
 
-    warmup: int = param(0, "Epochs of the autoencoder before the first set.", least=0)
+    warmup: int = param(1, "Epochs of the autoencoder before the first set.", least=0)
     k_ae: int = param(1, "Epochs of compressor + decompressor in a set.", least=0)
     j_class: int = param(1, "Epochs of the classifier alone in a set.", least=0)
     k_class: int = param(1, "Epochs of compressor + classifier in a set.", least=0)
@@ -127,7 +127,7 @@ class Joint:
 
     epochs: int = param(50, "Epochs with both losses.", least=1)
     tune: int = param(10, "Epochs of each half alone at the end, behind the frozen compressor.", least=0)
-    warmup: int = param(0, "The first epochs, in which the learning rate rises.", least=0)
+    warmup: int = param(1, "The first epochs, in which the learning rate rises.", least=0)
     tune_class: int = param(0, "Further epochs of the classifier alone at the end.", least=0)
 
 

@@ -18,6 +18,7 @@ from atlcodec.record import SYMBOLS
 Floats = NDArray[np.float32]
 
 IMAGES = 12_000  # images that the components are computed from
+FEW = 5_000  # of fewer images, copies moved by a pixel are taken in too: they fill the directions that are missing
 STEPS_FROM = 6_000  # of these, images that the steps are chosen by
 COMPONENTS = 760  # at most; with fewer pixels, as many as there are pixels
 GRID = {  # steps to try for a latent of so many bits, in standard deviations of its coefficient
@@ -63,16 +64,19 @@ def blank(packing: Packing, pixels: int = 784) -> Start:
 def fit(images: NDArray[np.uint8]) -> Start:
     """The start of training on images, uint8 (N, H, W), two or more."""
     chosen = np.random.default_rng(0).permutation(len(images))[:IMAGES]
-    pixels = images[chosen].reshape(len(chosen), -1).astype(np.float32)
+    pixels, some = _flat(images[chosen]), _flat(images[chosen[:STEPS_FROM]])
+    if len(images) < FEW:
+        pixels = np.concatenate([_flat(moved(images[chosen], dy, dx)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)])
     mean = pixels.mean(axis=0)
     pixels -= mean
+    some -= mean
     variances, components = np.linalg.eigh(pixels.T @ pixels / len(pixels))
     count = min(COMPONENTS, pixels.shape[1])
     variances, components = np.maximum(variances[::-1][:count], 1e-6), components[:, ::-1][:, :count].copy()
     deviations = np.sqrt(variances)
     errors, steps = {}, {}
     for bits, grid in GRID.items():
-        errors[bits], steps[bits] = best_steps(pixels[:STEPS_FROM] @ components, deviations, bits, grid)
+        errors[bits], steps[bits] = best_steps(some @ components, deviations, bits, grid)
     packing = allot(errors, variances)
     kept = packing.count - LABELS
     step = np.array([steps[bits][component] for component, bits in enumerate(packing.bits[:kept].tolist())])
@@ -83,6 +87,17 @@ def fit(images: NDArray[np.uint8]) -> Start:
         np.pad(step, (0, LABELS), constant_values=1).astype(np.float32),
         np.pad(deviations[:kept] / step, (0, LABELS), constant_values=1).astype(np.float32),
     )
+
+
+def _flat(images: NDArray[np.uint8]) -> Floats:
+    return images.reshape(len(images), -1).astype(np.float32)
+
+
+def moved(images: NDArray[np.uint8], dy: int, dx: int) -> NDArray[np.uint8]:
+    """Images (N, H, W) moved by a pixel or none in each direction; the edge is repeated."""
+    height, width = images.shape[1:]
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    return padded[:, 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
 
 
 def fit_records(records: NDArray[np.uint8], packing: Packing, linear: tuple[Floats, Floats] | None = None) -> Start:

@@ -1,0 +1,54 @@
+"""A codec of your own from few images: 600 drawn shapes, `atlc train` with its defaults, and PCA of the same images.
+
+Needs the extra `train`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import images
+import numpy as np
+import pca
+import report
+from PIL import Image
+from report import Row, Table
+
+from atlcodec import metrics
+from atlcodec.codec import Codec
+
+TRAIN, TEST, BITS = 600, 200, 1600
+
+
+def main() -> None:
+    options = report.parser(__doc__).parse_args()
+    drawn = images.shapes(TRAIN + TEST)
+    train, test = drawn[:TRAIN], drawn[TRAIN:]
+    light = train.mean(axis=(1, 2)) > np.median(train.mean(axis=(1, 2)))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for index, image in enumerate(train):
+            path = folder / "shapes" / ("light" if light[index] else "dark") / f"{index:03d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(path)
+        command = [str(Path(sys.executable).with_name("atlc")), "train", "--data", "shapes", "-o", "mine"]
+        started = time.perf_counter()
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        seconds = time.perf_counter() - started
+        codec = Codec.load(folder / "mine")
+        found = {f"atlc train, effort {effort}": codec.decode(codec.encode(test, effort)) for effort in (0, 2, 5)}
+    linear = pca.fit(train, BITS)
+    found["principal components, 1,600 bits"] = linear.decode(linear.encode(test))
+    rows: list[Row] = [
+        {"": name, "PSNR, dB": metrics.psnr(float(metrics.squared_error(test, decoded).mean()))}
+        for name, decoded in found.items()
+    ]
+    note = f"{TRAIN} images to learn from, {TEST} others to measure. atlc train took {seconds:.0f} s."
+    report.publish("shapes", "A codec of 600 drawn shapes", [Table.of("Shapes", rows, note)], options.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""Trials of the form of the `pca` networks: what each choice gives on a validation split of the training images.
+
+Pictures alone, except for the last rows: AdamW, one cycle, batches of 128, bfloat16, one thread. PSNR is of unsealed
+latents, without a search. A row is kept in runs/trials, so that a stopped run goes on. Needs the extra `train`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import inputs
+import report
+import torch
+from report import Row, Table
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from atlcodec.latents import Packing
+from atlcodec.sets.dataset import Split
+from atlcodec.training import measure, pca, start
+from atlcodec.training.augment import augment
+from atlcodec.training.data import split_validation
+from atlcodec.training.layers import FixedLinear
+from atlcodec.training.networks import Networks
+
+best_allotment = start.allot
+BATCH, VALIDATION, RATE = 128, 5000, 4e-3
+RUNS = Path(__file__).parents[1] / "runs" / "trials"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What differs from the form that was chosen."""
+
+    name: str
+    allotment: tuple[int, ...] = start.BITS
+    sizes: tuple[tuple[str, int], ...] = ()  # constants of pca.py
+    rate: float = RATE
+    free: float = 0.0  # learning rate of the linear paths
+    last: bool = False  # a convolution behind the decompressor
+    average: float = 0.0  # of weights, exponential
+    noise: bool = False  # instead of rounding, while training
+    labels: float | None = None  # weight of the cross-entropy
+    everywhere: bool = False  # all latents learn from the labels, too
+
+
+TRIALS = (
+    Trial("as chosen"),
+    Trial("latents of 8, 4 and 2 bits", allotment=(8, 4, 2)),
+    Trial("one mixer of each kind", sizes=(("DEPTH", 1),)),
+    Trial("three mixers of each kind", sizes=(("DEPTH", 3),)),
+    Trial("half the width", sizes=(("WIDTH", 24), ("HIDDEN", 64), ("WIDTH_BACK", 32), ("HIDDEN_BACK", 96))),
+    Trial("twice the width", sizes=(("WIDTH", 96), ("HIDDEN", 256), ("WIDTH_BACK", 128), ("HIDDEN_BACK", 384))),
+    Trial("a rate of 0.002", rate=2e-3),
+    Trial("a rate of 0.008", rate=8e-3),
+    Trial("linear paths set free, at a rate of 0.0001", free=1e-4),
+    Trial("linear paths set free, at a rate of 0.001", free=1e-3),
+    Trial("a last convolution, 16 channels", last=True),
+    Trial("averaged weights, 0.99", average=0.99),
+    Trial("noise in place of rounding", noise=True),
+    Trial("labels too, in latents of their own (as chosen)", labels=1.0),
+    Trial("labels too, in all latents, weight 0.001", labels=0.001, everywhere=True),
+    Trial("labels too, in all latents, weight 0.01", labels=0.01, everywhere=True),
+)
+
+
+class Last(nn.Module):
+    """An image, and what two convolutions add to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        last = nn.Conv2d(16, 1, 3, padding=1)
+        self.layers = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), last)
+        nn.init.zeros_(last.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        added: Tensor = self.layers(x / 128)
+        return x + 128 * added
+
+
+def begun(trial: Trial, images: Tensor) -> Networks:
+    """The networks before the first step."""
+
+    def allot(errors: dict[int, start.Floats], variances: start.Floats) -> Packing:
+        return best_allotment(
+            {bits: each if bits in trial.allotment else 1e9 + each for bits, each in errors.items()}, variances
+        )
+
+    with mock.patch.object(start, "allot", allot):
+        fitted = start.fit(images.numpy())
+    with ExitStack() as stack:
+        for name, value in trial.sizes:
+            stack.enter_context(mock.patch.object(pca, name, value))
+        nets = Networks("pca", [10], start=fitted)
+    if trial.last:
+        nets.part("decompressor").append(Last())  # type: ignore[operator]
+    if trial.everywhere:
+        nets.part("classifier")[0].count = fitted.packing.count  # type: ignore[index]
+    return nets
+
+
+def optimiser(trial: Trial, nets: Networks, steps: int) -> tuple[torch.optim.Optimizer, Any]:
+    groups: list[dict[str, Any]] = [{"params": list(nets.parameters())}]
+    rates = [trial.rate]
+    if trial.free:
+        linear = [module for module in nets.modules() if isinstance(module, FixedLinear)]
+        free = [each.requires_grad_() for module in linear for each in (module.weight, module.bias)]
+        groups, rates = [*groups, {"params": free, "weight_decay": 0.0}], [*rates, trial.free]
+    made = torch.optim.AdamW(groups, trial.rate, betas=(0.9, 0.98), weight_decay=0.01)
+    return made, torch.optim.lr_scheduler.OneCycleLR(made, rates, total_steps=steps, pct_start=0.15)
+
+
+def loss_of(trial: Trial, nets: Networks, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def symbols(pictures: Tensor) -> Tensor:
+        latents = nets.compressor(pictures.unsqueeze(1).float())
+        if trial.noise:
+            return torch.minimum((latents + torch.rand_like(latents) - 0.5).clamp(min=0), nets.top)
+        return nets.quantise(latents)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        decoded = nets.part("decompressor")(symbols(images))
+        loss = functional.mse_loss(decoded.float() / 256, images.unsqueeze(1) / 256)
+        if trial.labels is not None:
+            logits = nets.part("classifier")(symbols(augment(images, "elastic", generator, share=1)))
+            loss = loss + trial.labels * functional.cross_entropy(logits.float(), labels, label_smoothing=0.1)
+    return loss
+
+
+def run(trial: Trial, train: Split, steps: int) -> Row:
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    learnt, held_out = split_validation(train, VALIDATION)
+    assert learnt.labels is not None
+    images, labels = torch.from_numpy(learnt.images.copy()), torch.from_numpy(learnt.labels)
+    nets, generator = begun(trial, images), torch.Generator().manual_seed(1)
+    row: Row = {"PSNR at the start, dB": measure.psnr(nets.eval(), held_out.images)}
+    made, schedule = optimiser(trial, nets, steps)
+    average = AveragedModel(nets, multi_avg_fn=get_ema_multi_avg_fn(trial.average))  # type: ignore[no-untyped-call]
+    for _ in range(steps):
+        rows = torch.randint(len(images), (BATCH,), generator=generator)
+        loss = loss_of(trial, nets.train(), images[rows], labels[rows], generator)
+        made.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        made.step()
+        schedule.step()
+        average.update_parameters(nets)
+    if trial.average:
+        nets.load_state_dict(average.module.state_dict())
+    row["PSNR, dB"] = measure.psnr(nets.eval(), held_out.images)
+    if trial.labels is not None:
+        row["accuracy, %"] = 100 * measure.accuracy(nets, held_out)
+    return row
+
+
+def rows(data: inputs.LabelledSet, steps: int) -> Iterator[Row]:
+    for trial in TRIALS:
+        known = RUNS / f"{data.name}-{steps}-{TRIALS.index(trial):02d}.json"
+        if not known.is_file():
+            known.parent.mkdir(parents=True, exist_ok=True)
+            known.write_text(json.dumps(run(trial, Split(data.train, data.train_labels), steps)))
+        yield {"": trial.name, **json.loads(known.read_text())}
+
+
+def main() -> None:
+    options = report.arguments(__doc__, steps=800, sets=["KMNIST"])
+    tables = []
+    for data in inputs.labelled_sets(options.data, options.images):
+        if data.name in options.sets:
+            note = f"{options.steps} steps; the last {VALIDATION:,} training images. Labels learn from elastic changes."
+            tables.append(Table.of(data.name, list(rows(data, options.steps)), note))
+    report.publish("trials", "Trials of the form of the networks", tables, options.output)
+
+
+if __name__ == "__main__":
+    main()
