@@ -89,6 +89,10 @@ class Packing:
             start += bits * count
         return np.concatenate(groups, axis=1)
 
+    def read(self, records: record.Records) -> Integers:
+        """The latents of records, uint8 (N, 200) -> uint8 (N, *shape)."""
+        return self.unpack(record.unpack(records).reshape(-1, SYMBOLS)).reshape(-1, *self.shape)
+
     def nearest(self, latents: Floats) -> tuple[Symbols, Symbols, Floats]:
         """The arguments of `record.seal`, each (N, 400), for a compressor's latents, float32 (N, *shape) in 0..top: the
         nearest symbols, one alternative for each, and how much it raises the squared distance to the latents."""

@@ -3,9 +3,9 @@
     numbers, distances = neighbours.nearest(codec, query, atlcodec.open("set.atlc"), top=10)
 
 The compressor puts similar images near each other, so the distance of two records is the Euclidean distance of their
-400 symbols. All distances from some queries to some records are one matrix product, |q|^2 + |r|^2 - 2 q r. Symbols are
-0..15, so every number in it is an integer below 2^24, and float32 is exact. `by="scores"` compares the log
-probabilities of the classes instead."""
+latents. All distances from some queries to some records are one matrix product, |q|^2 + |r|^2 - 2 q r. Every number in
+it is an integer below 2^24, and float32 is exact. `by="scores"` compares the log probabilities of the classes
+instead."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from atlcodec.codec import Codec
 from atlcodec.files import RecordSource
 from atlcodec.record import Records
 
-By = Literal["symbols", "scores"]
+By = Literal["latents", "scores"]
 Features = NDArray[np.float32]
 
 _QUERIES, _ROWS = 256, 4096  # distances computed at a time: 4 MB
@@ -31,7 +31,7 @@ def nearest(
     queries: ArrayLike | bytes,
     records: RecordSource | ArrayLike | bytes,
     top: int = 10,
-    by: By = "symbols",
+    by: By = "latents",
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The nearest of the `records`, uint8 (N, 200), to each of the `queries`, uint8 (Q, 200), all of one codec.
 
@@ -53,14 +53,14 @@ def nearest(
 
 
 def by_name(codec: Codec, by: By) -> Callable[[Records], Features]:
-    """The function from records, uint8 (N, 200), to features: their symbols, float32 (N, 400), or the logarithms of the
+    """The function from records, uint8 (N, 200), to features: their latents, float32 (N, M), or the logarithms of the
     classifier's probabilities, float32 (N, classes). The caller checks the seals.
 
     Raises `ValueError` for another name."""
-    if by not in ("symbols", "scores"):
-        raise ValueError(f"by must be 'symbols' or 'scores', not {by!r}")
-    if by == "symbols":
-        return lambda records: record.unpack(records).reshape(-1, record.SYMBOLS).astype(np.float32)
+    if by not in ("latents", "scores"):
+        raise ValueError(f"by must be 'latents' or 'scores', not {by!r}")
+    if by == "latents":
+        return lambda records: codec.model.card.packing.read(records).reshape(len(records), -1).astype(np.float32)
     least = np.finfo(np.float32).tiny
     return lambda records: np.log(np.maximum(codec.classify(records, verify=False), least))
 

@@ -90,7 +90,7 @@ def search(codec: Codec, data: LabelledSet, records: NDArray[np.uint8]) -> Table
     """Precision at 10 by the symbols, by the classifier's scores, and by the pixels themselves."""
     queries, labels, rows = data.test[:QUERIES], data.test_labels[:QUERIES, None], list[Row]()
     sealed = codec.encode(queries, effort=0)
-    symbols, scores = (neighbours.by_name(codec, name) for name in ("symbols", "scores"))
+    symbols, scores = (neighbours.by_name(codec, name) for name in ("latents", "scores"))
     contestants: dict[str, tuple[Any, Any, Callable[[NDArray[np.uint8]], Features]]] = {
         "records, by their symbols": (records, sealed, symbols),
         "records, by their classifier's scores": (records, sealed, scores),

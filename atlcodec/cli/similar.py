@@ -28,10 +28,10 @@ Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
 @click.option("--top", default=10, show_default=True, type=click.IntRange(1), metavar="K", help="How many to print.")
 @click.option(
     "--by",
-    default="symbols",
+    default="latents",
     show_default=True,
-    type=click.Choice(["symbols", "scores"]),
-    help="Compare the records' symbols, or the classifier's probabilities.",
+    type=click.Choice(["latents", "scores"]),
+    help="Compare the records' latents, or the classifier's probabilities.",
 )
 @click.option("-m", "--model", help="Read only records of this model: name, id or path. [default: any model]")
 @click.option("--head", help="The classifier for --by scores, by name. [default: the model's first]")

@@ -1,7 +1,7 @@
 """Records for PyTorch: a file of them as a data set, and its labels.
 
-data = RecordDataset("set.atlc", labels="set.csv", yields="symbols")
-for symbols, labels in DataLoader(data, batch_size=512, shuffle=True, num_workers=2): ...
+data = RecordDataset("set.atlc", labels="set.csv", yields="latents")
+for latents, labels in DataLoader(data, batch_size=512, shuffle=True, num_workers=2): ...
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from atlcodec import files, record
+from atlcodec import files
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData, NotARecord
 from atlcodec.reader import codec_of
 from atlcodec.record import Records
 from atlcodec.sets import idx, manifest, official
 
-Yields = Literal["records", "symbols", "images"]
+Yields = Literal["records", "latents", "images"]
 UNKNOWN = -100  # the label of a record without one; `cross_entropy` ignores it by default
 
 
@@ -32,9 +32,9 @@ class RecordDataset(Dataset[Any]):
     """The records of a file, all written by one codec. A map-style data set: memory-mapped, and opened again in each
     worker of a DataLoader, however it starts its workers.
 
-    `yields` chooses the items: records uint8 (200,), their symbols float32 (16, 5, 5) in 0..15, or their images uint8
-    (28, 28), decoded when they are read. With labels, an item is a pair with its label, an int. `data[[3, 1, 4]]` gives
-    a batch at once.
+    `yields` chooses the items: records uint8 (200,), their latents float32 (16, 5, 5) in 0..15 (or (M,), if they have
+    several widths), or their images uint8 (28, 28), decoded when they are read. With labels, an item is a pair with its
+    label, an int. `data[[3, 1, 4]]` gives a batch at once.
 
     `labels` are a list (`set.csv`), a file of labels in IDX format, or integers (N,); `classes` are then their names,
     if known. An empty label in a list is `UNKNOWN`. `model` is the codec, by name, id or path; without it, the first
@@ -49,8 +49,8 @@ class RecordDataset(Dataset[Any]):
         yields: Yields = "records",
         model: str | os.PathLike[str] | None = None,
     ) -> None:
-        if yields not in ("records", "symbols", "images"):
-            raise ValueError(f"a RecordDataset yields records, symbols or images, not {yields!r}")
+        if yields not in ("records", "latents", "images"):
+            raise ValueError(f"a RecordDataset yields records, latents or images, not {yields!r}")
         file = files.open(path)
         if file.torn:
             raise NotARecord(f"{path}: the last record is cut off ({file.torn} of 200 bytes); get another copy")
@@ -99,8 +99,8 @@ class RecordDataset(Dataset[Any]):
         decoder.check_numbered(records, rows, self.path)
         if self.yields == "records":
             return torch.from_numpy(records)
-        if self.yields == "symbols":
-            return torch.from_numpy(record.unpack(records)).float()
+        if self.yields == "latents":
+            return torch.from_numpy(self.model.card.packing.read(records)).float()
         return torch.from_numpy(decoder.decode(records, verify=False))
 
 

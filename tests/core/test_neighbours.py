@@ -32,7 +32,7 @@ def records(codec: Codec, draw: Callable[[float], Pixels]) -> Pixels:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"by": "x"}, "by must be 'symbols' or 'scores', not 'x'"),
+        ({"by": "x"}, "by must be 'latents' or 'scores', not 'x'"),
         ({"top": 0}, "top must be at least 1, not 0"),
         ({"top": -1}, "top must be at least 1, not -1"),
     ],

@@ -85,11 +85,11 @@ def test_a_users_model_is_loaded_by_path_and_wrong_cards_are_refused(own_model: 
 # -- the data set ------------------------------------------------------------------------------------------------------
 
 
-def test_items_are_records_symbols_or_images_with_labels(folder: Path) -> None:
+def test_items_are_records_latents_or_images_with_labels(folder: Path) -> None:
     codec, records = Codec.load("mnist-lenet"), atlcodec.open(folder / "set.atlc").array
     expected: dict[Yields, Pixels] = {
         "records": records,
-        "symbols": record.unpack(records),
+        "latents": record.unpack(records),
         "images": codec.decode(records),
     }
     for yields, rows in expected.items():
@@ -102,7 +102,7 @@ def test_items_are_records_symbols_or_images_with_labels(folder: Path) -> None:
         batch, labels = data[[3, -1, 2]]
         assert (batch.numpy() == rows[[3, -1, 2]]).all()
         assert labels.tolist() == [1, UNKNOWN, UNKNOWN]
-        assert item.dtype == (torch.float32 if yields == "symbols" else torch.uint8)
+        assert item.dtype == (torch.float32 if yields == "latents" else torch.uint8)
     bare = RecordDataset(folder / "set.atlc")
     assert torch.equal(bare[7], torch.from_numpy(records[7].copy()))
     assert len(list(iter(bare))) == 30  # ends by an IndexError
