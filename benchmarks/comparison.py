@@ -1,39 +1,34 @@
-"""What quality.py measures: sizes, errors, speed and labels of records, image codecs, principal components, and
-classifiers of pixels."""
+"""What quality.py measures: sizes, errors, speed and labels of records and of their rivals."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
-import zlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
-import gemm
+import inputs
 import numpy as np
-import pca
 import pixel_classifiers
 import timing
-from baselines import WEBP, ImageCodec
-from inputs import Codec, Images, Labels, Split
+from baselines import Components, ImageCodec
+from inputs import Codec, Images, LabelledSet, Split
 
 from atlcodec import atomic, evaluation, metrics, record, refine, zoo
+from atlcodec.training.data import split_validation
 
 BYTES = record.RECORD_BYTES
 HARDEST = len(refine.EVALUATIONS) - 1
-FEW = 1000  # images for what takes long: the highest effort, all efforts, the curves
+FEW = 1000  # images for the highest effort, which takes long
 WINDOW = 7  # side of SSIM's window
 QUICK, SLOW, SLOWEST = 1024, 256, 128  # images in a turn, by how long one takes
-EPOCHS = {"MNIST": 12, "FashionMNIST": 12, "KMNIST-part": 60}  # of the classifiers of pixels
-AUGMENT = {"MNIST": "affine", "FashionMNIST": "affine+mirror", "KMNIST-part": "affine"}
-NETWORKS = [("MLP", "raw"), ("MLP", "WebP's"), ("CNN", "raw"), ("CNN", "WebP's"), ("LeNet-5", "raw")]  # and pixels
-BUDGETS = (400, 800, 1200, 1600, 2400, 3200)  # bits of the principal components
+VALIDATION = 5000  # training images that choose between two classifiers
 Figures = dict[str, Any]
+Timed = dict[str, tuple[int, Callable[[], object]]]  # calls, and how many images each takes
 T = TypeVar("T")
 
 
@@ -63,22 +58,26 @@ class Contestant:
     encode: Callable[[Images], Any]
     decode: Callable[[Any], Images]
     turn: int = SLOW  # images in a turn when its speed is measured
+    version: str = ""  # of what it is made of
 
 
 def records(codec: Codec, effort: int) -> Contestant:
-    turn = QUICK if effort == 0 else SLOW if effort <= refine.DEFAULT_EFFORT else SLOWEST
-    return Contestant(f"{codec.name}, effort {effort}", partial(codec.encode, effort=effort), codec.decode, turn)
+    turn = QUICK if effort == 0 else SLOW if effort <= codec.model.card.effort else SLOWEST
+    encode = partial(codec.encode, effort=effort)
+    return Contestant(f"{codec.name}, effort {effort}", encode, codec.decode, turn, version([codec]))
 
 
-def linear(fitted: pca.Pca) -> Contestant:
-    return Contestant(f"principal components, {fitted.bits.sum():,} bits", fitted.encode, fitted.decode, QUICK)
+def version(codecs: Sequence[Codec]) -> str:
+    """Changes with the networks of the codecs and their bundled heads: their figures are then measured again."""
+    files = [
+        (codec.model.card.digests, each.head.card.digest) for codec in codecs for each in inputs.with_each_head(codec)
+    ]
+    return f" ({hashlib.sha256(repr(files).encode()).hexdigest()[:8]})"
 
 
-def zipped() -> Contestant:
-    def decode(files: list[bytes]) -> Images:
-        return np.frombuffer(b"".join(map(zlib.decompress, files)), np.uint8).reshape(-1, 28, 28)
-
-    return Contestant("zlib of the pixels, lossless", lambda images: [zlib.compress(one, 9) for one in images], decode)
+def linear(components: Components) -> Contestant:
+    name = f"principal components, {components.bits.sum():,} bits"
+    return Contestant(name, components.encode, components.decode, QUICK)
 
 
 def files(peer: ImageCodec, how: str, encode: Callable[[Images], bytes], turn: int = SLOW) -> Contestant:
@@ -89,7 +88,7 @@ def files(peer: ImageCodec, how: str, encode: Callable[[Images], bytes], turn: i
 
 
 def at_quality(peer: ImageCodec, quality: int | None) -> Contestant:
-    how = "lossless" if quality is None else f"one quality ({quality})"
+    how = "lossless" if quality is None else f"quality {quality}"
     return files(peer, how, partial(peer.encode, quality=quality))
 
 
@@ -99,68 +98,83 @@ def best_that_fits(peer: ImageCodec) -> Contestant:
 
 @dataclass(frozen=True)
 class Bench:
-    """Images uint8 (N, 28, 28), perhaps with labels, and the figures that are known already."""
+    """A data set, and the figures that are known already."""
 
     known: Known
-    name: str
-    images: Images
-    labels: Labels | None = None
-    classes: tuple[str, ...] = ()
+    data: LabelledSet
 
     @property
     def few(self) -> Bench:
-        return replace(self, images=self.images[:FEW], labels=None if self.labels is None else self.labels[:FEW])
+        return replace(
+            self, data=replace(self.data, test=self.data.test[:FEW], test_labels=self.data.test_labels[:FEW])
+        )
 
     def find(self, what: str, measure: Callable[[], T]) -> T:
-        return self.known.find(f"{what}: {len(self.images)} of {self.name}", measure)
-
-    def sealed(self, codec: Codec, effort: int) -> Figures:
-        """PSNR and accuracy of sealed records, and both without the seal."""
-        arguments = codec, self.images, self.labels, self.classes, effort
-        return self.find(f"seal of {codec.name}, effort {effort}", lambda: evaluation.measure(*arguments).summary())
-
-    def automatic(self) -> Figures:
-        """As if each image were encoded alone, by the codec that suits it best."""
-        codecs = [Codec(model) for model in zoo.default()]
-        arguments = codecs, self.images, self.labels, self.classes, refine.DEFAULT_EFFORT
-        return self.find("model chosen for each image", lambda: evaluation.automatic(*arguments).summary())
+        images = f"{len(self.data.train)} + {len(self.data.test)} of {self.data.name}"
+        return self.known.find(f"{what}: {images}", measure)
 
     def figures(self, contestant: Contestant) -> Figures:
-        """The mean size, PSNR in dB, SSIM in percent (the mean over the images), and how many images come back exactly
-        or need more than 200 bytes."""
+        """The mean size, PSNR in dB, and SSIM in percent (the mean over the images)."""
         from skimage import metrics as skimage
 
         def measure() -> Figures:
-            made = contestant.encode(self.images)
-            decoded, sizes = contestant.decode(made), [len(one) for one in made]
-            errors, how = metrics.squared_error(self.images, decoded), {"channel_axis": 0, "data_range": 255}
+            images = self.data.test
+            made = contestant.encode(images)
+            decoded = contestant.decode(made)
+            errors, how = metrics.squared_error(images, decoded), {"channel_axis": 0, "data_range": 255}
             ssim: Any = partial(skimage.structural_similarity, win_size=WINDOW, **how)
             return {
-                "bytes": float(np.mean(sizes)),
+                "bytes": float(np.mean([len(one) for one in made])),
                 "psnr": metrics.psnr(float(np.maximum(errors, metrics.FLOOR).mean())),
                 "psnr_mean": float(metrics.psnr_each(errors).mean()),
-                "ssim": 100 * float(ssim(self.images, decoded)),
-                "exact": int((decoded == self.images).all(axis=(1, 2)).sum()),
-                "large": sum(size > BYTES for size in sizes),
+                "ssim": 100 * float(ssim(images, decoded)),
             }
 
-        return self.find(contestant.name, measure)
+        return self.find(contestant.name + contestant.version, measure)
 
-    def rates(self, contestants: Sequence[Contestant]) -> dict[str, list[float]]:
-        """Images per second, encode and decode, by name."""
+    def labels(self, codec: Codec, effort: int) -> dict[str, float]:
+        """The accuracy of each head, in percent, by its name."""
 
-        def measure() -> dict[str, list[float]]:
-            calls = {}
+        def measure() -> dict[str, float]:
+            made, found = codec.encode(self.data.test, effort=effort), {}
+            for each in inputs.with_each_head(codec):
+                found[each.head.name] = 100 * metrics.accuracy(each.classify(made), self.data.test_labels)
+            return found
+
+        return self.find(f"labels of {codec.name}, effort {effort}{version([codec])}", measure)
+
+    def rates(self, what: str, prepare: Callable[[], Timed]) -> dict[str, float]:
+        """Images per second with one thread, by the name of a call."""
+
+        def measure() -> dict[str, float]:
+            with timing.threads(1):
+                calls = prepare()
+                best = timing.best({name: call for name, (_, call) in calls.items()}, 3, 0.2)
+            return {name: calls[name][0] / seconds for name, seconds in best.items()}
+
+        return self.find(f"speed of {what}", measure)
+
+    def speeds(self, contestants: Sequence[Contestant], of: str) -> dict[str, float]:
+        """Encoded and decoded images per second, by name and verb. The codecs have the version `of`."""
+
+        def prepare() -> Timed:
+            calls: Timed = {}
             for one in contestants:
-                images = np.resize(self.images, (one.turn, 28, 28))
+                images = np.resize(self.data.test, (one.turn, 28, 28))
                 made = one.encode(images)
                 many = np.resize(made, (QUICK, BYTES)) if isinstance(made, np.ndarray) else made
-                calls[one.name, len(images)] = partial(one.encode, images)
-                calls[one.name + " decode", len(many)] = partial(one.decode, many)
-            best = {name: count / taken for (name, count), taken in timing.best(calls, 3, 0.2).items()}
-            return {one.name: [best[one.name], best[f"{one.name} decode"]] for one in contestants}
+                calls[f"{one.name}, encode"] = len(images), partial(one.encode, images)
+                calls[f"{one.name}, decode"] = len(many), partial(one.decode, many)
+            return calls
 
-        return self.find("speed", measure)
+        return self.rates(f"{len(contestants)} codecs{of}", prepare)
+
+    def automatic(self) -> Figures:
+        """As if each image were encoded alone at effort 0, by the codec that suits it best."""
+        codecs, data = [Codec(model) for model in zoo.default()], self.data
+        arguments = codecs, data.test, data.test_labels, data.classes
+        key = f"model chosen for each picture{version(codecs)}"
+        return self.find(key, lambda: evaluation.automatic(*arguments).summary())
 
     def average_quality(self, peer: ImageCodec) -> int | None:
         """The highest quality whose files have 200 bytes on average or less."""
@@ -171,25 +185,26 @@ class Bench:
             low, high = (middle, high) if fits else (low, middle)
         return low if low in peer.qualities else None
 
+    def cnn(self, budget: int) -> float:
+        """The accuracy of a CNN of so many multiplications. It is trained with and without changed images, and
+        validation chooses."""
+        learnt, held_out = split_validation(Split(self.data.train, self.data.train_labels), VALIDATION)
 
-def pixel_figures(bench: Bench, train: Split, budget: int, pool: ProcessPoolExecutor) -> list[Figures]:
-    """Of each of NETWORKS. Each is trained with and without augmentation, and validation chooses."""
+        def measure(share: float) -> list[float]:
+            net = pixel_classifiers.cnn(budget, len(self.data.classes))
+            return self._train(net, learnt, "CNN", share, held_out, Split(self.data.test, self.data.test_labels))
 
-    def measure() -> list[Figures]:
-        raw, jobs = [train, Split(bench.images, bench.labels)], []
-        webp = [Split(np.stack([*pool.map(through_webp, one.images, chunksize=100)]), one.labels) for one in raw]
-        splits = {"raw": raw, "WebP's": webp}
-        for (name, kind), change in product(NETWORKS, ("", AUGMENT[bench.name])):
-            net = pixel_classifiers.network(name, budget, len(bench.classes))
-            size = gemm.multiplications(pixel_classifiers.onnx_file(net))
-            jobs.append((size, pool.submit(pixel_classifiers.train, net, splits[kind], change, EPOCHS[bench.name])))
-        return [{**job.result(), "multiplications": size} for size, job in jobs]
+        shares = (0.0, 0.5)
+        both = [self.find(f"CNN, {budget}, {share} changed", partial(measure, share)) for share in shares]
+        return max(both)[1]
 
-    found = bench.find(f"classifiers of pixels with {budget} multiplications", measure)
-    return [max(pair, key=lambda each: each["validation"]) for pair in zip(found[::2], found[1::2], strict=True)]
+    def resnet(self) -> float:
+        """The accuracy of the ResNet, trained on all training images."""
+        train, test = Split(self.data.train, self.data.train_labels), Split(self.data.test, self.data.test_labels)
+        net = pixel_classifiers.resnet(len(self.data.classes))
+        return self.find("ResNet", lambda: self._train(net, train, "ResNet", 1, test))[0]
 
-
-def through_webp(image: Images) -> Images:
-    """An image after the WebP file of the highest quality that fits, or of the lowest."""
-    encode = partial(WEBP.encode, image)
-    return WEBP.decode(encode(WEBP.highest_that_fits(encode, BYTES)))
+    def _train(self, net: Any, train: Split, kind: str, share: float, *tests: Split) -> list[float]:
+        changes = pixel_classifiers.CHANGES[self.data.name]
+        pixel_classifiers.train(net, train, pixel_classifiers.RATES[kind], *changes, share)
+        return [pixel_classifiers.accuracy(net, test) for test in tests]

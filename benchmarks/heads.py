@@ -1,5 +1,7 @@
 """What records are good for without being decoded: training a new classifier, and search by likeness.
 
+    ATLC_DATA=... python benchmarks/heads.py
+
 From the records of the training images alone, `atlc train-head` makes a new head, which stands beside the bundled one.
 Then the search finds the training records nearest to those of test images: precision at 10 is the share of the 10
 nearest that have the same label."""
@@ -34,23 +36,29 @@ ATLC = [sys.executable, "-c", "from atlcodec.cli import main; main()"]
 
 def main() -> None:
     options = report.arguments(__doc__, epochs=0)
-    trained, searches = list[Row](), list[Table]()
+    trained, searches = list[Row](), list[Row]()
     for data in inputs.labelled_sets(options.data, options.images):
         for codec in inputs.trained_on(data.name):
             records = codec.encode(data.train, effort=0)
             trained.append(train(codec, data, records, options.epochs))
             searches.append(search(codec, data, records))
-    table = Table.of(
-        "A classifier from records alone",
-        trained,
-        "seconds: of the whole command, from its start to the folder of the head; PyTorch takes two of them to start.",
-        """Both classifiers have the same size and read the same sealed records of the test pictures. The bundled one
-        was trained with its compressor; the new one saw only records.""",
-        "The number of epochs and the rate were chosen on validation splits of the training records.",
-    )
+    tables = [
+        Table.of(
+            "A classifier from records alone",
+            trained,
+            "seconds: of the whole command, with the start of PyTorch.",
+            """Both classifiers have the same layers and read the same sealed records of the test pictures. The bundled
+            one was trained with its compressor; the new one saw only records.""",
+        ),
+        Table.of(
+            f"Search by likeness: precision at {TOP}, %",
+            searches,
+            f"The first {QUERIES:,} test pictures, each against all training pictures; in brackets, seconds for all.",
+            "The compressor was trained with these labels too, so it knows what to keep apart; pixels know nothing.",
+        ),
+    ]
     facts = {**report.versions("torch"), "threads": os.environ.get("OMP_NUM_THREADS", "as many as cores")}
-    title = "Classifiers from records alone, and search by likeness"
-    report.publish("heads", title, [table, *searches], options.output, facts)
+    report.publish("heads", "Classifiers from records alone, and search by likeness", tables, options.output, facts)
 
 
 def train(codec: Codec, data: LabelledSet, records: NDArray[np.uint8], epochs: int) -> Row:
@@ -82,19 +90,14 @@ def train(codec: Codec, data: LabelledSet, records: NDArray[np.uint8], epochs: i
     }
 
 
-def pixels(images: NDArray[np.uint8]) -> Features:
-    return images.reshape(len(images), -1).astype(np.float32)
-
-
-def search(codec: Codec, data: LabelledSet, records: NDArray[np.uint8]) -> Table:
-    """Precision at 10 by the symbols, by the classifier's scores, and by the pixels themselves."""
-    queries, labels, rows = data.test[:QUERIES], data.test_labels[:QUERIES, None], list[Row]()
-    sealed = codec.encode(queries, effort=0)
-    symbols, scores = (neighbours.by_name(codec, name) for name in ("latents", "scores"))
+def search(codec: Codec, data: LabelledSet, records: NDArray[np.uint8]) -> Row:
+    """Precision by the latents, by the classifier's scores, and by the pixels themselves."""
+    queries, labels = data.test[:QUERIES], data.test_labels[:QUERIES, None]
+    sealed, row = codec.encode(queries, effort=0), Row({"": f"{data.name}, {codec.name}"})
     contestants: dict[str, tuple[Any, Any, Callable[[NDArray[np.uint8]], Features]]] = {
-        "records, by their symbols": (records, sealed, symbols),
-        "records, by their classifier's scores": (records, sealed, scores),
-        "pixels": (data.train, queries, pixels),
+        "latents": (records, sealed, neighbours.by_name(codec, "latents")),
+        "classifier's scores": (records, sealed, neighbours.by_name(codec, "scores")),
+        "pixels": (data.train, queries, lambda images: images.reshape(len(images), -1).astype(np.float32)),
     }
     for name, (held, asked, features) in contestants.items():
         clock = timing.Stopwatch()
@@ -105,14 +108,8 @@ def search(codec: Codec, data: LabelledSet, records: NDArray[np.uint8]) -> Table
                 nearest.add(first + np.arange(len(batch)), features(batch))
             numbers, _ = nearest.result()
         precision = 100 * float((data.train_labels[numbers] == labels).mean())
-        row: Row = {"the nearest among": name, "bytes a picture": int(held[0].size)}
-        rows.append({**row, f"precision at {TOP}, %": precision, "seconds for all": clock.seconds})
-    return Table.of(
-        f"Search by likeness: {data.name}, {codec.name}",
-        rows,
-        f"The first {len(queries):,} test pictures, each against all {len(records):,} training pictures.",
-        "The compressor was trained with these labels too, so it knows what to keep apart; pixels know nothing.",
-    )
+        row[name] = f"{precision:.2f} ({clock.seconds:.1f})"
+    return row
 
 
 if __name__ == "__main__":

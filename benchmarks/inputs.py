@@ -1,20 +1,22 @@
-"""Data sets and codecs to measure with. All other benchmarks get them here."""
+"""Data sets, drawn digits and codecs to measure with. All other benchmarks get them here."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import images
 import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from atlcodec import zoo
-from atlcodec.card import Model
+from atlcodec.card import BUNDLED, Model
 from atlcodec.codec import Codec
 from atlcodec.sets.dataset import Images, Labels, Split, load
 
-SETS = ("MNIST", "FashionMNIST", "KMNIST-part")
+SETS = ("MNIST", "FashionMNIST", "KMNIST")
+SIDE = 28
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,31 @@ def some_images(where: str | None, count: int) -> tuple[Images, str]:
     in $ATLC_DATA, or drawn digits. Images of a small set repeat."""
     mnist = Path(os.environ.get("ATLC_DATA", ""), "MNIST")
     if where is None and not mnist.is_dir():
-        return images.digits(count), "digits drawn by a program"
+        return digits(count), "digits drawn by a program"
     data = load(where or mnist)
     if not data.test:
         raise SystemExit(f"{where}: the data set has no test images")
     return data.test.images[np.arange(count) % len(data.test)], f"test pictures of {data.name}"
+
+
+def digits(count: int) -> Images:
+    """Digits of one typeface, each turned, scaled and moved a little; the same in every run."""
+    fonts, rng, drawn = [ImageFont.load_default(size) for size in range(18, 26)], np.random.default_rng(0), []
+    for index in range(count):
+        canvas = Image.new("L", (SIDE, SIDE))
+        (x, y), font = rng.normal(SIDE / 2, 1, 2), fonts[rng.integers(len(fonts))]
+        ImageDraw.Draw(canvas).text((x, y), str(index % 10), fill=255, font=font, anchor="mm")
+        turned = canvas.rotate(rng.normal(0, 8), Image.Resampling.BILINEAR)
+        drawn.append(np.asarray(turned.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.8))), np.uint8))
+    return np.stack(drawn)
+
+
+def moving_digits(number: int, batch: int = 1) -> Iterator[Images]:
+    """`number` digits in batches; each batch is moved by up to 3 pixels."""
+    some, rng = digits(2000), np.random.default_rng(1)
+    for start in range(0, number, batch):
+        chosen = some[rng.integers(len(some), size=min(batch, number - start))]
+        yield np.roll(chosen, rng.integers(-3, 4, 2), axis=(1, 2))
 
 
 def bundled() -> list[Codec]:
@@ -63,6 +85,12 @@ def bundled() -> list[Codec]:
 def trained_on(name: str) -> list[Codec]:
     """The bundled codecs of a data set."""
     return [codec for codec in bundled() if codec.model.card.data[0]["name"] == name]
+
+
+def with_each_head(codec: Codec) -> list[Codec]:
+    """The codec with its default head, then with each further one that is bundled."""
+    found = [name for name, head in zoo.heads(codec.model).items() if head.folder.is_relative_to(BUNDLED)]
+    return [codec, *(Codec(codec.model, name) for name in found if name != codec.model.card.default_head)]
 
 
 def listed(codecs: list[Codec]) -> str:

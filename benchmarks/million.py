@@ -1,5 +1,7 @@
 """A million images into one file and out of it again, in bounded memory.
 
+    python benchmarks/million.py
+
 Encoding, decoding and classifying have a process each, which tells its rate and its peak memory."""
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import images
+import inputs
 import numpy as np
 import report
 import timing
@@ -35,15 +37,14 @@ def main() -> None:
     rows: list[Row] = []
     for job, result in results.items():
         rate, peak = round(options.images / result["seconds"]), round(result["peak"] / 1e6)
-        row: Row = {"": job, "seconds": round(result["seconds"], 2)}
-        rows.append({**row, "pictures per second": rate, "peak memory, MB": peak})
+        seconds = round(result["seconds"], 2)
+        rows.append({"": job, "seconds": seconds, "pictures per second": rate, "peak memory, MB": peak})
     within = all(result["peak"] < BOUND * 1e6 for result in results.values())
     table = Table.of(
         "One file",
         rows,
-        f"{options.images:,} pictures, {options.batch:,} at a time; the file has {size:,} bytes.",
+        f"{options.images:,} drawn digits, moved about, {options.batch:,} at a time; the file has {size:,} bytes.",
         f"The decoded pictures are {results['decode']['psnr']:.2f} dB from the originals.",
-        "The pictures are drawn digits, moved about; the time to make them does not count.",
         "The memory is the peak of the whole process, with pages of the mapped file that nothing else needs.",
         f"Under {BOUND} MB: {'yes' if within else 'NO'}.",
     )
@@ -56,7 +57,7 @@ def do(job: str, file: Path, number: int, batch: int, model: str) -> dict[str, A
     codec, clock, done, error = Codec.load(model), timing.Stopwatch(), 0, 0.0
     if job == "encode":
         file.touch()
-    originals = images.moving_digits(number, batch)
+    originals = inputs.moving_digits(number, batch)
     for given in originals if job == "encode" else atlcodec.open(file).batches(batch):
         with clock():
             if job == "encode":

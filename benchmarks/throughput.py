@@ -1,128 +1,153 @@
-"""Images per second: encode, decode and classify, beside a CNN on PNG files, and matrix products alone.
+"""Images per second: encode, decode and classify, beside Pillow's codecs and a CNN on PNG files.
 
-Everything works in memory, in turns within one run, and the best turn counts. Effort 0: quality.py measures the search,
-and image codecs."""
+    ATLC_DATA=... python benchmarks/throughput.py
+
+Everything works in memory, in turns within one run, and the best turn counts: first with one thread for each, then with
+all threads for atlcodec."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
-import gemm
 import inputs
 import numpy as np
 import pixel_classifiers
 import report
 import timing
+from baselines import USUAL_QUALITY, load, save
 from inputs import Codec, Images
-from numpy.typing import NDArray
 from report import Row, Table
-from timing import Calls
 
-from atlcodec import record
-from atlcodec.engine import CHUNK, threads
+from atlcodec.engine import threads
 
-MANY = 4096  # images for the classifier of pixels, and to compare sealing with the compressor
-BATCHES = (1, 10, 100, 1000, MANY, 10000)
-PARTS = {"encode": "compressor", "decode": "decompressor", "classify": "classifier"}
-Rates = dict[tuple[str, int], float]  # images per second, by what is done and the number of images at a time
+MANY = 4096  # images for the classifier of pixels
+CHUNK = 1024  # of them at a time
+SOME = 1000  # images for Pillow's codecs, and at most for the search
+BATCHES = (1, 10, 100, SOME, MANY, 10000)
+PILLOW: dict[str, tuple[str, dict[str, Any]]] = {  # a codec's format and settings; the first is the one to compare with
+    f"WebP, quality {USUAL_QUALITY}": ("WEBP", {"quality": USUAL_QUALITY}),
+    "WebP, lossless": ("WEBP", {"lossless": True}),
+    f"JPEG, quality {USUAL_QUALITY}": ("JPEG", {"quality": USUAL_QUALITY}),
+    "PNG": ("PNG", {}),
+}
+WEBP, CNN = next(iter(PILLOW)), "PNG + CNN"
+Key = tuple[str, str, int]  # a codec, what it does, the number of images at a time
+Calls = dict[Key, Callable[[], object]]
+Rates = dict[Key, float]  # images per second
 
 
 def main() -> None:
-    defaults = {"model": ["mnist", "mnist-lenet"], "rounds": 7, "seconds": 0.2, "threads": threads()}
-    options = report.arguments(__doc__, BATCHES[-1], **defaults)
-    use_threads(options.threads)
+    options = report.arguments(__doc__, BATCHES[-1], model=["mnist", "mnist-lenet"], rounds=7, seconds=0.2)
+    timing.one_blas_thread()
     batches = [*(batch for batch in BATCHES if batch < options.images), options.images]
     images, what = inputs.some_images(options.data, max(batches[-1], MANY))
-    codecs, tables = [Codec.load(model) for model in options.model], list[Table]()
-    calls, sizes = dict[tuple[str, str, int], Callable[[], object]](), dict[str, tuple[int, int]]()
+    codecs, rates, sizes = [Codec.load(model) for model in options.model], dict[int, Rates](), dict[str, int]()
+    for count in sorted({1, threads()}):
+        with timing.threads(count):
+            calls, sizes = pillow(images[:SOME])
+            for codec in codecs:
+                calls |= {key: call for batch in batches for key, call in ours(codec, images[:batch]).items()}
+                calls[codec.name, CNN, MANY] = png_and_cnn(codec, images[:MANY], count)
+            best = timing.best(calls, options.rounds, options.seconds)
+        rates[count] = {key: key[2] / seconds for key, seconds in best.items()}
+    tables = [pillow_table(rates[1], sizes)]
     for codec in codecs:
-        for count in batches:
-            calls |= {(codec.name, name, count): call for name, call in ours(codec, images[:count]).items()}
-        size = gemm.multiplications(codec.head.file())
-        cnn, cnn_size = pixel_classifiers.from_png(images[:MANY], size, len(codec.labels), options.threads)
-        calls |= {(codec.name, name, MANY): call for name, call in cnn.items()}
-        sizes[codec.name] = size, cnn_size
-    best = timing.best(calls, options.rounds, options.seconds)
-    for model, both in sizes.items():
-        rates = {(name, count): count / seconds for (one, name, count), seconds in best.items() if one == model}
-        tables += [throughput(model, rates, batches), ratios(model, rates, batches, *both)]
-    facts = {"models": inputs.listed(codecs), "pictures": what, "threads": options.threads}
+        tables += [throughput(codec, rates, batches), ratios(codec, rates)]
+    facts = {"models": inputs.listed(codecs), "pictures": what, "threads": " and ".join(map(str, rates))}
     report.publish("throughput", "Pictures per second", tables, options.output, facts)
 
 
-def use_threads(count: int) -> None:
-    """BLAS reads its number of threads when it is loaded: with another number, start the program again."""
-    names = ("ATLC_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-    wanted = dict.fromkeys(names, str(count))
-    if not wanted.items() <= os.environ.items():
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **wanted})
+def pillow(images: Images) -> tuple[Calls, dict[str, int]]:
+    """Calls of Pillow's codecs, one image after another, and the bytes of their files."""
+    calls, sizes = Calls(), dict[str, int]()
+    for name, (format, settings) in PILLOW.items():
+        encode, decode = partial(save, format=format, settings=settings), partial(load, format=format)
+        files = [encode(image) for image in images]
+        calls[name, "encode", len(images)] = lambda do=encode: [do(image) for image in images]  # type: ignore[misc]
+        calls[name, "decode", len(images)] = lambda do=decode, files=files: [do(file) for file in files]  # type: ignore[misc]
+        sizes[name] = sum(map(len, files)) // len(files)
+    return calls, sizes
 
 
 def ours(codec: Codec, images: Images) -> Calls:
-    """What the codec does with the images, its parts, and the floors."""
-    records, latents = codec.encode(images, effort=0), codec.latents(images)
-    chunks = [slice(start, start + CHUNK) for start in range(0, len(images), CHUNK)]
-
-    def seal() -> list[NDArray[np.uint8]]:
-        return [record.seal(*record.quantise(latents[rows]), codec.id) for rows in chunks]
-
-    symbols = np.concatenate(seal())
-    if not np.array_equal(record.pack(symbols), records):
-        raise SystemExit("the parts do not make the records of encode: bring this program up to date")
-    return {
-        "encode": lambda: codec.encode(images, effort=0),
-        "- compressor": lambda: codec.latents(images),
-        "- quantise, seal": seal,
-        "- pack": lambda: [record.pack(symbols[rows]) for rows in chunks],
-        "- floor of encode": gemm.floor(codec.model.file("compressor"), len(images)),
-        "decode": lambda: codec.decode(records),
-        "- check the seals": lambda: record.ids(records),
-        "- decompressor": lambda: codec.decode(records, verify=False),
-        "- floor of decode": gemm.floor(codec.model.file("decompressor"), len(images)),
-        "classify": lambda: codec.classify(records),
-        "- classifier": lambda: codec.classify(records, verify=False),
-        "- floor of classify": gemm.floor(codec.head.file(), len(images)),
-    }
+    """What the codec and its heads do with the images."""
+    records, number = codec.encode(images, effort=0), len(images)
+    calls: Calls = {(codec.name, "encode, effort 0", number): partial(codec.encode, images, effort=0)}
+    if number <= SOME:
+        calls[codec.name, searched(codec), number] = partial(codec.encode, images)
+    calls[codec.name, "decode", number] = partial(codec.decode, records)
+    for head in inputs.with_each_head(codec):
+        calls[codec.name, classify(head), number] = partial(head.classify, records)
+    return calls
 
 
-def throughput(model: str, rates: Rates, batches: list[int]) -> Table:
-    names = dict.fromkeys(name for name, _ in rates if not name.startswith("PNG"))
-    rows: list[Row] = [{"": name, **{str(count): round(rates[name, count], 1) for count in batches}} for name in names]
-    return Table.of(
-        f"{model}: pictures per second, by pictures at a time",
-        rows,
-        f"A line with a dash is a part of the line above, alone, in the chunks of {CHUNK} in which it is done.",
-        """The floors are products of the same shapes in NumPy, float32, in blocks that stay in the cache. (The first
-        layer of a classifier is a product of eight-bit integers and may be faster than its floor.)""",
-    )
+def searched(codec: Codec) -> str:
+    return f"encode, effort {codec.model.card.effort} (the default)"
 
 
-def ratios(model: str, rates: Rates, batches: list[int], own_size: int, cnn_size: int) -> Table:
-    rows: list[Row] = []
+def classify(codec: Codec) -> str:
+    return f"classify, head {codec.head.name}"
 
-    def add(name: str, rate: float, other: float) -> None:
-        rows.append({"": name, "ratio": round(rate / other, 3)})
 
-    for name, part in PARTS.items():
-        for label, row in ((name, name), (part, f"- {part}")):
-            batch = max(batches, key=lambda count: rates[row, count])
-            floor = rates[f"- floor of {name}", batch]
-            add(f"{label}, of the rate of its floor, at its best batch ({batch})", rates[row, batch], floor)
-    if MANY in batches:
-        sealing, compressing = rates["- quantise, seal", MANY], rates["- compressor", MANY]
-        add(f"time to quantise and seal, of the compressor's, {MANY} at a time", compressing, sealing)
-    classify, decode = (max(rates[name, count] for count in batches) for name in ("classify", "decode"))
-    add("classify, of the rate of decode, each at its best batch", classify, decode)
-    notes = [
-        f"""PNG + CNN: Pillow decodes {MANY:,} PNG files, and a CNN of {cnn_size:,} multiplications
-        (the classifier of records has {own_size:,}) reads their pixels in ONNX Runtime."""
+def png_and_cnn(codec: Codec, images: Images, threads: int) -> Callable[[], object]:
+    """Labels of PNG files, decoded by Pillow one after another, and read by a CNN with as many multiplications as the
+    codec's default head."""
+    file = pixel_classifiers.onnx_file(pixel_classifiers.cnn(multiplications(codec), len(codec.labels)))
+    files, run = [save(image, "PNG", {}) for image in images], pixel_classifiers.runner(file, threads)
+    parts = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
+    return lambda: [run(np.stack([load(file, "PNG") for file in part])) for part in parts]
+
+
+def multiplications(codec: Codec) -> int:
+    return pixel_classifiers.multiplications(codec.head.file())
+
+
+def pillow_table(rates: Rates, sizes: Mapping[str, int]) -> Table:
+    rows: list[Row] = [
+        {"": name, "bytes a picture": size, **{verb: rates[name, verb, SOME] for verb in ("encode", "decode")}}
+        for name, size in sizes.items()
     ]
-    for name, rate in ((name, rate) for (name, _), rate in rates.items() if name.startswith("PNG")):
-        add(f"classify, of the rate of {name}", classify, rate)
-        notes.append(f"{name}: {rate:,.0f} pictures per second.")
-    return Table.of(f"{model}: ratios", rows, *notes)
+    note = f"The first {SOME:,} pictures, one after another in one thread. The codecs lose unlike: see quality.md."
+    return Table.of("Pillow's codecs: pictures per second", rows, note)
+
+
+def throughput(codec: Codec, rates: Mapping[int, Rates], batches: list[int]) -> Table:
+    names = dict.fromkeys(what for one, what, _ in rates[1] if one == codec.name and what != CNN)
+    rows: list[Row] = [
+        {"": f"{name}, {told(count)}", **{str(batch): found.get((codec.name, name, batch)) for batch in batches}}
+        for name in names
+        for count, found in rates.items()
+    ]
+    return Table.of(f"{codec.name}: pictures per second, by pictures at a time", rows)
+
+
+def told(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+def ratios(codec: Codec, rates: Mapping[int, Rates]) -> Table:
+    """The codec, at its best batch, beside its rivals."""
+    rivals = {"encode, effort 0": (WEBP, "encode"), searched(codec): (WEBP, "encode"), "decode": (WEBP, "decode")}
+    rivals |= {classify(head): (codec.name, CNN) for head in inputs.with_each_head(codec)}
+    rows = list[Row]()
+    for count, found in rates.items():
+        for name, (other, does) in rivals.items():
+            rate, batch = max((rate, key[2]) for key, rate in found.items() if key[:2] == (codec.name, name))
+            theirs = next(rate for key, rate in found.items() if key[:2] == (other, does))
+            row: Row = {
+                "": f"{name}, over {CNN if does == CNN else WEBP}; {told(count)}",
+                "ratio": round(rate / theirs, 3),
+            }
+            rows.append({**row, "pictures/s": rate, "at a time": batch, "the other's pictures/s": theirs})
+    return Table.of(
+        f"{codec.name}: ratios",
+        rows,
+        "1 thread: for each. More threads: for atlcodec and the CNN; Pillow always has one.",
+        f"""{CNN}: Pillow decodes {MANY:,} PNG files, and a CNN in ONNX Runtime with as many multiplications as the
+        default head ({multiplications(codec):,}) reads their pixels. {WEBP}: Pillow's default method.""",
+    )
 
 
 if __name__ == "__main__":

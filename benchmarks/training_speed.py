@@ -1,13 +1,15 @@
-"""How fast training is: the parts of Table 7, an epoch beside a plain PyTorch loop, a classifier from records, whole
-recipes.
+"""How fast training is, with one thread: the parts of Table 7, an epoch beside a plain PyTorch loop, a classifier from
+records, whole recipes.
 
-Everything takes turns within one run, and the best turn counts; once with one thread, once with as many as PyTorch
-takes by itself, which needs an idle computer. Labels are arbitrary: speed does not depend on what is learned."""
+    ATLC_DATA=... python benchmarks/training_speed.py
+
+Everything takes turns within one run, and the best turn counts. Labels are arbitrary: speed does not depend on what is
+learned."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ import torch
 from experiments import PARAMETERS, SETTINGS
 from inputs import Images, Split
 from report import Row, Table
+from timing import Calls
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -37,46 +40,41 @@ EPOCH = 60_000  # images, to which the parts are extrapolated, as the paper give
 # Table 7: seconds an epoch, forward and backward.
 PAPER = {"compress": (10, 16), "decompress": (44, 62), "classify": (1, 7)}
 TABLE_7 = "Table 7: the parts of the networks"  # paper_tables.py looks for it
-RIVALS = {"interleave": "ATL in turns of a mini-batch", "joint": "both losses at once"}  # recipes
-NOTES = (
-    """Ours: an epoch of our trainer, with its checkpoint. Plain: the layers of Table 1 from torch.nn over floats in
-    memory, the same batches, Adam and rounding, no checkpoint.""",
-    "Records are made once, before the first epoch from them; that is not in the time.",
-)
-WHOLE_NOTE = f"""As in experiments.py's better training: batches of {SETTINGS["better"].batch_size}, the same number of
-    epochs of the compressor in each. Between them, ATL has an epoch of one half alone."""
-Calls = dict[str, Callable[[], object]]
-Times = dict[str, dict[str, float]]  # by number of threads
+RECIPES = {"ATL": "atl", "ATL in turns of a mini-batch": "interleave", "both losses at once": "joint"}
+REFERENCES = {  # what a time is divided by
+    "autoencoder, ours": "autoencoder, plain PyTorch",
+    "classifier alone from records": "compressor + classifier from pixels",
+    **dict.fromkeys(list(RECIPES)[1:], "ATL"),
+}
 
 
 def main() -> None:
-    options = report.arguments(__doc__, 10_240, rounds=4, threads=sorted({1, torch.get_num_threads()}))
+    options = report.arguments(__doc__, 10_240, rounds=4)
     images, what = inputs.some_images(options.data, options.images + 1)
     # The autoencoders get half of the images, whole recipes a quarter: in a short turn less disturbs.
     half, quarter = images[: options.images // 2 + 1], images[: options.images // 4 + 1]
-    times: Times = {}
-    for threads in options.threads:
-        torch.set_num_threads(threads)
-        torch.manual_seed(0)
-        taken = timing.best(passes(images[:BATCH]), 5 * options.rounds, 0.05)
-        with tempfile.TemporaryDirectory() as folder:
-            taken |= timing.best(epochs(images, half, Path(folder)), options.rounds, 0.1)
-        taken |= timing.best({name: whole(quarter, name) for name in ("atl", *RIVALS)}, (options.rounds + 1) // 2)
-        times[f"{threads} thread{'s' if threads > 1 else ''}"] = taken
-    cases = {
-        f"autoencoder, {len(half) - 1:,} images, ours, seconds": ("ours", ""),
-        f"autoencoder, {len(half) - 1:,} images, plain PyTorch, seconds": ("plain", ""),
-        "ours, of the time of plain PyTorch": ("ours", "plain"),
-        f"compressor + classifier from pixels, {len(images) - 1:,} images, seconds": ("pixels", ""),
-        f"classifier alone from records, {len(images) - 1:,} images, seconds": ("records", ""),
-        "from records, times as fast as from pixels": ("pixels", "records"),
-    }
-    whole_cases = {f"ATL, {len(quarter) - 1:,} images, seconds": ("atl", "")}
-    whole_cases |= {f"{label}, of ATL's time": (recipe, "atl") for recipe, label in RIVALS.items()}
-    tables = [table_7(times), compared("Epochs", times, cases, *NOTES)]
-    tables.append(compared("Whole recipes", times, whole_cases, WHOLE_NOTE))
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    parts = timing.best(passes(images[:BATCH]), 5 * options.rounds, 0.05)
+    with tempfile.TemporaryDirectory() as folder:
+        taken = timing.best(epochs(images, half, Path(folder)), options.rounds, 0.1)
+    taken |= timing.best({name: whole(quarter, recipe) for name, recipe in RECIPES.items()}, (options.rounds + 1) // 2)
+    rows: list[Row] = []
+    for name, seconds in taken.items():
+        other = REFERENCES.get(name)
+        ratio = round(seconds / taken[other], 3) if other else None
+        rows.append({"": name, "seconds": round(seconds, 2), "ratio": ratio, "to the time of": other})
+    table = Table.of(
+        "Epochs and whole recipes",
+        rows,
+        f"An autoencoder: {len(half) - 1:,} images, a classifier: {len(images) - 1:,}, a recipe: {len(quarter) - 1:,}.",
+        """Ours: an epoch of our trainer, with its checkpoint. Plain: the layers of Table 1 from torch.nn over floats in
+        memory, the same batches, Adam and rounding, no checkpoint. Records are made once; that is not in the time.""",
+        f"""Recipes as in experiments.py's better training: batches of {SETTINGS["better"].batch_size}, the same number
+        of epochs of the compressor in each. Between them, ATL has an epoch of one half alone.""",
+    )
     facts = {**report.versions("torch"), "pictures": what, "images in a batch": BATCH}
-    report.publish("training_speed", "The speed of training", tables, options.output, facts)
+    report.publish("training_speed", "The speed of training", [table_7(parts), table], options.output, facts)
 
 
 def passes(images: Images) -> Calls:
@@ -100,6 +98,18 @@ def passes(images: Images) -> Calls:
     return found
 
 
+def table_7(taken: dict[str, float]) -> Table:
+    """Seconds an epoch of each part, and their ratios to the compressor's forward pass."""
+    rows: list[Row] = []
+    for part, given in PAPER.items():
+        for name, seconds in zip((f"{part}, forward", f"{part}, backward"), given, strict=True):
+            row: Row = {"": name, "paper, seconds": seconds, "paper, ratio": seconds / PAPER["compress"][0]}
+            row["1 thread, seconds"] = round(taken[name] * EPOCH / BATCH, 3)
+            rows.append({**row, "1 thread, ratio": round(taken[name] / taken["compress, forward"], 3)})
+    note = f"Seconds for {EPOCH:,} images, from batches of {BATCH}; ratios to the compressor's forward pass."
+    return Table.of(TABLE_7, rows, note)
+
+
 def epochs(images: Images, half: Images, folder: Path) -> Calls:
     def ours(images: Images, phase: Phase) -> Callable[[], object]:
         """An epoch of our trainer, over all images but the last, which it wants for validation."""
@@ -107,8 +117,9 @@ def epochs(images: Images, half: Images, folder: Path) -> Calls:
         trainer = Trainer(settings, dataset(images), folder / "+".join(phase.parts))
         return lambda: trainer.train(phase, 1)
 
-    found = {"ours": ours(half, autoencoder()), "plain": plain(half[:-1])}
-    return {**found, "pixels": ours(images, cnn()), "records": ours(images, classifier())}
+    found = {"autoencoder, plain PyTorch": plain(half[:-1]), "autoencoder, ours": ours(half, autoencoder())}
+    found["compressor + classifier from pixels"] = ours(images, cnn())
+    return {**found, "classifier alone from records": ours(images, classifier())}
 
 
 def dataset(images: Images) -> Dataset:
@@ -154,29 +165,6 @@ def plain(images: Images) -> Callable[[], object]:
             optimizer.step()
 
     return epoch
-
-
-def table_7(times: Times) -> Table:
-    """Seconds an epoch of each part, and their ratios to the compressor's forward pass."""
-    rows: list[Row] = []
-    for part, given in PAPER.items():
-        for name, seconds in zip((f"{part}, forward", f"{part}, backward"), given, strict=True):
-            row: Row = {"": name, "paper, seconds": seconds, "paper, ratio": seconds / PAPER["compress"][0]}
-            for threads, taken in times.items():
-                row[f"{threads}, seconds"] = round(taken[name] * EPOCH / BATCH, 3)
-                row[f"{threads}, ratio"] = round(taken[name] / taken["compress, forward"], 3)
-            rows.append(row)
-    note = f"Seconds for {EPOCH:,} images, from batches of {BATCH}; ratios to the compressor's forward pass."
-    return Table.of(TABLE_7, rows, note)
-
-
-def compared(title: str, times: Times, cases: Mapping[str, tuple[str, str]], *notes: str) -> Table:
-    """By label, what was timed, or how many times as long it takes as something else."""
-    rows: list[Row] = []
-    for label, (one, other) in cases.items():
-        ratios = {threads: round(taken[one] / taken.get(other, 1), 3) for threads, taken in times.items()}
-        rows.append({"": label, **ratios})
-    return Table.of(title, rows, *notes)
 
 
 if __name__ == "__main__":
