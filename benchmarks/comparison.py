@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import sys
@@ -26,7 +27,6 @@ HARDEST = len(refine.EVALUATIONS) - 1
 FEW = 1000  # images for the highest effort, which takes long
 WINDOW = 7  # side of SSIM's window
 QUICK, SLOW, SLOWEST = 1024, 256, 128  # images in a turn, by how long one takes
-VALIDATION = 5000  # training images that choose between two classifiers
 Figures = dict[str, Any]
 Timed = dict[str, tuple[int, Callable[[], object]]]  # calls, and how many images each takes
 T = TypeVar("T")
@@ -185,26 +185,16 @@ class Bench:
             low, high = (middle, high) if fits else (low, middle)
         return low if low in peer.qualities else None
 
-    def cnn(self, budget: int) -> float:
-        """The accuracy of a CNN of so many multiplications. It is trained with and without changed images, and
-        validation chooses."""
-        learnt, held_out = split_validation(Split(self.data.train, self.data.train_labels), VALIDATION)
+    def classifier(self, kind: str, net: Any, share: float, held_out: int) -> list[float]:
+        """The accuracies of a network of pixels, in percent: on the last training images, which it does not see, and on
+        the test images."""
+        learnt, held = split_validation(Split(self.data.train, self.data.train_labels), held_out)
+        tests = held, Split(self.data.test, self.data.test_labels)
 
-        def measure(share: float) -> list[float]:
-            net = pixel_classifiers.cnn(budget, len(self.data.classes))
-            return self._train(net, learnt, "CNN", share, held_out, Split(self.data.test, self.data.test_labels))
+        def measure() -> list[float]:
+            trained, changes = copy.deepcopy(net), pixel_classifiers.CHANGES[self.data.name]
+            pixel_classifiers.train(trained, learnt, pixel_classifiers.RATES[kind], *changes, share)
+            return [pixel_classifiers.accuracy(trained, test) for test in tests]
 
-        shares = (0.0, 0.5)
-        both = [self.find(f"CNN, {budget}, {share} changed", partial(measure, share)) for share in shares]
-        return max(both)[1]
-
-    def resnet(self) -> float:
-        """The accuracy of the ResNet, trained on all training images."""
-        train, test = Split(self.data.train, self.data.train_labels), Split(self.data.test, self.data.test_labels)
-        net = pixel_classifiers.resnet(len(self.data.classes))
-        return self.find("ResNet", lambda: self._train(net, train, "ResNet", 1, test))[0]
-
-    def _train(self, net: Any, train: Split, kind: str, share: float, *tests: Split) -> list[float]:
-        changes = pixel_classifiers.CHANGES[self.data.name]
-        pixel_classifiers.train(net, train, pixel_classifiers.RATES[kind], *changes, share)
-        return [pixel_classifiers.accuracy(net, test) for test in tests]
+        weights = sum(weight.numel() for weight in net.parameters())
+        return self.find(f"{kind} of {weights} weights, {share} changed", measure)

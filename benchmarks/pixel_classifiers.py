@@ -19,7 +19,7 @@ from atlcodec.training import augment
 BATCH, SMOOTHING = 128, 0.1
 CHANGES = {"MNIST": ("elastic", 1.0), "FashionMNIST": ("affine+mirror", 0.4), "KMNIST": ("elastic", 1.0)}  # strength
 EPOCHS = 12
-RATES = {"CNN": 2e-3, "ResNet": 4e-3}
+RATES = {"CNN": 6e-3, "ResNet": 4e-3}
 
 
 class Pixels(nn.Module):

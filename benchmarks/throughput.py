@@ -32,6 +32,7 @@ PILLOW: dict[str, tuple[str, dict[str, Any]]] = {  # a codec's format and settin
     f"JPEG, quality {USUAL_QUALITY}": ("JPEG", {"quality": USUAL_QUALITY}),
     "PNG": ("PNG", {}),
 }
+DO = ("encode", "decode")
 WEBP, CNN = next(iter(PILLOW)), "PNG + CNN"
 Key = tuple[str, str, int]  # a codec, what it does, the number of images at a time
 Calls = dict[Key, Callable[[], object]]
@@ -52,7 +53,11 @@ def main() -> None:
                 calls[codec.name, CNN, MANY] = png_and_cnn(codec, images[:MANY], count)
             best = timing.best(calls, options.rounds, options.seconds)
         rates[count] = {key: key[2] / seconds for key, seconds in best.items()}
-    tables = [pillow_table(rates[1], sizes)]
+    rows: list[Row] = [
+        {"": name, "bytes a picture": sizes[name], **{do: rates[1][name, do, SOME] for do in DO}} for name in PILLOW
+    ]
+    note = f"The first {SOME:,} pictures, one after another in one thread. The codecs lose unlike: see quality.md."
+    tables = [Table.of("Pillow's codecs: pictures per second", rows, note)]
     for codec in codecs:
         tables += [throughput(codec, rates, batches), ratios(codec, rates)]
     facts = {"models": inputs.listed(codecs), "pictures": what, "threads": " and ".join(map(str, rates))}
@@ -102,15 +107,6 @@ def png_and_cnn(codec: Codec, images: Images, threads: int) -> Callable[[], obje
 
 def multiplications(codec: Codec) -> int:
     return pixel_classifiers.multiplications(codec.head.file())
-
-
-def pillow_table(rates: Rates, sizes: Mapping[str, int]) -> Table:
-    rows: list[Row] = [
-        {"": name, "bytes a picture": size, **{verb: rates[name, verb, SOME] for verb in ("encode", "decode")}}
-        for name, size in sizes.items()
-    ]
-    note = f"The first {SOME:,} pictures, one after another in one thread. The codecs lose unlike: see quality.md."
-    return Table.of("Pillow's codecs: pictures per second", rows, note)
 
 
 def throughput(codec: Codec, rates: Mapping[int, Rates], batches: list[int]) -> Table:
