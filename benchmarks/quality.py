@@ -3,7 +3,7 @@
     ATLC_DATA=... python benchmarks/quality.py
 
 All figures are of the official test images of each data set. A stopped run goes on; to measure everything again, delete
-the file of the known figures. Needs the extras `train` and `dev`, and one or two hours."""
+the file of the known figures. Needs the extras `train` and `dev`, and two hours."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ from baselines import IMAGE_CODECS, USUAL_QUALITY, USUAL_WEBP, Components
 from comparison import BYTES, FEW, HARDEST, QUICK, WINDOW, Bench, Figures, Known, Timed, version
 from inputs import Codec, LabelledSet
 from report import Row, Table
-
-from atlcodec.engine import threads
 
 # Table 5 of the paper: PSNR pooled, accuracy.
 PAPER = {"MNIST": (22.8, 97.2), "FashionMNIST": (18.5, 85.2), "KMNIST": (17.6, 85.5)}
@@ -62,7 +60,7 @@ def efforts(codec: Codec) -> tuple[int, int, int]:
 def main() -> None:
     options = report.arguments(__doc__, runs=str(RUNS))
     timing.one_blas_thread()
-    torch.set_num_threads(threads())
+    torch.set_num_threads(1)  # two on cores that are busy take many times as long
     baselines.register_jxl()
     known = Known(Path(options.runs, "known.json"))
     found = inputs.labelled_sets(options.data, options.images)
