@@ -10,22 +10,43 @@ import tempfile
 import time
 from pathlib import Path
 
-import images
 import numpy as np
-import pca
 import report
-from PIL import Image
+from baselines import Components
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 from report import Row, Table
 
 from atlcodec import metrics
 from atlcodec.codec import Codec
 
 TRAIN, TEST, BITS = 600, 200, 1600
+SIDE, SCALE = 28, 8  # shapes are drawn so many times as large, then reduced
+
+
+def shapes(count: int) -> NDArray[np.uint8]:
+    """One to three ellipses, rectangles, triangles or lines, filled or not: uint8 (count, 28, 28)."""
+    rng, drawn = np.random.default_rng(0), []
+    for _ in range(count):
+        canvas = Image.new("L", (SIDE * SCALE, SIDE * SCALE))
+        pen = ImageDraw.Draw(canvas)
+        for _ in range(rng.integers(1, 4)):
+            (left, top), (right, bottom) = rng.uniform(2, 14, 2) * SCALE, rng.uniform(16, 26, 2) * SCALE
+            grey, width = int(rng.integers(128, 256)), int(rng.uniform(1, 4) * SCALE)
+            fill, kind = grey if rng.random() < 0.5 else None, rng.integers(4)
+            if kind < 2:
+                (pen.rectangle if kind else pen.ellipse)((left, top, right, bottom), fill, grey, width)
+            elif kind == 2:
+                pen.polygon([(left, bottom), (right, bottom), (rng.uniform(left, right), top)], fill, grey, width)
+            else:
+                pen.line((left, top, right, bottom), grey, width)
+        drawn.append(np.asarray(canvas.resize((SIDE, SIDE), Image.Resampling.BOX), np.uint8))
+    return np.stack(drawn)
 
 
 def main() -> None:
     options = report.parser(__doc__).parse_args()
-    drawn = images.shapes(TRAIN + TEST)
+    drawn = shapes(TRAIN + TEST)
     train, test = drawn[:TRAIN], drawn[TRAIN:]
     light = train.mean(axis=(1, 2)) > np.median(train.mean(axis=(1, 2)))
     with tempfile.TemporaryDirectory() as name:
@@ -40,7 +61,7 @@ def main() -> None:
         seconds = time.perf_counter() - started
         codec = Codec.load(folder / "mine")
         found = {f"atlc train, effort {effort}": codec.decode(codec.encode(test, effort)) for effort in (0, 2, 5)}
-    linear = pca.fit(train, BITS)
+    linear = Components.fit(train, BITS)
     found["principal components, 1,600 bits"] = linear.decode(linear.encode(test))
     rows: list[Row] = [
         {"": name, "PSNR, dB": metrics.psnr(float(metrics.squared_error(test, decoded).mean()))}
