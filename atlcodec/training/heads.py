@@ -97,7 +97,11 @@ def encode(
     for copy in range(settings.copies):
         log(f"encoding copy {copy + 1} of {settings.copies}")
         changed = augment(
-            torch.from_numpy(learnt.images), settings.augment, generator, share=1, strength=settings.augment_strength
+            torch.from_numpy(learnt.images.copy()),
+            settings.augment,
+            generator,
+            share=1,
+            strength=settings.augment_strength,
         )
         records.append(codec.encode(changed.numpy(), effort=0))
     return Examples(
