@@ -58,14 +58,14 @@ def efforts(codec: Codec) -> tuple[int, int, int]:
 
 
 def main() -> None:
-    options = report.arguments(__doc__, runs=str(RUNS))
+    options = report.arguments(__doc__, runs=str(RUNS), pixels="yes")
     timing.one_blas_thread()
     torch.set_num_threads(1)  # two on cores that are busy take many times as long
     baselines.register_jxl()
     known = Known(Path(options.runs, "known.json"))
     found = inputs.labelled_sets(options.data, options.images)
     ones = [Comparison(known, data) for data in found if inputs.trained_on(data.name)]
-    tables = [*map(quality_table, ones), label_table(ones)]
+    tables = [*map(quality_table, ones), label_table(ones, options.pixels == "yes")]
     facts = {**report.versions("pillow-jxl-plugin", "scikit-image", "torch"), "models": inputs.listed(inputs.bundled())}
     report.publish("quality", f"Quality at {BYTES} bytes", tables, options.output, facts)
 
@@ -109,9 +109,9 @@ def quality_notes() -> Iterator[str]:
         its default method."""
 
 
-def label_table(ones: list[Comparison]) -> Table:
-    """Accuracy of labels from records, of a network of the same cost on pixels, and of a strong one."""
-    rows = [row for one in ones for row in label_rows(one)]
+def label_table(ones: list[Comparison], pixels: bool) -> Table:
+    """Accuracy of labels from records; and, of networks on pixels, of one of the same cost and of a strong one."""
+    rows = [row for one in ones for row in label_rows(one, pixels)]
     p, (cnn, resnet) = pixel_classifiers, pixel_classifiers.RATES.values()
     changes = ", ".join(f"{name} {change} times {strength}" for name, (change, strength) in p.CHANGES.items())
     return Table.of(
@@ -127,7 +127,7 @@ def label_table(ones: list[Comparison]) -> Table:
     )
 
 
-def label_rows(one: Comparison) -> Iterator[Row]:
+def label_rows(one: Comparison, pixels: bool) -> Iterator[Row]:
     bench, data = one.bench, one.bench.data
     heads = {each: f"records of {each.name}, head {each.head.name}" for each in one.heads}
     sizes = {name: pixel_classifiers.multiplications(each.head.file()) for each, name in heads.items()}
@@ -154,10 +154,12 @@ def label_rows(one: Comparison) -> Iterator[Row]:
         found = (one.part(effort).labels(each, effort)[each.head.name] for effort in efforts(each))
         yield row(name, BYTES, *found)
     yield row("records, model chosen for each picture", BYTES, bench.automatic()["accuracy"])
+    yield row("ATL in the paper, its Table 5 (given)", BYTES, PAPER[data.name][1])
+    if not pixels:
+        return
     both = [bench.classifier("CNN", nets["CNN"], share, VALIDATION) for share in (0.0, 0.5)]
     yield row("CNN", data.test[0].size, max(both)[1])
     yield row("ResNet", data.test[0].size, bench.classifier("ResNet", nets["ResNet"], 1, 1)[1])
-    yield row("ATL in the paper, its Table 5 (given)", BYTES, PAPER[data.name][1])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-HELP = {"rounds": "turns of each contestant", "model": "names, ids or paths", "batch": "images at a time"}
+HELP = {
+    "rounds": "turns of each contestant",
+    "model": "names, ids or paths",
+    "batch": "images at a time",
+    "pixels": "yes or no",
+}
 LOAD = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
 Cell = str | int | float | None
 Row = dict[str, Cell]  # by column
