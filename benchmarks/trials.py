@@ -101,7 +101,7 @@ def begun(trial: Trial, images: Tensor) -> Networks:
     if trial.last:
         nets.part("decompressor").append(Last())  # type: ignore[operator]
     if trial.everywhere:
-        nets.part("classifier")[0].count = fitted.packing.count  # type: ignore[index]
+        nets.part("classifier")[1].count = fitted.packing.count  # type: ignore[index]
     return nets
 
 

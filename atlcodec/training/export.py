@@ -21,12 +21,12 @@ from torch import nn
 from atlcodec import record
 from atlcodec.latents import UNIFORM, Packing
 from atlcodec.training import gradient, onnx_packing
-from atlcodec.training.layers import FixedLinear, Scale, Standardise, StopGradient
+from atlcodec.training.layers import FixedLinear, Scale, Standardise, TrustLast
 from atlcodec.training.networks import Networks
 from atlcodec.training.onnx_builder import GraphBuilder, Port
 from atlcodec.training.onnx_layers import add_layers
 
-BEFORE_DENSE = (Scale, Standardise, StopGradient, nn.Flatten)  # layers that a dense one behind them takes in
+BEFORE_DENSE = (Scale, Standardise, TrustLast, nn.Flatten)  # layers that a dense one behind them takes in
 RECORDS: Port = (TensorProto.UINT8, ["N", record.RECORD_BYTES])
 IMAGES: Port = (TensorProto.UINT8, ["N", 28, 28])
 

@@ -270,17 +270,20 @@ class Concatenate(nn.Module):
         return torch.cat((self.first(x).float(), self.second(x).float()), dim=1)
 
 
-class StopGradient(nn.Module):
-    """Lets no gradient through, except to the last features, `count` of them. The exporter leaves it out."""
+class TrustLast(nn.Module):
+    """Lets no gradient through, except to the last features, `count` of them; and while training, hides all others of
+    some images, as zeros, so that the last ones have to be enough. The exporter leaves it out."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, hidden: float) -> None:
         super().__init__()
-        self.count = count
+        self.count, self.hidden = count, hidden
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.count:
-            return x.detach()
-        return torch.cat((x[:, : -self.count].detach(), x[:, -self.count :]), dim=1)
+        kept = x.shape[1] - self.count
+        others, last = x[:, :kept].detach(), x[:, kept:]
+        if self.training:
+            others = others * (torch.rand(len(x), 1, device=x.device) >= self.hidden)
+        return torch.cat((others, last), dim=1)
 
 
 class Standardise(nn.Module):

@@ -169,19 +169,25 @@ class Epoch:
 
 
 class Optimizers:
-    """An Adam for each combination of parts, task and domain. Each keeps its moments from epoch to epoch."""
+    """An AdamW for each combination of parts, task and domain. Each keeps its moments from epoch to epoch."""
 
     def __init__(self, nets: Networks, settings: Settings) -> None:
         self.nets, self.settings = nets, settings
-        self.known: dict[str, torch.optim.Adam] = {}
+        self.known: dict[str, torch.optim.AdamW] = {}
 
-    def of(self, parts: tuple[str, ...], task: Task, domain: int) -> torch.optim.Adam:
+    def of(self, parts: tuple[str, ...], task: Task, domain: int) -> torch.optim.AdamW:
         key = f"{'+'.join(parts)}/{task}/{domain}"
         if key not in self.known:
             # A mini-batch of one task does not use the other task's own part.
             unused = {"autoencoder": "classifier", "classifier": "decompressor"}.get(task)
             modules = nn.ModuleList(self.nets.part(part, domain) for part in parts if part != unused)
-            self.known[key] = torch.optim.Adam(modules.parameters(), self.settings.learning_rate, fused=True)
+            weights = [each for each in modules.parameters() if each.dim() > 1]
+            others = [each for each in modules.parameters() if each.dim() <= 1]
+            decay = self.settings.weight_decay
+            groups = [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+            if not decay:
+                groups = [{"params": list(modules.parameters())}]
+            self.known[key] = torch.optim.AdamW(groups, self.settings.learning_rate, weight_decay=decay, fused=True)
         return self.known[key]
 
     def state_dict(self) -> dict[str, object]:
@@ -193,7 +199,7 @@ class Optimizers:
             self.of(tuple(parts.split("+")), task, int(domain)).load_state_dict(saved)  # type: ignore[arg-type]
 
 
-def lr_warmup(optimizer: torch.optim.Adam, steps: int) -> float:
+def lr_warmup(optimizer: torch.optim.AdamW, steps: int) -> float:
     """The factor of the learning rate during the first `steps` of an optimiser, from a hundredth up to 1.
 
     The first steps all point the same way, since the inputs of an untrained classifier hardly differ: at the full rate

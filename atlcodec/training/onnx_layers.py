@@ -24,8 +24,8 @@ from atlcodec.training.layers import (
     PhasesConv2d,
     Scale,
     Standardise,
-    StopGradient,
     Tokens,
+    TrustLast,
     Unpatches,
     UpscaleConv2d,
 )
@@ -47,7 +47,7 @@ def add_layers(
     A Scale is folded into the linear layer behind it, or into the one before it; a Standardise into the one behind it.
     Raises `BadModel` for layers that cannot be exported."""
     children = network.named_children()
-    named = [(prefix + name, layer) for name, layer in children if not isinstance(layer, nn.Dropout | StopGradient)]
+    named = [(prefix + name, layer) for name, layer in children if not isinstance(layer, nn.Dropout | TrustLast)]
     writer = _Layers(g, x, integers)
     for index, (name, layer) in enumerate(named):
         if not isinstance(layer, nn.ReLU):  # a ReLU goes before the shuffle, as in the files of released models

@@ -30,7 +30,7 @@ from atlcodec.training.layers import (
     Patches,
     Scale,
     Standardise,
-    StopGradient,
+    TrustLast,
     Unpatches,
 )
 from atlcodec.training.start import Start
@@ -116,8 +116,8 @@ def classifier(start: Start, classes: int) -> nn.Sequential:
     """M -> 256 -> 64 -> classes."""
     mean = start.middle if start.fitted else np.zeros_like(start.middle)  # exported weights contain it
     return nn.Sequential(
-        StopGradient(start.packing.labels),
         Standardise(torch.from_numpy(mean), torch.from_numpy(1 / start.deviations)),
+        TrustLast(start.packing.labels, hidden=0.5),
         nn.Linear(start.packing.count, 256),
         nn.ReLU(),
         Dropout(0.2),

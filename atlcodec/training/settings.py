@@ -35,6 +35,7 @@ class Settings:
     seed: int = param(0, "Seed of the weights, the order of the images, and augmentation.")
     batch_size: int = param(128, "Images in a mini-batch.", least=1)
     learning_rate: float = param(2e-3, "Highest learning rate (Adam).", above=0)
+    weight_decay: float = param(0.0, "Decay of the weights of dense and convolution layers (AdamW).", least=0, most=1)
     lr_warmup_steps: int = param(0, "Mini-batches in which the learning rate of each optimiser rises.", least=0)
     schedule: str = param(
         "cosine",
