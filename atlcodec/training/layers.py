@@ -271,8 +271,8 @@ class Concatenate(nn.Module):
 
 
 class TrustLast(nn.Module):
-    """Lets no gradient through, except to the last features, `count` of them; and while training, hides all others of
-    some images, as zeros, so that the last ones have to be enough. The exporter leaves it out."""
+    """Lets a gradient through to the last `count` features only; and while training, hides the others of some images,
+    as zeros, so that the last ones have to be enough. The exporter leaves it out."""
 
     def __init__(self, count: int, hidden: float) -> None:
         super().__init__()
@@ -280,10 +280,8 @@ class TrustLast(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         kept = x.shape[1] - self.count
-        others, last = x[:, :kept].detach(), x[:, kept:]
-        if self.training:
-            others = others * (torch.rand(len(x), 1, device=x.device) >= self.hidden)
-        return torch.cat((others, last), dim=1)
+        shown = torch.rand(len(x), 1, device=x.device) >= (self.hidden if self.training else 0)
+        return torch.cat((x[:, :kept].detach() * shown, x[:, kept:]), dim=1)
 
 
 class Standardise(nn.Module):
