@@ -40,14 +40,19 @@ def info(names: tuple[str, ...], summary: bool, as_json: bool) -> None:
         try:
             records = open_set(name, reader)
             models: Counter[str] = Counter()
+            waiting: list[tuple[int, Symbols, Codec]] = []
             for part in records.parts(entries=False):
                 if part.codec is None:
                     errors.report(part.problem)
                     continue
                 models[part.codec.name] += len(part.records)
                 if not summary:
-                    for number, symbols in zip(part.numbers.tolist(), record.unpack(part.records), strict=True):
-                        _show(records.name, number, symbols, part.codec, as_json)
+                    symbols = record.unpack(part.records)
+                    waiting += [(n, one, part.codec) for n, one in zip(part.numbers.tolist(), symbols, strict=True)]
+                if not part.more:  # the parts of a stretch come by codec, the lines by number
+                    for number, one, codec in sorted(waiting, key=lambda line: line[0]):
+                        _show(records.name, number, one, codec, as_json)
+                    waiting = []
             labels = _labels(records, errors)
             if not as_json:
                 _summarise(records, models, labels)
@@ -95,5 +100,5 @@ def _labels(records: RecordSet, errors: ErrorCount) -> Counter[str | None]:
 
 
 def _counts(of: Counter[str]) -> str:
-    some = ", ".join(f"{count} of {name}" for name, count in list(of.items())[:MOST])
+    some = ", ".join(f"{count} of {name}" for name, count in of.most_common(MOST))
     return some + (f", and {len(of) - MOST} more" if len(of) > MOST else "")

