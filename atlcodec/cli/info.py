@@ -80,7 +80,9 @@ def _show(file: str, number: int, symbols: Symbols, codec: Codec, as_json: bool)
 
 def _summarise(records: RecordSet, models: Counter[str], labels: Counter[str | None]) -> None:
     total = models.total()
-    held = f"{total} record{'s' if total != 1 else ''}" + (f" ({_counts(models)})" if total else "")
+    held = f"{total} record{'s' if total != 1 else ''}" + (
+        f" ({_counts(Counter(dict(models.most_common())))})" if total else ""
+    )
     click.echo(escape(f"{records.name}: {records.file.size} bytes, {held}"))
     if labels:
         named = Counter({label: count for label, count in labels.items() if label is not None})
@@ -100,5 +102,5 @@ def _labels(records: RecordSet, errors: ErrorCount) -> Counter[str | None]:
 
 
 def _counts(of: Counter[str]) -> str:
-    some = ", ".join(f"{count} of {name}" for name, count in of.most_common(MOST))
+    some = ", ".join(f"{count} of {name}" for name, count in list(of.items())[:MOST])
     return some + (f", and {len(of) - MOST} more" if len(of) > MOST else "")
