@@ -15,7 +15,7 @@ from atlcodec.training.networks import Networks
 from atlcodec.training.settings import Settings
 from atlcodec.training.start import FEW
 
-FEWEST = 50  # mini-batches in an epoch of a pca codec: few images are repeated
+FEWEST = 20  # mini-batches in an epoch of a pca codec: few images are repeated
 SHIFT = 2  # pixels by which few images are moved at random
 OUTLIER_WEIGHT = 0.5  # of the outlier-exposure loss, as in Hendrycks et al. (2019)
 
