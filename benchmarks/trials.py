@@ -1,14 +1,14 @@
 """Trials of the form of the `pca` networks: what each choice gives on a validation split of the training images.
 
 Pictures alone, except for the last rows: AdamW, one cycle, batches of 128, bfloat16, one thread. PSNR is of unsealed
-latents, without a search. A row is kept in runs/trials, so that a stopped run goes on. Needs the extra `train`."""
+latents, without a search. Rows are kept in runs/trials.json, so that a stopped run goes on. Needs the extra `train`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -16,6 +16,7 @@ from unittest import mock
 import inputs
 import report
 import torch
+from comparison import Known
 from report import Row, Table
 from torch import Tensor, nn
 from torch.nn import functional
@@ -31,7 +32,7 @@ from atlcodec.training.networks import Networks
 
 best_allotment = start.allot
 BATCH, VALIDATION, RATE = 128, 5000, 4e-3
-RUNS = Path(__file__).parents[1] / "runs" / "trials"
+KNOWN = Known(Path(__file__).parents[1] / "runs" / "trials.json")
 
 
 @dataclass(frozen=True)
@@ -159,12 +160,10 @@ def run(trial: Trial, train: Split, steps: int) -> Row:
 
 
 def rows(data: inputs.LabelledSet, steps: int) -> Iterator[Row]:
+    train = Split(data.train, data.train_labels)
     for trial in TRIALS:
-        known = RUNS / f"{data.name}-{steps}-{TRIALS.index(trial):02d}.json"
-        if not known.is_file():
-            known.parent.mkdir(parents=True, exist_ok=True)
-            known.write_text(json.dumps(run(trial, Split(data.train, data.train_labels), steps)))
-        yield {"": trial.name, **json.loads(known.read_text())}
+        found = KNOWN.find(f"{trial}, {steps} steps: {len(train)} of {data.name}", partial(run, trial, train, steps))
+        yield {"": trial.name, **found}
 
 
 def main() -> None:

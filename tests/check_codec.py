@@ -66,7 +66,9 @@ def check_decode(codec: Codec, images: Images) -> None:
 
 def check_effort(codec: Codec, images: Images) -> None:
     errors = [metrics.squared_error(images, codec.decode(codec.encode(images, effort))).mean() for effort in (0, 5, 7)]
-    assert errors[0] > max(errors[1:])  # on images of another kind, a longer search may lose some of its gain
+    assert errors[0] > max(errors[1:])
+    if codec.model.card.packing.uniform:  # a search by steps may lose some of its gain on images of another kind
+        assert errors[1] > errors[2]
 
 
 def check_classify(codec: Codec, images: Images) -> None:

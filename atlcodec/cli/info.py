@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 
 import click
 import numpy as np
@@ -39,20 +40,7 @@ def info(names: tuple[str, ...], summary: bool, as_json: bool) -> None:
     for name in names:
         try:
             records = open_set(name, reader)
-            models: Counter[str] = Counter()
-            waiting: list[tuple[int, Symbols, Codec]] = []
-            for part in records.parts(entries=False):
-                if part.codec is None:
-                    errors.report(part.problem)
-                    continue
-                models[part.codec.name] += len(part.records)
-                if not summary:
-                    symbols = record.unpack(part.records)
-                    waiting += [(n, one, part.codec) for n, one in zip(part.numbers.tolist(), symbols, strict=True)]
-                if not part.more:  # the parts of a stretch come by codec, the lines by number
-                    for number, one, codec in sorted(waiting, key=lambda line: line[0]):
-                        _show(records.name, number, one, codec, as_json)
-                    waiting = []
+            models = _counted(records, errors) if summary else _shown(records, errors, as_json)
             labels = _labels(records, errors)
             if not as_json:
                 _summarise(records, models, labels)
@@ -65,6 +53,29 @@ def info(names: tuple[str, ...], summary: bool, as_json: bool) -> None:
         except AtlcError as error:
             errors.report(error)
     errors.exit()
+
+
+def _counted(records: RecordSet, errors: ErrorCount) -> Counter[str]:
+    """How many records of each model a set has."""
+    models: Counter[str] = Counter()
+    for part in records.parts(entries=False):
+        if part.codec is None:
+            errors.report(part.problem)
+        else:
+            models[part.codec.name] += len(part.records)
+    return models
+
+
+def _shown(records: RecordSet, errors: ErrorCount, as_json: bool) -> Counter[str]:
+    """The same, and a line for each record."""
+    models: Counter[str] = Counter()
+    for rows, problem in records.map(lambda _, packed: record.unpack(packed), entries=False):
+        if problem:
+            errors.report(problem)
+        for row in rows:
+            models[row.codec.name] += 1
+            _show(records.name, row.number, row.value, row.codec, as_json)
+    return models
 
 
 def _show(file: str, number: int, symbols: Symbols, codec: Codec, as_json: bool) -> None:
@@ -80,12 +91,10 @@ def _show(file: str, number: int, symbols: Symbols, codec: Codec, as_json: bool)
 
 def _summarise(records: RecordSet, models: Counter[str], labels: Counter[str | None]) -> None:
     total = models.total()
-    held = f"{total} record{'s' if total != 1 else ''}" + (
-        f" ({_counts(Counter(dict(models.most_common())))})" if total else ""
-    )
+    held = f"{total} record{'s' if total != 1 else ''}" + (f" ({_counts(models.most_common())})" if total else "")
     click.echo(escape(f"{records.name}: {records.file.size} bytes, {held}"))
     if labels:
-        named = Counter({label: count for label, count in labels.items() if label is not None})
+        named = [(label, count) for label, count in labels.items() if label is not None]
         words = [_counts(named)] if named else []
         words += [f"{labels[None]} without a label"] if labels[None] else []
         click.echo(escape(f"{records.name}: labels: {', '.join(words)}"))
@@ -101,6 +110,6 @@ def _labels(records: RecordSet, errors: ErrorCount) -> Counter[str | None]:
     return Counter(dict(sorted(labels.items(), key=lambda item: item[0] or "")))
 
 
-def _counts(of: Counter[str]) -> str:
-    some = ", ".join(f"{count} of {name}" for name, count in list(of.items())[:MOST])
+def _counts(of: Sequence[tuple[str, int]]) -> str:
+    some = ", ".join(f"{count} of {name}" for name, count in of[:MOST])
     return some + (f", and {len(of) - MOST} more" if len(of) > MOST else "")

@@ -62,13 +62,15 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     (multi-domain), OUTPUT holds a model folder for each."""
     own = _recipe_parameters(ctx)
     settings = parameters.filled(Settings, parameters.asked(ctx))
-    if given["start"] and "architecture" not in parameters.asked(ctx):
-        settings = replace(settings, architecture=_architecture_of(given["start"]))
     require_torch()
+    from atlcodec import zoo
     from atlcodec.card import valid_name
-    from atlcodec.training import publish
+    from atlcodec.training import pretrained, publish
     from atlcodec.training.data import torch_device
 
+    if given["start"] and "architecture" not in parameters.asked(ctx):  # its weights fit no other
+        start = zoo.find(given["start"])
+        settings = replace(settings, architecture=pretrained.architecture(start.card.recipe) or "lenet")
     check_output(output, force, replaces=(output / "card.json").is_file() or any(output.glob("*/card.json")))
     torch_device(settings.device)  # say what is wrong before anything is read
     name = valid_name(given["name"] or output.resolve().name)
@@ -84,13 +86,6 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     trainer = _run(given, settings, own, run, card, (sets, outliers, unlabelled))
     for done in publish.codecs(trainer, sets, output, name, card, head):
         log(f"{done.folder}: id {done.id:08x}, {done.figures.line()}")
-
-
-def _architecture_of(start: str) -> str:
-    """That of the model to start from, since its weights fit no other."""
-    from atlcodec import zoo
-
-    return str(zoo.find(start).card.recipe.get("architecture", "lenet"))
 
 
 def _about(given: dict[str, Any], outliers: Sequence[Dataset]) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def _load_idx(folder: Path) -> Dataset:
         digests[images_name] = digest
         if part.labels is not None:
             digests[labels_name] = part.labels_digest
-    known = official.known(parts[0].labels_digest or digests[idx.FILES[0]])
+    known = official.known(parts[0].labels_digest)
     classes = idx.label_names(folder, parts, known.labels if known else ())
     train, test = splits["train"], splits.get("test")
     if known is None:

@@ -3,10 +3,10 @@ makes of the latents, and the latents themselves beside it. It takes some fifty 
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
-from atlcodec.training.layers import Add, BatchNorm, Concatenate, Dropout, FixedLinear, Scale, Standardise
+from atlcodec.training.layers import Add, BatchNorm, Concatenate, Dropout, Scale
+from atlcodec.training.pca import linear_path, standardised
 from atlcodec.training.start import Start
 
 CHANNELS, BLOCKS, FEATURES = 64, 2, 128
@@ -23,11 +23,8 @@ def _block() -> list[nn.Module]:
 
 def classifier(start: Start, classes: int) -> nn.Sequential:
     """M -> 1x28x28 -> 32x14x14 -> 64x7x7 -> 128, and M -> 64; together -> classes."""
-    columns = start.components * start.steps
-    side = round(len(start.mean) ** 0.5)
     image = nn.Sequential(
-        FixedLinear(columns, start.mean - columns @ start.middle),
-        nn.Unflatten(1, (1, side, side)),
+        *linear_path(start),
         Scale(1 / 128),
         nn.PixelUnshuffle(2),
         *_conv(4, CHANNELS // 2),
@@ -37,13 +34,8 @@ def classifier(start: Start, classes: int) -> nn.Sequential:
         *[layer for _ in range(BLOCKS) for layer in _block()],
         nn.Flatten(),
         Dropout(0.3),
-        nn.Linear(CHANNELS * (side // 4) ** 2, FEATURES),
+        nn.Linear(CHANNELS * len(start.mean) // 16, FEATURES),
         nn.ReLU(),
     )
-    mean = torch.from_numpy(start.middle if start.fitted else 0 * start.middle)  # exported weights contain it
-    latents = nn.Sequential(
-        Standardise(mean, torch.from_numpy(1 / start.deviations)),
-        nn.Linear(start.packing.count, 64),
-        nn.ReLU(),
-    )
+    latents = nn.Sequential(standardised(start), nn.Linear(start.packing.count, 64), nn.ReLU())
     return nn.Sequential(Concatenate(image, latents), Dropout(0.2), nn.Linear(FEATURES + 64, classes))

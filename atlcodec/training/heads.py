@@ -93,16 +93,10 @@ def encode(
     learnt, held_out = split_validation(data.train, settings.validation)
     assert learnt.labels is not None
     records = [codec.encode(learnt.images, effort=0)]
-    generator = torch.Generator().manual_seed(settings.seed)
+    images, generator = torch.from_numpy(learnt.images.copy()), torch.Generator().manual_seed(settings.seed)
     for copy in range(settings.copies):
         log(f"encoding copy {copy + 1} of {settings.copies}")
-        changed = augment(
-            torch.from_numpy(learnt.images.copy()),
-            settings.augment,
-            generator,
-            share=1,
-            strength=settings.augment_strength,
-        )
+        changed = augment(images, settings.augment, generator, share=1, strength=settings.augment_strength)
         records.append(codec.encode(changed.numpy(), effort=0))
     return Examples(
         model,

@@ -97,11 +97,11 @@ class Epoch:
         domain, settings = self.phase.domain, self.settings
         changed = settings.augment != "none" and task != "autoencoder"
         learnt = rows[: int((rows < len(self.data.labels)).sum())] if task == "joint" else rows  # these come first
-        images = decoded = logits = None
-        if task != "classifier" or not changed:
-            images = self.images(rows, task)
+        unchanged = task != "classifier" or not changed  # whether this task sees images as they are, too
+        images = self.images(rows, task) if unchanged else None
+        decoded = logits = None
         with torch.autocast(rows.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-            symbols = None if task == "classifier" and changed else self.symbols(rows, images)
+            symbols = self.symbols(rows, images) if unchanged else None
             if task != "classifier":
                 decoded = self.nets.part("decompressor", domain)(symbols)
             if task != "autoencoder":
@@ -181,13 +181,11 @@ class Optimizers:
             # A mini-batch of one task does not use the other task's own part.
             unused = {"autoencoder": "classifier", "classifier": "decompressor"}.get(task)
             modules = nn.ModuleList(self.nets.part(part, domain) for part in parts if part != unused)
-            weights = [each for each in modules.parameters() if each.dim() > 1]
-            others = [each for each in modules.parameters() if each.dim() <= 1]
             decay = self.settings.weight_decay
-            groups = [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-            if not decay:
-                groups = [{"params": list(modules.parameters())}]
-            self.known[key] = torch.optim.AdamW(groups, self.settings.learning_rate, weight_decay=decay, fused=True)
+            decaying = [each for each in modules.parameters() if decay and each.dim() > 1]
+            others = [each for each in modules.parameters() if not decay or each.dim() <= 1]
+            groups = [{"params": some, "weight_decay": by} for some, by in ((decaying, decay), (others, 0.0)) if some]
+            self.known[key] = torch.optim.AdamW(groups, self.settings.learning_rate, fused=True)
         return self.known[key]
 
     def state_dict(self) -> dict[str, object]:

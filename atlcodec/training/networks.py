@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from atlcodec import record
 from atlcodec.latents import UNIFORM
 from atlcodec.training import conv, lenet, mixer, pca
 from atlcodec.training.start import Start, blank
@@ -113,8 +112,7 @@ class Networks(nn.Module):
     def unpack(self, records: Tensor) -> Tensor:
         """Records, uint8 (N, 200) -> latents on their levels, float32 (N, *packing.shape)."""
         if not self.packing.uniform:
-            symbols = record.unpack(records.cpu().numpy()).reshape(len(records), -1)
-            return torch.from_numpy(self.packing.unpack(symbols)).float().to(records.device)
+            return torch.from_numpy(self.packing.read(records.cpu().numpy())).float().to(records.device)
         latents = torch.empty(*records.shape, 2, device=records.device)
         latents[..., 0] = records >> 4
         latents[..., 1] = records & 15

@@ -94,8 +94,6 @@ def _labels(start: Start) -> nn.Sequential:
 
 def decompressor(start: Start) -> nn.Sequential:
     """Latents (M,) -> 1x28x28."""
-    columns = start.components * start.steps
-    side = round(len(start.mean) ** 0.5)
     mixer = nn.Sequential(
         Scale(1 / 128),
         Patches(PATCH),
@@ -105,18 +103,20 @@ def decompressor(start: Start) -> nn.Sequential:
         Scale(128),
         Unpatches(PATCH),
     )
-    return nn.Sequential(
-        FixedLinear(columns, start.mean - columns @ start.middle),
-        nn.Unflatten(1, (1, side, side)),
-        Add(nn.Sequential(), mixer),
-    )
+    return nn.Sequential(*linear_path(start), Add(nn.Sequential(), mixer))
+
+
+def linear_path(start: Start) -> list[nn.Module]:
+    """Latents (M,) -> 1x28x28, as PCA decodes them."""
+    columns = start.components * start.steps
+    side = round(len(start.mean) ** 0.5)
+    return [FixedLinear(columns, start.mean - columns @ start.middle), nn.Unflatten(1, (1, side, side))]
 
 
 def classifier(start: Start, classes: int) -> nn.Sequential:
     """M -> 256 -> 64 -> classes."""
-    mean = start.middle if start.fitted else np.zeros_like(start.middle)  # exported weights contain it
     return nn.Sequential(
-        Standardise(torch.from_numpy(mean), torch.from_numpy(1 / start.deviations)),
+        standardised(start),
         TrustLast(start.packing.labels, hidden=0.5),
         nn.Linear(start.packing.count, 256),
         nn.ReLU(),
@@ -126,3 +126,8 @@ def classifier(start: Start, classes: int) -> nn.Sequential:
         Dropout(0.2),
         nn.Linear(64, classes),
     )
+
+
+def standardised(start: Start) -> Standardise:
+    mean = start.middle if start.fitted else np.zeros_like(start.middle)  # exported weights contain it
+    return Standardise(torch.from_numpy(mean), torch.from_numpy(1 / start.deviations))

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import record
 from atlcodec.latents import Packing
 from atlcodec.record import SYMBOLS
 
@@ -103,7 +102,7 @@ def moved(images: NDArray[np.uint8], dy: int, dx: int) -> NDArray[np.uint8]:
 def fit_records(records: NDArray[np.uint8], packing: Packing, linear: tuple[Floats, Floats] | None = None) -> Start:
     """The start of a classifier alone, on records uint8 (N, 200): the deviations of their latents, and the linear path
     of their codec, if it has one: its weights, float32 (D, M), and biases, float32 (D,)."""
-    latents = packing.unpack(record.unpack(records[:IMAGES]).reshape(-1, SYMBOLS))
+    latents = packing.read(records[:IMAGES]).reshape(-1, packing.count)
     start = replace(blank(packing), deviations=np.maximum(latents.std(axis=0), 0.5).astype(np.float32), fitted=True)
     if linear is not None:
         weights, biases = linear

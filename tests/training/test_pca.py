@@ -108,9 +108,8 @@ def test_the_files_compute_what_the_networks_do(nets: Networks, data: Dataset) -
     again.compressor.load_state_dict(export.weights(files["compressor.onnx"], packing))
     again.part("decompressor").load_state_dict(export.weights(files["decompressor.onnx"], packing))
     again.part("classifier").load_state_dict(export.weights(files["classifier.onnx"], packing))
-    assert np.allclose(
-        again.part("classifier")(levels), logits, atol=1e-2
-    )  # lower bits have rounder weights in the file
+    # In the file, the lower bits of a latent have rounder weights than the higher ones.
+    assert np.allclose(again.part("classifier")(levels), logits, atol=1e-2)
     assert export.files(again, []) == files
 
 

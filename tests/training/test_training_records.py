@@ -51,13 +51,14 @@ def test_the_modules_agree_with_the_onnx_files(name: str, sevens: Pixels) -> Non
     with torch.no_grad():
         latents = modules.compressor(torch.from_numpy(sevens).unsqueeze(1).float())
         latents = torch.minimum(latents.clamp(min=0), modules.top)
-        assert np.abs(latents.numpy() - codec.latents(sevens)).max() <= 1e-2
+        uniform = codec.model.card.packing.uniform
+        assert np.abs(latents.numpy() - codec.latents(sevens)).max() <= (1e-3 if uniform else 1e-2)  # 0..15 or 0..255
         records = codec.encode(sevens, effort=0)
         levels = codec.model.card.packing.read(records)
         symbols = torch.from_numpy(levels).float()
         assert np.abs(modules.decode(symbols).round().numpy() - codec.decode(records).astype(float)).max() <= 1
-        # Rounding of weights: see `onnx_layers._rounded_product`.
-        assert np.abs(modules.classifier(symbols).numpy() - codec._classifier(records)).max() <= 0.3
+        close = 1e-3 if uniform else 0.3  # the lower bits of wide latents have rounder weights in the file
+        assert np.abs(modules.classifier(symbols).numpy() - codec._classifier(records)).max() <= close
         assert np.mean(modules.encode(torch.from_numpy(sevens)).numpy() != levels) < 0.06  # the seal moves some
     assert not modules.training
 
