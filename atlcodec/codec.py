@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,6 +37,7 @@ class Codec:
         self.id = model.id
         self.shape = model.card.shape
         self._head_name = head
+        self._refiners: dict[tuple[str, ...], engine.Graph] = {}  # by their outputs
 
     def __repr__(self) -> str:
         return f"<Codec {self.name} {self.id:08x}>"
@@ -66,16 +66,15 @@ class Codec:
             if effort is not None:
                 raise BadModel(f"{self.name} has no refiner.onnx; encode with effort 0, or train the model again")
             evaluations = 0
-        compressor, refiner = self._compressor, self._refiner if evaluations else None
         packing, stop = self.model.card.packing, threading.Event()
+        compressor = self._compressor
+        refiner = self._refiner(refine.outputs(evaluations, packing)) if evaluations else None
 
-        def refine_once(
-            latents: NDArray[np.float32], images: Images, outputs: Sequence[str]
-        ) -> list[NDArray[np.float32]]:
+        def refine_once(latents: NDArray[np.float32], images: Images) -> list[NDArray[np.float32]]:
             if stop.is_set():  # a search takes many of these calls, and Ctrl-C shall not wait for all of them
                 raise engine.Stopped
             assert refiner is not None
-            return refiner.run(latents, images, outputs=outputs)
+            return refiner.run(latents, images)
 
         def encode(chunk: Images) -> Records:
             latents = compressor(chunk)
@@ -158,9 +157,10 @@ class Codec:
     def _decompressor(self) -> engine.Graph:
         return self._graph("decompressor", engine.DECOMPRESSOR)
 
-    @functools.cached_property
-    def _refiner(self) -> engine.Graph:
-        return self._graph("refiner", engine.refiner(self.model.card.packing.shape))
+    def _refiner(self, outputs: tuple[str, ...]) -> engine.Graph:
+        if outputs not in self._refiners:
+            self._refiners[outputs] = self._graph("refiner", engine.refiner(self.model.card.packing.shape, outputs))
+        return self._refiners[outputs]
 
     @functools.cached_property
     def _classifier(self) -> engine.Graph:

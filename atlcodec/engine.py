@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from atlcodec import graph
 from atlcodec.errors import BadModel
 from atlcodec.record import BOTTLENECK
+from atlcodec.trim import trim
 
 MEMORY = 2 << 30  # bytes that all graphs together may ask for; the bundled ones take a hundredth of it
 SENSIBLE = 1e12  # latents, logits, squared errors and their gradients are far smaller
@@ -33,10 +34,11 @@ class Port:
 
 @dataclass(frozen=True)
 class Signature:
-    """Inputs and outputs of a graph."""
+    """Inputs and outputs of a graph. One that is a part of its file leaves out the other outputs."""
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    part: bool = False
 
 
 _UINT8, _FLOAT = "tensor(uint8)", "tensor(float)"
@@ -49,17 +51,11 @@ def compressor(shape: tuple[int, ...]) -> Signature:
     return Signature((_IMAGES,), (Port("latents", _FLOAT, shape),))
 
 
-def refiner(shape: tuple[int, ...]) -> Signature:
-    """Latents on their levels, of this shape, and images -> squared errors and their gradient; or the steps of the
-    latents that make the errors least, if they have several widths."""
-    if shape == BOTTLENECK:
-        inputs, outputs = Port("symbols", _FLOAT, shape), (Port("errors", _FLOAT, ()), Port("gradient", _FLOAT, shape))
-    else:
-        inputs, outputs = (
-            Port("latents", _FLOAT, shape),
-            (Port("step", _FLOAT, shape), Port("linear_step", _FLOAT, shape)),
-        )
-    return Signature((inputs, _IMAGES), outputs)
+def refiner(shape: tuple[int, ...], outputs: tuple[str, ...]) -> Signature:
+    """Latents on their levels, of this shape, and images -> the outputs that are named; see `refine.symbols`."""
+    symbols = Port("symbols" if shape == BOTTLENECK else "latents", _FLOAT, shape)
+    found = tuple(Port(name, _FLOAT, () if name == "errors" else shape) for name in outputs)
+    return Signature((symbols, _IMAGES), found, part=True)
 
 
 def classifier(classes: int) -> Signature:
@@ -79,24 +75,22 @@ class Graph:
         if not trusted:
             graph.check(file, name)
         self._session = self._load(file, optimise=trusted)
-        self._options = _runtime().RunOptions()
-        self._options.only_execute_path_to_fetches = True  # leave out what only other outputs need
         self._check()
 
     def __call__(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Rows of the one input's shape -> as many of the one output's, all numbers finite. Raises `BadModel`."""
         return self.run(rows)[0]
 
-    def run(self, *inputs: NDArray[Any], outputs: Sequence[str] | None = None) -> list[NDArray[Any]]:
-        """The same for several inputs, with as many rows in each, and outputs: all of them, or those named."""
+    def run(self, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
+        """The same for several inputs, with as many rows in each, and all outputs of the signature."""
+        ports = self._signature.outputs
         feed = {port.name: rows for port, rows in zip(self._signature.inputs, inputs, strict=True)}
-        wanted = [port for port in self._signature.outputs if outputs is None or port.name in outputs]
         try:
-            found = self._session.run([port.name for port in wanted], feed, self._options)
+            found = self._session.run([port.name for port in ports], feed)
             results = [np.asarray(result) for result in found]
         except Exception as error:  # ONNX Runtime's errors have no common base
             raise BadModel(f"{self._name}: cannot be run ({_one_line(error)})") from error
-        for port, result in zip(wanted, results, strict=True):
+        for port, result in zip(ports, results, strict=True):
             promised = (len(inputs[0]), *port.shape)
             if result.shape != promised:
                 raise BadModel(f"{self._name}: returned {result.shape}, not {promised}")
@@ -116,6 +110,8 @@ class Graph:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
             options.add_session_config_entry("session.disable_prepacking", "1")
         try:  # once: its "fallback" would print, and try the same again
+            if self._signature.part:
+                file = trim(file, [port.name for port in self._signature.outputs])
             return ort.InferenceSession(file, options, providers=["CPUExecutionProvider"], enable_fallback=0)
         except Exception as error:
             raise BadModel(f"{self._name}: cannot be loaded ({_one_line(error)})") from error

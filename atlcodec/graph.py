@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 
 from atlcodec.errors import BadModel
+from atlcodec.protobuf import Value, content, fields, varint
 
 # No Div: the smallest integer over -1 kills the process. Mul by a Reciprocal does the same for floats.
 OPERATORS = frozenset(
@@ -56,7 +57,7 @@ class _Check:
         graphs = []
         for number, value in self._fields(file):
             if number == 7:
-                graphs.append(_bytes(value))
+                graphs.append(content(value))
             elif number in (20, 25):
                 raise self._refused("training data or functions of its own")
             else:
@@ -65,9 +66,9 @@ class _Check:
             raise BadModel(f"{self._name}: not an ONNX file with one graph")
         for number, value in self._fields(graphs[0]):
             if number == 1:
-                self._node(_bytes(value))
+                self._node(content(value))
             elif number == 5:
-                self._tensor(_bytes(value))
+                self._tensor(content(value))
             elif number == 15:
                 raise self._refused("sparse weights")
             else:
@@ -82,7 +83,7 @@ class _Check:
             elif number == 7:
                 domain = self._text(value)
             elif number == 5:
-                name, integers = self._attribute(_bytes(value))
+                name, integers = self._attribute(content(value))
                 attributes.setdefault(name, []).extend(integers)
             else:
                 outputs += number == 2
@@ -116,7 +117,7 @@ class _Check:
                 integers += self._list(value)
             elif number in (5, 10):
                 tensors += number == 5
-                self._tensor(_bytes(value))
+                self._tensor(content(value))
             elif number in (6, 11):
                 raise self._refused("loops or branches")
             elif number in (22, 23):
@@ -143,7 +144,7 @@ class _Check:
             elif number == 2 and isinstance(value, int):
                 item = BYTES[value]
             elif number in (4, 9, 10):
-                room += len(_bytes(value))
+                room += len(content(value))
             else:
                 self._other(value)
                 if number in (5, 7, 11):  # a byte in these lists may stand for eight in memory
@@ -153,22 +154,22 @@ class _Check:
         if math.prod(filter(None, shape)) > max(room, INTEGER):  # empty; but some operators count to it
             raise self._refused("empty weights of a large shape")
 
-    def _list(self, value: int | memoryview) -> list[int]:
+    def _list(self, value: Value) -> list[int]:
         """A field of a list of integers: one of them, or many packed together. Each counts as a field."""
         if isinstance(value, int):
             return [_signed(value)]
         integers, at = [], 0
         while at < len(value):
             self._count()
-            integer, at = _varint(value, at)
+            integer, at = varint(value, at)
             integers.append(_signed(integer))
         return integers
 
-    def _text(self, value: int | memoryview) -> str:
+    def _text(self, value: Value) -> str:
         self._other(value)
-        return bytes(_bytes(value)).decode()
+        return bytes(content(value)).decode()
 
-    def _other(self, value: int | memoryview) -> None:
+    def _other(self, value: Value) -> None:
         """Names, remarks and lists: anything, but not much."""
         self._bytes_left -= _size(value)
         if self._bytes_left < 0:
@@ -179,59 +180,18 @@ class _Check:
         if self._fields_left < 0:
             raise self._refused(f"more than {FIELDS} fields")
 
-    def _fields(self, data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-        """The fields of a protobuf message: number, and the value as an integer or as bytes."""
-        at = 0
-        while at < len(data):
+    def _fields(self, message: memoryview) -> Iterator[tuple[int, Value]]:
+        for number, value, _ in fields(message):
             self._count()
-            tag, at = _varint(data, at)
-            if tag >> 32 or not tag >> 3:  # other readers would drop the high bits and see another field
-                raise ValueError("not protobuf")
-            number, wire = tag >> 3, tag & 7
-            if wire == 0:
-                value, at = _varint(data, at)
-                yield number, value
-                continue
-            if wire == 2:
-                size, at = _varint(data, at)
-            elif wire in (1, 5):
-                size = 8 if wire == 1 else 4
-            else:
-                raise ValueError("not protobuf")
-            if at + size > len(data):
-                raise ValueError("not protobuf")
-            yield number, data[at : at + size]
-            at += size
+            yield number, value
 
     def _refused(self, what: str) -> BadModel:
         return BadModel(f"{self._name}: contains {what}, which is not allowed in a model")
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            break
-        if shift > 63:
-            raise ValueError("not protobuf")
-    if value >> 64:
-        raise ValueError("not protobuf")
-    return value, at
 
 
 def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def _size(value: int | memoryview) -> int:
+def _size(value: Value) -> int:
     return 1 if isinstance(value, int) else len(value)
-
-
-def _bytes(value: int | memoryview) -> memoryview:
-    if isinstance(value, int):
-        raise ValueError("not protobuf")
-    return value

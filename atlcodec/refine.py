@@ -19,7 +19,7 @@ from atlcodec import record
 from atlcodec.latents import UNIFORM, Packing
 
 Floats = NDArray[np.float32]
-Refiner = Callable[[Floats, NDArray[np.uint8], Sequence[str]], Sequence[NDArray[np.float32]]]
+Refiner = Callable[[Floats, NDArray[np.uint8]], Sequence[Floats]]
 Evaluate = Callable[[Floats], tuple[Floats, Floats]]
 
 # By effort: how often the image is decoded and compared. With a gradient, that takes as long as decoding three times.
@@ -34,6 +34,13 @@ def evaluations(effort: int) -> int:
     return EVALUATIONS[effort]
 
 
+def outputs(evaluations: int, packing: Packing) -> tuple[str, ...]:
+    """The outputs of a refiner that a search goes by."""
+    if packing.uniform:
+        return "errors", "gradient"
+    return ("step",) if evaluations >= EXACT else ("linear_step",)
+
+
 def symbols(
     images: NDArray[np.uint8],
     latents: Floats,
@@ -45,9 +52,9 @@ def symbols(
     """Sealed symbols, uint8 (N, 400), for images, uint8 (N, *shape), and the compressor's latents, float32 (N,
     *packing.shape).
 
-    `refiner` maps latents on their levels and images to the outputs that are named: `errors`, the squared errors,
-    float32 (N,); `gradient`, theirs, of the latents' shape; `step` and `linear_step`, the steps that would make the
-    errors least, of the same shape. It has the first two, or the last two."""
+    `refiner` maps latents on their levels and images to what `outputs` names: `errors`, the squared errors, float32
+    (N,), and `gradient`, theirs, of the latents' shape; or, of the same shape, the step that would make the errors
+    least: `step` if all of the decompressor is followed, `linear_step` if only its linear path is."""
     if packing.uniform:
         return by_gradient(images, latents, refiner, evaluations, id, packing)
     return by_steps(images, latents, refiner, evaluations, id, packing)
@@ -59,11 +66,10 @@ def by_steps(
     """Newton's steps with the curvature of the linear path. Each rounding adds noise to the next step, so the steps
     become shorter. The point after the last one need not be evaluated: what it lies from its levels is what the seal
     goes by."""
-    name = "step" if evaluations >= EXACT else "linear_step"
     rate = 0.3 if evaluations == 1 else 0.4 if evaluations < 4 else 0.6
     z = latents.copy()
     for number in range(evaluations):
-        (step,) = refiner(np.rint(z), images, [name])
+        (step,) = refiner(np.rint(z), images)
         z += np.float32(rate * (1 - number / evaluations)) * step
         np.clip(z, 0, packing.top, out=z)
     return record.seal(*packing.nearest(z), id)
@@ -78,7 +84,7 @@ def by_gradient(
     shape = (-1, *packing.shape)
 
     def evaluate(z: Floats) -> tuple[Floats, Floats]:
-        errors, gradient = refiner(z.reshape(shape), images, ["errors", "gradient"])
+        errors, gradient = refiner(z.reshape(shape), images)
         return errors, gradient.reshape(z.shape)
 
     if points < 2:

@@ -8,7 +8,6 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +94,7 @@ def test_ctrl_c_stops_a_long_search_after_the_evaluations_at_hand(
     main = threading.get_ident()
 
     class Interrupted:
-        def run(self, latents: codec.Images, images: codec.Images, outputs: Sequence[str]) -> list[NDArray[np.float32]]:
+        def run(self, latents: codec.Images, images: codec.Images) -> list[NDArray[np.float32]]:
             taken.append(number := next(calls))
             if number == 5:
                 signal.pthread_kill(main, signal.SIGINT)
@@ -103,7 +102,7 @@ def test_ctrl_c_stops_a_long_search_after_the_evaluations_at_hand(
             return [np.zeros(len(images), np.float32), np.zeros(latents.shape, np.float32)]
 
     monkeypatch.setattr(engine, "threads", lambda: 2)
-    own.__dict__["_refiner"] = Interrupted()
+    own._refiners["errors", "gradient"] = Interrupted()  # type: ignore[assignment]
     with pytest.raises(KeyboardInterrupt):
         own.encode(images[:512], effort=9)
     assert 5 <= len(taken) < 50

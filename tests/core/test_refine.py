@@ -42,10 +42,10 @@ def test_the_default_is_an_effort_and_each_is_deterministic(images: codec.Images
 
 def test_a_long_search_keeps_the_best_of_several_sealed_points(images: codec.Images) -> None:
     own = Codec.load("mnist-lenet")
-    latents, refiner, sealed = own.latents(images), own._refiner.run, []
+    latents, refiner, sealed = own.latents(images), own._refiner(("errors", "gradient")).run, []
 
-    def spy(symbols: refine.Floats, pictures: codec.Images, outputs: Sequence[str]) -> Sequence[refine.Floats]:
-        found = refiner(symbols, pictures, outputs=outputs)
+    def spy(symbols: refine.Floats, pictures: codec.Images) -> Sequence[refine.Floats]:
+        found = refiner(symbols, pictures)
         if (record.ids(record.pack(symbols.astype(np.uint8))) == own.id).all():
             sealed.append(found[0])
         return found
