@@ -16,10 +16,10 @@ from atlcodec.protobuf import Value, content, fields, varint
 # No Div: the smallest integer over -1 kills the process. Mul by a Reciprocal does the same for floats.
 OPERATORS = frozenset(
     "Add AveragePool BatchNormalization BitShift BitwiseAnd Cast Clip Concat Constant Conv ConvTranspose DepthToSpace "
-    "Elu Erf Exp Flatten Floor Gather Gelu Gemm GlobalAveragePool HardSigmoid HardSwish Identity LayerNormalization "
-    "LeakyRelu Log LogSoftmax MatMul MatMulInteger Max MaxPool Min Mul Neg PRelu Pad Pow Reciprocal ReduceMean "
-    "ReduceSum Relu Reshape Resize Round Shape Sigmoid Sign Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze Sub "
-    "Tanh Transpose Unsqueeze".split()
+    "DequantizeLinear Elu Erf Exp Flatten Floor Gather Gelu Gemm GlobalAveragePool HardSigmoid HardSwish Identity "
+    "LayerNormalization LeakyRelu Log LogSoftmax MatMul MatMulInteger Max MaxPool Min Mul Neg PRelu Pad Pow "
+    "QuantizeLinear Reciprocal ReduceMean ReduceSum Relu Reshape Resize Round Shape Sigmoid Sign Slice Softmax "
+    "Softplus SpaceToDepth Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze".split()
 )
 # What an element takes, by its type: plain numbers only; text would take any memory.
 BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}

@@ -11,6 +11,7 @@ decompressor unpacks its latents, and the card tells the encoder how many of eac
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,12 +71,18 @@ class Packing:
         """Latents, uint8 (N, M), in 0..top -> symbols, uint8 (N, 400)."""
         if self.uniform:
             return latents
-        groups, start = [], 0
+        records, first, at = np.empty((len(latents), RECORD_BYTES), np.uint8), 0, 0
         for bits, count in self.widths:
-            part = np.unpackbits(latents[:, start : start + count, None], axis=2)[:, :, 8 - bits :]
-            groups.append(part.reshape(len(latents), count * bits))
-            start += count
-        return record.unpack(np.packbits(np.concatenate(groups, axis=1), axis=1)).reshape(-1, SYMBOLS)
+            together = 8 // math.gcd(bits, 8)  # so many latents are whole bytes
+            part = latents[:, first : first + count].astype(np.uint32)
+            whole = part[:, ::together]
+            for place in range(1, together):
+                whole = whole << np.uint32(bits) | part[:, place::together]
+            size, end = together * bits // 8, at + count * bits // 8
+            for place in range(size):
+                records[:, at + place : end : size] = whole >> np.uint32(8 * (size - 1 - place))
+            first, at = first + count, end
+        return record.unpack(records).reshape(-1, SYMBOLS)
 
     def unpack(self, symbols: Symbols) -> Integers:
         """Symbols, uint8 (N, 400) -> latents, uint8 (N, M); the inverse of `pack`."""
@@ -114,29 +121,28 @@ class Packing:
             step = np.where(latents + step < 0, 1, np.where(latents + step > self.top, -1, step)).astype(np.float32)
             return latents.astype(np.uint8), (latents + step).astype(np.uint8), gradient * step
         now = latents.astype(np.uint8)
-        costs = gradient * np.where(now & 1, np.float32(-1), np.float32(1))
-        costs = np.concatenate([costs, np.full((len(costs), 1), NEVER)], axis=1)[:, self._movable]
-        best = costs.argmin(axis=2)
+        costs = np.empty((len(now), self.count + 1), np.float32)
+        np.multiply(gradient, 1 - 2 * (now & 1).view(np.int8), out=costs[:, :-1])
+        costs[:, -1] = NEVER  # of no latent
+        (latents_of, masks), *others = self._lowest
+        cost, change = np.take(costs, latents_of, axis=1), np.broadcast_to(masks, (len(now), SYMBOLS))
+        for latents_of, masks in others:
+            other = np.take(costs, latents_of, axis=1)
+            change = np.where(other < cost, masks, change)
+            np.minimum(cost, other, out=cost)
         symbols = self.pack(now)
-        masks = np.take_along_axis(self._masks[None], best[:, :, None], axis=2)[:, :, 0]
-        return symbols, symbols ^ masks, np.take_along_axis(costs, best[:, :, None], axis=2)[:, :, 0]
+        return symbols, symbols ^ change, cost
 
     @functools.cached_property
-    def _lowest(self) -> list[list[tuple[int, int]]]:
-        """For each symbol, the latents whose lowest bit lies in it, and the mask of that bit."""
+    def _lowest(self) -> list[tuple[NDArray[np.int64], Integers]]:
+        """The latents whose lowest bit lies in each symbol, int64 (400,), and the mask of that bit, uint8 (400,): for
+        the first such latent of a symbol, for the second, and so on. `count` stands for no latent."""
         found: list[list[tuple[int, int]]] = [[] for _ in range(SYMBOLS)]
         for latent, end in enumerate(np.cumsum(self.bits).tolist()[: self.count - self.labels]):
             found[(end - 1) // 4].append((latent, 8 >> (end - 1) % 4))
         most = max(map(len, found))
-        return [each + [(self.count, 1)] * (most - len(each)) for each in found]  # padded with "no latent"
-
-    @functools.cached_property
-    def _movable(self) -> NDArray[np.int64]:
-        return np.array([[latent for latent, _ in each] for each in self._lowest])
-
-    @functools.cached_property
-    def _masks(self) -> Integers:
-        return np.array([[mask for _, mask in each] for each in self._lowest], np.uint8)
+        table = np.array([each + [(self.count, 1)] * (most - len(each)) for each in found])
+        return [(table[:, place, 0], table[:, place, 1].astype(np.uint8)) for place in range(most)]
 
 
 UNIFORM = Packing()

@@ -73,6 +73,8 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
         settings = replace(settings, architecture=pretrained.architecture(start.card.recipe) or "lenet")
     check_output(output, force, replaces=(output / "card.json").is_file() or any(output.glob("*/card.json")))
     torch_device(settings.device)  # say what is wrong before anything is read
+    if given["recipe"] == "labels" and settings.architecture != "pca":
+        raise AtlcError(f"{given['start']}: not of the architecture pca, which alone has latents for labels")
     name = valid_name(given["name"] or output.resolve().name)
     head = valid_name(given["head"]) if RECIPES[given["recipe"]].head else None
     sets, outliers, unlabelled = _load(given)
@@ -84,7 +86,8 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     }
     run = run or output.with_name(output.name + ".run")
     trainer = _run(given, settings, own, run, card, (sets, outliers, unlabelled))
-    for done in publish.codecs(trainer, sets, output, name, card, head):
+    base = zoo.find(given["start"]) if given["recipe"] == "labels" else None
+    for done in publish.codecs(trainer, sets, output, name, card, head, base):
         log(f"{done.folder}: id {done.id:08x}, {done.figures.line()}")
 
 
@@ -96,6 +99,8 @@ def _about(given: dict[str, Any], outliers: Sequence[Dataset]) -> dict[str, Any]
     if given["start"]:
         start = zoo.find(given["start"])
         about["start"] = f"{start.name} {start.sha256}"
+        if given["recipe"] == "labels":
+            about["pictures"] = {"command": start.card.command, "recipe": start.card.recipe}
     if outliers:
         about["outliers"] = [one.describe() for one in outliers]
     return about
@@ -110,6 +115,8 @@ def _run(given: dict[str, Any], settings: Settings, own: Any, run: Path, card: d
     from atlcodec.training.trainer import Trainer
 
     sets, outliers, unlabelled = data
+    start = zoo.find(given["start"]) if given["start"] else None
+    base = start if given["recipe"] == "labels" else None
     with Curves(log) as curves:
         trainer = Trainer(
             settings,
@@ -117,7 +124,8 @@ def _run(given: dict[str, Any], settings: Settings, own: Any, run: Path, card: d
             run,
             unlabelled=unlabelled.train.images[: given["unlabelled_limit"]] if unlabelled else None,
             outliers=outlier_images(outliers, settings.validation),
-            start=export.weights(zoo.find(given["start"]).file("compressor")) if given["start"] else None,
+            start=export.weights(start.file("compressor")) if start and not base else None,
+            base=base,
             # The same command resumes the same run, so a checkpoint must have been made with all of this.
             fingerprint=hashlib.sha256(repr((card["recipe"], card["data"])).encode()).hexdigest(),
             log=log,

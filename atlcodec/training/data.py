@@ -20,8 +20,8 @@ from atlcodec.training.settings import Settings
 CHUNK = 2048  # images that go through the compressor at once
 
 # "joint" takes both losses at once; "interleaved" alternates between mini-batches of the autoencoder and of the
-# classifier, the autoencoder first.
-Task = Literal["autoencoder", "classifier", "joint", "interleaved"]
+# classifier, the autoencoder first; "teacher" is a classifier of the images themselves.
+Task = Literal["autoencoder", "classifier", "joint", "interleaved", "teacher"]
 
 
 class Domain:

@@ -144,4 +144,7 @@ def weights(file: bytes, packing: Packing = UNIFORM) -> dict[str, torch.Tensor]:
         _, factor, _, highest = onnx_packing.pieces(packing)
         levels = found.pop(f"{name}.levels").t()[:, highest] / torch.from_numpy(factor[highest])
         found[name] = levels * found.pop(f"{name}.step").unsqueeze(1)
+    for name in [name.removesuffix(".whole") for name in found if name.endswith(".whole")]:
+        whole = found.pop(f"{name}.whole")
+        found[name] = whole * found.pop(f"{name}.step").view(-1, *[1] * (whole.dim() - 1))
     return found

@@ -259,6 +259,54 @@ class BatchNorm(nn.BatchNorm2d):
         nn.Module._load_from_state_dict(self, *args, **more)  # PyTorch's own would ask for the count
 
 
+class Levels(nn.Module):
+    """Activations of eight bits: multiples of `step`, from 0 to 255 of them, or from -128 to 127 if `signed`. What is
+    below zero becomes zero, so this is a ReLU too. The gradient goes straight through the rounding, not through the
+    clip."""
+
+    def __init__(self, step: float, *, signed: bool = False) -> None:
+        super().__init__()
+        self.step, self.zero = step, 128 if signed else 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fake_quantize_per_tensor_affine(x.float(), self.step, self.zero, 0, 255)
+
+
+class ConvNorm(nn.Module):
+    """A 3 x 3 convolution and its batch normalisation, between two layers of `Levels`. Exported, they are one
+    convolution of integers, with weights of seven bits: products of two of them and two activations still fit 16 bits,
+    which some processors sum them in."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+        self.weight = nn.Parameter(nn.Conv2d(inputs, outputs, 3).weight.detach().clone())
+        self.norm = BatchNorm(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.norm(functional.conv2d(x, self.weight, stride=self.stride, padding=1))
+        return result
+
+    def folded(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The weights and biases of the one convolution."""
+        norm = self.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        factor = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+        weight = self.weight.double() * factor.view(-1, 1, 1, 1)
+        bias = norm.bias.double() - norm.running_mean.double() * factor
+        return weight.detach().cpu().numpy().astype(np.float32), bias.detach().cpu().numpy().astype(np.float32)
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        """Exported weights have no batch normalisation; one that changes nothing takes its place."""
+        bias = state_dict.pop(f"{prefix}bias", None)
+        if bias is not None:
+            ones = torch.ones_like(bias)
+            whole = {"weight": ones, "bias": bias, "running_mean": 0 * ones, "running_var": ones - self.norm.eps}
+            state_dict.update({f"{prefix}norm.{key}": value for key, value in whole.items()})
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
 class Concatenate(nn.Module):
     """The features of two paths, one after the other, in float32."""
 

@@ -14,9 +14,11 @@ from atlcodec.training.data import Domain, Task, batches, compress
 from atlcodec.training.networks import Networks
 from atlcodec.training.settings import Settings
 from atlcodec.training.start import FEW
+from atlcodec.training.teacher import probabilities
 
 FEWEST = 20  # mini-batches in an epoch of a pca codec: few images are repeated
 SHIFT = 2  # pixels by which few images are moved at random
+TRUST = 0.5  # weight of what a teacher says of an image, beside its label
 OUTLIER_WEIGHT = 0.5  # of the outlier-exposure loss, as in Hendrycks et al. (2019)
 
 
@@ -28,6 +30,11 @@ class Phase:
     task: Task
     domain: int = 0
     interleave_steps: int = 1  # of the interleaved task: mini-batches of one task before the other takes over
+
+    @property
+    def compresses(self) -> bool:
+        """Whether it trains the compressor, or a part of it. A frozen one gives the same records in every epoch."""
+        return not {"compressor", "labels"}.isdisjoint(self.parts)
 
     def __str__(self) -> str:
         return f"train {'+'.join(self.parts)} ({self.task})"
@@ -87,26 +94,33 @@ class Epoch:
 
     @property
     def compresses(self) -> bool:
-        """Whether the compressor is trained. A frozen one gives the same records in every epoch."""
-        return "compressor" in self.phase.parts
+        return self.phase.compresses
 
     def loss(self, rows: Tensor, task: Task) -> Tensor:
         """Squared error of pixels in 0..1 (autoencoder), cross-entropy (classifier), or their weighted sum (joint).
 
         The decompressor sees images as they are; the classifier sees changed ones, if the settings ask for them."""
+        if task == "teacher":
+            return self.teacher_loss(rows)
         domain, settings = self.phase.domain, self.settings
-        changed = settings.augment != "none" and task != "autoencoder"
+        taught = self.compresses and self.nets.teacher is not None
+        changed = (settings.augment != "none" or settings.mixup > 0 or taught) and task != "autoencoder"
         learnt = rows[: int((rows < len(self.data.labels)).sum())] if task == "joint" else rows  # these come first
         unchanged = task != "classifier" or not changed  # whether this task sees images as they are, too
         images = self.images(rows, task) if unchanged else None
         decoded = logits = None
+        targets = self.data.labels[learnt] if task != "autoencoder" else None
         with torch.autocast(rows.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
             symbols = self.symbols(rows, images) if unchanged else None
             if task != "classifier":
                 decoded = self.nets.part("decompressor", domain)(symbols)
             if task != "autoencoder":
                 if changed:
-                    symbols = self.compressed(self.changed(learnt))
+                    different, targets = self.changed(learnt)
+                    symbols = self.compressed(different)
+                    if taught:
+                        said = probabilities(self.nets.part("teacher"), different.unsqueeze(1).float())
+                        targets = TRUST * said + (1 - TRUST) * targets
                 assert symbols is not None
                 logits = self.nets.part("classifier", domain)(symbols[: len(learnt)])
 
@@ -114,9 +128,8 @@ class Epoch:
         if decoded is not None and images is not None:
             loss = functional.mse_loss(decoded.float() / 256, images.unsqueeze(1) / 256)
         if logits is not None:
-            cross_entropy = functional.cross_entropy(
-                logits.float(), self.data.labels[learnt], label_smoothing=settings.label_smoothing
-            )
+            assert targets is not None
+            cross_entropy = functional.cross_entropy(logits.float(), targets, label_smoothing=settings.label_smoothing)
             loss = loss + (settings.weight if task == "joint" else 1) * cross_entropy
         if task == "classifier" and not self.compresses and self.data.outliers is not None:
             loss = loss + OUTLIER_WEIGHT * self.outlier_loss(len(rows))
@@ -136,11 +149,28 @@ class Epoch:
             images = random_shift(images, shift, self.generator)
         return images
 
-    def changed(self, rows: Tensor) -> Tensor:
-        """The same with the random changes that `augment` names."""
+    def changed(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Images of a mini-batch, (N, 28, 28), with the random changes that `augment` names, each mixed with another
+        one as `mixup` says (Zhang et al. 2018); and the probabilities of their labels, float32 (N, classes)."""
         assert self.data.images is not None
         images, settings = self.data.images.index_select(0, rows), self.settings
-        return augment(images, settings.augment, self.generator, settings.augment_share, settings.augment_strength)
+        targets = functional.one_hot(self.data.labels[rows], self.data.classes).float()
+        if settings.augment != "none":
+            images = augment(
+                images, settings.augment, self.generator, settings.augment_share, settings.augment_strength
+            )
+        if settings.mixup:
+            share = float(torch.distributions.Beta(settings.mixup, settings.mixup).sample())
+            others = torch.randperm(len(rows), generator=self.generator).to(rows.device)
+            images = share * images.float() + (1 - share) * images[others].float()
+            targets = share * targets + (1 - share) * targets[others]
+        return images, targets
+
+    def teacher_loss(self, rows: Tensor) -> Tensor:
+        images, targets = self.changed(rows)
+        with torch.autocast(rows.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+            logits = self.nets.part("teacher")(images.unsqueeze(1).float())
+        return functional.cross_entropy(logits.float(), targets, label_smoothing=self.settings.label_smoothing)
 
     def symbols(self, rows: Tensor, images: Tensor | None) -> Tensor:
         """Symbols from the compressor, or from the records that a frozen compressor made."""

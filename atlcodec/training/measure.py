@@ -43,6 +43,16 @@ def psnr(nets: Networks, images: Images, domain: int = 0) -> float:
     return metrics.psnr(float(metrics.squared_error(images, decoded(nets, images, domain)).mean()))
 
 
+@torch.no_grad()
+def teacher_accuracy(nets: Networks, split: Split) -> float:
+    """The same of the teacher, which sees the images."""
+    assert split.labels is not None
+    network, device = nets.part("teacher").eval(), next(nets.parameters()).device
+    chunks = torch.split(torch.from_numpy(split.images.copy()).to(device), CHUNK)
+    said = np.concatenate([network(chunk.unsqueeze(1).float()).cpu().numpy() for chunk in chunks])
+    return metrics.accuracy(said, split.labels)
+
+
 def accuracy(nets: Networks, split: Split, domain: int = 0) -> float:
     """Share of a labelled split that the classifier gets right, 0..1. Its images may be records."""
     assert split.labels is not None

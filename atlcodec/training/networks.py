@@ -1,4 +1,4 @@
-"""The three networks of a codec, and the rounding between them.
+"""The three networks of a codec, and the rounding between them; and a teacher of its labels.
 
 A compressor maps pixels to latents, a decompressor and a classifier read symbols. Each is an `nn.Sequential` of layers
 that `export.py` can write as ONNX, so a new architecture needs three lists of layers and nothing else.
@@ -20,7 +20,9 @@ from torch import Tensor, nn
 
 from atlcodec.latents import UNIFORM
 from atlcodec.training import conv, lenet, mixer, pca
+from atlcodec.training.layers import Concatenate
 from atlcodec.training.start import Start, blank
+from atlcodec.training.teacher import teacher
 
 PARTS = ("compressor", "decompressor", "classifier")
 
@@ -72,8 +74,8 @@ NO_START = blank(UNIFORM)
 
 class Networks(nn.Module):
     """One compressor, and for each domain (data set) a decompressor and a classifier. `classes` are the number of
-    classes of each domain. `parts` are those to build: the classifier alone is enough to train a head. `start` is where
-    training starts from; its packing is that of the latents."""
+    classes of each domain. `parts` are those to build: the classifier alone is enough to train a head, and "teacher"
+    comes beside the three of a codec. `start` is where training starts from; its packing is that of the latents."""
 
     top: Tensor
 
@@ -91,11 +93,20 @@ class Networks(nn.Module):
             self.decompressors = nn.ModuleList(DECOMPRESSORS[architecture](start) for _ in classes)
         if "classifier" in parts:
             self.classifiers = nn.ModuleList(CLASSIFIERS[architecture](start, count) for count in classes)
+        self.teacher = teacher(classes[0]) if "teacher" in parts else None
 
     def part(self, name: str, domain: int = 0) -> nn.Module:
-        """`compressor`, `decompressor` or `classifier`; the latter two of one domain."""
+        """`compressor`, `decompressor` or `classifier`, the latter two of one domain; `teacher`; or `labels`, the path
+        of a pca compressor that makes the latents for labels."""
         if name == "compressor":
             return self.compressor
+        if name == "labels":
+            both = self.compressor[0]
+            assert isinstance(both, Concatenate)
+            return both.second
+        if name == "teacher":
+            assert self.teacher is not None
+            return self.teacher
         return (self.decompressors if name == "decompressor" else self.classifiers)[domain]
 
     def quantise(self, latents: Tensor) -> Tensor:

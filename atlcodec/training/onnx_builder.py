@@ -28,7 +28,7 @@ class GraphBuilder:
         self.nodes.append(helper.make_node(op, list(inputs), [name], **attributes))
         return name
 
-    def weight(self, name: str, value: NDArray[np.float32] | NDArray[np.int8]) -> str:
+    def weight(self, name: str, value: NDArray[np.float32] | NDArray[np.integer]) -> str:
         self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 

@@ -15,9 +15,11 @@ from atlcodec.training.layers import (
     Add,
     BatchNorm,
     Concatenate,
+    ConvNorm,
     ConvPool2d,
     FixedLinear,
     Join,
+    Levels,
     MixChannels,
     MixTokens,
     Patches,
@@ -39,16 +41,23 @@ UNSCALED = (nn.Flatten, nn.ZeroPad2d, nn.ReLU, nn.PixelUnshuffle, Patches)  # a 
 
 
 def add_layers(
-    g: GraphBuilder, network: nn.Module, x: str, *, integers: Packing | None = None, prefix: str = ""
+    g: GraphBuilder,
+    network: nn.Module,
+    x: str,
+    *,
+    integers: Packing | None = None,
+    prefix: str = "",
+    step: float = 0.0,
 ) -> str:
     """Add the layers of a network behind the value `x`; returns the last value. With `integers`, `x` are the latents of
     records as `onnx_packing.integers` gives them, which a dense layer takes. `prefix` begins the names of weights.
+    `step` is that of the `Levels` before the network.
 
     A Scale is folded into the linear layer behind it, or into the one before it; a Standardise into the one behind it.
     Raises `BadModel` for layers that cannot be exported."""
     children = network.named_children()
     named = [(prefix + name, layer) for name, layer in children if not isinstance(layer, nn.Dropout | TrustLast)]
-    writer = _Layers(g, x, integers)
+    writer = _Layers(g, x, integers, step)
     for index, (name, layer) in enumerate(named):
         if not isinstance(layer, nn.ReLU):  # a ReLU goes before the shuffle, as in the files of released models
             writer.shuffle()
@@ -63,7 +72,9 @@ def add_layers(
             writer.mix(name, layer)
         elif isinstance(layer, Add):
             main = add_layers(g, layer.main, writer.x, prefix=f"{name}.main.")
-            writer.x = g.add("Add", main, add_layers(g, layer.beside, writer.x, prefix=f"{name}.beside."))
+            writer.x = g.add(
+                "Add", main, add_layers(g, layer.beside, writer.x, prefix=f"{name}.beside.", step=writer.step)
+            )
         elif isinstance(layer, BatchNorm):
             writer.normalise(name, layer)
         elif isinstance(layer, Concatenate):
@@ -72,6 +83,10 @@ def add_layers(
             writer.x = g.add("Concat", first, second, axis=1)
         elif isinstance(layer, Standardise):
             writer.standardise = layer
+        elif isinstance(layer, Levels):
+            writer.levels(layer)
+        elif isinstance(layer, ConvNorm):
+            writer.integer_conv(name, layer)
         elif writer.factor != 1 and not isinstance(layer, UNSCALED):
             raise BadModel(f"a Scale before {type(layer).__name__} cannot be folded")
         else:
@@ -88,8 +103,9 @@ class _Layers:
     Tokens lie one after another, each with its images, each with its channels: every layer takes the view that it
     needs."""
 
-    def __init__(self, g: GraphBuilder, x: str, integers: Packing | None) -> None:
+    def __init__(self, g: GraphBuilder, x: str, integers: Packing | None, step: float) -> None:
         self.g, self.x, self.integers = g, x, integers
+        self.step = step  # of the last Levels
         self.standardise: Standardise | None = None  # waits for a linear layer
         self.factor = 1.0  # of Scales that wait for a linear layer
         self.phases = False  # whether the value is four phases that wait to become one image
@@ -147,6 +163,27 @@ class _Layers:
             hidden = g.add("Relu", g.add("Gemm", weight, x, g.add("Unsqueeze", bias, g.ints(1))))
             self.x = g.add("Gemm", g.weight(f"{name}.back", _array(layer.back)), hidden, x)
 
+    def levels(self, layer: Levels) -> None:
+        """Quantise, and take the result as floats again: ONNX Runtime computes with integers between two of these."""
+        g, zero = self.g, self.g.constant(np.array(layer.zero, np.uint8))
+        self.x = g.add("QuantizeLinear", self.x, g.constant(np.array(layer.step / self.factor, np.float32)), zero)
+        self.step, self.factor = layer.step, 1.0
+        self.x = g.add("DequantizeLinear", self.x, g.constant(np.array(self.step, np.float32)), zero)
+
+    def integer_conv(self, name: str, layer: ConvNorm) -> None:
+        g = self.g
+        weights, biases = layer.folded()
+        steps = _few_digits(np.abs(weights).max(axis=(1, 2, 3)) / np.float32(63))
+        whole = np.rint(weights / steps.reshape(-1, 1, 1, 1)).astype(np.int8)
+        weight = self._dequantised(f"{name}.weight", whole, steps)
+        steps = steps * np.float32(self.step)
+        bias = self._dequantised(f"{name}.bias", np.rint(biases / steps).astype(np.int32), steps)
+        self.x = g.add("Conv", self.x, weight, bias, kernel_shape=[3, 3], pads=[1] * 4, strides=[layer.stride] * 2)
+
+    def _dequantised(self, name: str, whole: NDArray[np.int8] | NDArray[np.int32], steps: Floats) -> str:
+        g = self.g
+        return g.add("DequantizeLinear", g.weight(f"{name}.whole", whole), g.weight(f"{name}.step", steps), axis=0)
+
     def normalise(self, name: str, layer: BatchNorm) -> None:
         parts = ("weight", "bias", "running_mean", "running_var")
         values = [self.g.weight(f"{name}.{part}", _array(getattr(layer, part))) for part in parts]
@@ -197,8 +234,7 @@ def _rounded_product(
     highest one. Returns the product; and, if `mean` is not empty, what it is for latents that are `mean`, (M,)."""
     latent, factor, top, highest = pieces(packing)
     first = weight * factor[highest]
-    step = np.maximum(np.abs(first).max(axis=1) / np.float32(127), np.float32(1e-30))
-    step = (step.view(np.int32) + 0xFF & ~0xFF).view(np.float32)
+    step = _few_digits(np.abs(first).max(axis=1) / np.float32(127))
     levels = np.rint(np.rint(first / step[:, None])[:, latent] * (factor / factor[highest][latent]))
     product = g.add("MatMulInteger", x, g.weight(f"{name}.levels", levels.astype(np.int8).T))
     product = g.add("Cast", product, to=TensorProto.FLOAT)
@@ -215,6 +251,12 @@ def _merged_conv(g: GraphBuilder, x: str, weight: str, bias: str, merge: NDArray
     kernels = g.add("Reshape", kernels, g.ints(outputs * 4, inputs * phases, 2, 2))
     biases = g.add("MatMul", g.add("Reshape", bias, g.ints(outputs, 1)), g.constant(np.ones((1, 4), np.float32)))
     return g.add("Conv", x, kernels, g.add("Reshape", biases, g.ints(-1)), kernel_shape=[2, 2], pads=[1, 1, 1, 1])
+
+
+def _few_digits(steps: Floats) -> Floats:
+    """Steps rounded up to 16 bits, so that small multiples of them are exact, and none of them zero."""
+    steps = np.maximum(steps, np.float32(1e-30))
+    return (steps.view(np.int32) + 0xFF & ~0xFF).view(np.float32)
 
 
 def _array(parameter: torch.Tensor | None) -> NDArray[np.float32]:

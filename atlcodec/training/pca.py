@@ -20,11 +20,12 @@ from torch import nn
 
 from atlcodec.training.layers import (
     Add,
-    BatchNorm,
     Concatenate,
+    ConvNorm,
     Dropout,
     FixedLinear,
     Join,
+    Levels,
     MixChannels,
     MixTokens,
     Patches,
@@ -39,6 +40,7 @@ PATCH, TOKENS = 4, 49
 DEPTH = 2
 WIDTH, HIDDEN = 48, 128  # of the compressor
 WIDTH_BACK, HIDDEN_BACK = 64, 192  # of the decompressor
+CHANNELS, BLOCKS, FEATURES = 48, 2, 64  # of the path for labels
 
 
 def _mixing(width: int, hidden: int) -> list[nn.Module]:
@@ -64,32 +66,35 @@ def compressor(start: Start) -> nn.Sequential:
         _zero(nn.Linear(TOKENS * WIDTH, start.picture)),
         Scale(4),
     )
-    return nn.Sequential(Concatenate(nn.Sequential(Add(linear, mixer)), _labels(start)))
+    return nn.Sequential(Concatenate(nn.Sequential(Add(linear, mixer)), labels(start)))
 
 
-def _labels(start: Start) -> nn.Sequential:
-    """1x28x28 -> 32x14x14 -> 48x7x7 -> the latents for labels."""
-    last = nn.Linear(64, start.packing.labels)
+def labels(start: Start) -> nn.Sequential:
+    """1x28x28 -> 24x14x14 -> 48x7x7 -> the latents for labels. With integers, three times as fast as with floats."""
+    last = nn.Linear(FEATURES, start.packing.labels)
     nn.init.constant_(last.bias, 1.5 / 2)  # the middle of the four levels
     return nn.Sequential(
         Scale(1 / 128),
         nn.PixelUnshuffle(2),
-        nn.Conv2d(4, 32, 3, padding=1),
-        BatchNorm(32),
-        nn.ReLU(),
-        nn.Conv2d(32, 48, 3, stride=2, padding=1),
-        BatchNorm(48),
-        nn.ReLU(),
-        nn.Conv2d(48, 48, 3, padding=1),
-        BatchNorm(48),
-        nn.ReLU(),
+        Levels(1 / 128),
+        ConvNorm(4, CHANNELS // 2),
+        Levels(1 / 64),
+        ConvNorm(CHANNELS // 2, CHANNELS, stride=2),
+        Levels(1 / 64),
+        *[layer for _ in range(BLOCKS) for layer in _block()],
         nn.Flatten(),
         Dropout(0.2),
-        nn.Linear(48 * TOKENS, 64),
+        nn.Linear(CHANNELS * TOKENS, FEATURES),
         nn.ReLU(),
         last,
         Scale(2),
     )
+
+
+def _block() -> list[nn.Module]:
+    """A residual block (He et al. 2016)."""
+    beside = (ConvNorm(CHANNELS, CHANNELS), Levels(1 / 64), ConvNorm(CHANNELS, CHANNELS), Levels(1 / 32, signed=True))
+    return [Add(nn.Sequential(), nn.Sequential(*beside)), Levels(1 / 32)]
 
 
 def decompressor(start: Start) -> nn.Sequential:

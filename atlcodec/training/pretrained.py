@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from atlcodec import graph, zoo
+from atlcodec.card import Model
 from atlcodec.errors import BadModel
 from atlcodec.training import export
-from atlcodec.training.networks import CLASSIFIERS, COMPRESSORS, DECOMPRESSORS, quantise
+from atlcodec.training.networks import CLASSIFIERS, COMPRESSORS, DECOMPRESSORS, Networks, quantise
 from atlcodec.training.start import Start, blank
 
 
@@ -76,6 +77,21 @@ def architecture(recipe: Mapping[str, Any]) -> str | None:
     """The architecture in a card's recipe, or None."""
     name = recipe.get("architecture")
     return name if isinstance(name, str) else None
+
+
+def load_pictures(nets: Networks, model: Model) -> None:
+    """Give networks of the architecture pca the pictures of a codec: its decompressor, and all of its compressor but
+    the path for labels. Raises `BadModel` if it is of another architecture."""
+    packing = model.card.packing
+    weights = export.weights(model.file("compressor"), packing)
+    try:
+        pictures = {name: value for name, value in weights.items() if name.startswith("0.first.")}
+        found = nets.compressor.load_state_dict(pictures, strict=False)
+        nets.part("decompressor").load_state_dict(export.weights(model.file("decompressor"), packing))
+    except RuntimeError as error:
+        raise BadModel(f"{model.folder}: its weights do not fit the architecture pca of this version") from error
+    if any(not name.startswith("0.second.") for name in found.missing_keys):
+        raise BadModel(f"{model.folder}: its compressor lacks weights of the architecture pca")
 
 
 def _part(

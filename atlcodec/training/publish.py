@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from atlcodec import atomic, engine, evaluation, metrics, zoo
+from atlcodec.card import Model
 from atlcodec.card_writer import update_card, write_head, write_model
 from atlcodec.codec import Codec
 from atlcodec.latents import Packing
@@ -29,11 +30,18 @@ class Published(NamedTuple):
 
 
 def codecs(
-    trainer: Trainer, sets: Sequence[Dataset], output: Path, name: str, card: Mapping[str, Any], head: str | None
+    trainer: Trainer,
+    sets: Sequence[Dataset],
+    output: Path,
+    name: str,
+    card: Mapping[str, Any],
+    head: str | None,
+    base: Model | None = None,
 ) -> list[Published]:
     """Write the codec of a run to `output`: one model folder; or, for several data sets, a folder of model folders.
 
-    `head` is the name of the classifier; None leaves it out. An existing folder is replaced."""
+    `head` is the name of the classifier; None leaves it out. The decompressor, and with it the id, is that of `base`,
+    if there is one. An existing folder is replaced."""
     # A model that is replaced may keep its id.
     taken = {model.id for model in zoo.models().values() if not model.folder.resolve().is_relative_to(output.resolve())}
     published = []
@@ -43,6 +51,8 @@ def codecs(
             own = f"{name}-{data.name}" if several else name
             folder = part / own if several else part
             files = export.files(trainer.nets, taken, number)
+            if base is not None:
+                files |= {f"{part}.onnx": base.file(part) for part in ("decompressor", "refiner")}
             about_head = {"name": head, "labels": list(data.classes)} if head else None
             write_model(folder, files, {"name": own, **about_latents(trainer.nets.packing), **card}, about_head)
             codec = Codec.load(folder)

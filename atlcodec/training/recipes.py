@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from atlcodec.training.atl import atl, autoencoder, classifier, cnn, decompressor, fine_tune
 from atlcodec.training.loop import Phase
-from atlcodec.training.settings import Epochs, Interleave, Joint
+from atlcodec.training.settings import Epochs, Interleave, Joint, Labels
 from atlcodec.training.trainer import Trainer
 
 EVERYTHING = ("compressor", "decompressor", "classifier")
@@ -65,6 +65,19 @@ def interleave(trainer: Trainer, p: Interleave) -> None:
     fine_tune(trainer, p.tune)
 
 
+def labels(trainer: Trainer, p: Labels) -> None:
+    """Labels anew for a codec of the architecture pca: a teacher, the latents for labels, and the classifier."""
+    teacher, both = Phase(("teacher",), "teacher"), Phase(("labels", "classifier"), "classifier")
+    trainer.plan({teacher: p.teacher, both: p.epochs, classifier(): p.tune})
+    for phase, epochs in ((teacher, p.teacher), (both, p.epochs)):
+        for epoch in range(epochs):
+            trainer.train(
+                phase, 1, (trainer.learning_rate(epoch / epochs), trainer.learning_rate((epoch + 1) / epochs))
+            )
+            trainer.measure("teacher" if phase is teacher else "classifier")
+    fine_tune(trainer, 0, p.tune)
+
+
 FUNCTIONS: dict[str, Callable[[Trainer, Any], None]] = {
     "atl": atl,
     "baseline": baseline,
@@ -73,6 +86,7 @@ FUNCTIONS: dict[str, Callable[[Trainer, Any], None]] = {
     "transfer": transfer,
     "joint": joint,
     "interleave": interleave,
+    "labels": labels,
     "multi-domain": atl,
 }
 

@@ -55,6 +55,12 @@ class Settings:
     )
     augment_share: float = param(0.5, "Share of the images that are changed.", above=0, most=1)
     augment_strength: float = param(1.0, "Strength of affine and elastic changes.", above=0, most=4)
+    mixup: float = param(
+        0.0,
+        "Mix images in pairs while the labels are learned; shares by a beta distribution of this parameter. 0: no.",
+        least=0,
+        most=10,
+    )
     label_smoothing: float = param(0.0, "Label smoothing of the cross-entropy.", least=0, most=0.9)
     precision: str = param(
         "float32",
@@ -142,6 +148,15 @@ class Interleave:
 
 
 @dataclass(frozen=True)
+class Labels:
+    """Labels anew for a codec that exists: its latents for labels, and a classifier of them."""
+
+    teacher: int = param(0, "Epochs of a strong classifier of the images, from which the labels are learned.", least=0)
+    epochs: int = param(50, "Epochs of the latents for labels and the classifier.", least=1)
+    tune: int = param(10, "Epochs of the classifier alone at the end, behind the frozen compressor.", least=0)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A recipe as the command line sees it; recipes.py has its code."""
 
@@ -162,6 +177,7 @@ RECIPES = {
     "transfer": Recipe("new halves on the frozen compressor of --start", Epochs, lambda p: p.epochs, start=True),
     "joint": Recipe("both losses at once", Joint, lambda p: p.tune + p.tune_class),
     "interleave": Recipe("ATL with mini-batches as phases", Interleave, lambda p: p.tune),
+    "labels": Recipe("labels anew for the pca codec of --start, whose id stays", Labels, lambda p: p.tune, start=True),
     "multi-domain": Recipe(
         "ATL over several --data with one compressor", Atl, lambda p: p.j_class + p.tune, domains=True
     ),

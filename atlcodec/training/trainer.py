@@ -16,15 +16,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from atlcodec.card import Model
+from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.sets.dataset import Dataset, Images, Split
-from atlcodec.training import checkpoint, measure
+from atlcodec.training import checkpoint, measure, pretrained
 from atlcodec.training.checkpoint import Step
 from atlcodec.training.data import Domain, domain, torch_device
 from atlcodec.training.loop import Optimizers, Phase, cosine, train_epoch
 from atlcodec.training.networks import NO_START, PARTS, Networks
 from atlcodec.training.settings import Settings
-from atlcodec.training.start import Start, fit, fit_records
+from atlcodec.training.start import IMAGES, Start, fit, fit_records
 
 
 class Trainer:
@@ -32,8 +34,9 @@ class Trainer:
 
     `unlabelled` images serve the autoencoder beside those of the first data set. `outliers` are images of other kinds:
     behind a frozen compressor, the classifier learns to be unsure of them. `start` are weights that the compressor
-    begins with. `fingerprint`, a hash of the recipe and the data, identifies the run together with the settings: a
-    checkpoint of another run is refused. `log` gets a line of progress after each step. `watch` is called with the
+    begins with. `base` is a codec of the architecture pca whose pictures stay as they are: its labels are trained, and
+    a teacher of them. `fingerprint`, a hash of the recipe and the data, identifies the run together with the settings:
+    a checkpoint of another run is refused. `log` gets a line of progress after each step. `watch` is called with the
     trainer after each step, and once at the start of a resumed run.
 
     Raises `AtlcError` (device), `BadData`."""
@@ -47,6 +50,7 @@ class Trainer:
         unlabelled: Images | None = None,
         outliers: Images | None = None,
         start: dict[str, Tensor] | None = None,
+        base: Model | None = None,
         fingerprint: str = "",
         log: Callable[[str], None] = lambda _: None,
         watch: Callable[[Trainer], None] = lambda _: None,
@@ -62,15 +66,17 @@ class Trainer:
                 for number, one in enumerate([data] if isinstance(data, Dataset) else data)
             ]
         torch.manual_seed(settings.seed)
-        parts = ("classifier",) if isinstance(data, Domain) else PARTS
+        parts = ("classifier",) if isinstance(data, Domain) else PARTS if base is None else (*PARTS, "teacher")
         if start is not None and settings.architecture == "pca":
             raise AtlcError(
                 "a pca codec cannot start from another model's compressor; start from a lenet or mixer model"
             )
         classes = [one.classes for one in self.domains]
-        self.nets = Networks(settings.architecture, classes, parts, self._origin()).to(device)
+        self.nets = Networks(settings.architecture, classes, parts, self._origin(base)).to(device)
         if start is not None:
             self.nets.compressor.load_state_dict(start)
+        if base is not None:
+            pretrained.load_pictures(self.nets, base)
         self.optimizers = Optimizers(self.nets, settings)
         self._position = 0  # in the recipe; behind `steps` while a resumed run catches up
         self._planned: Counter[str] = Counter()
@@ -80,8 +86,13 @@ class Trainer:
             log(f"resuming after {len(self.steps)} steps of {folder}")
             watch(self)
 
-    def _origin(self) -> Start:
+    def _origin(self, base: Model | None) -> Start:
         """Where a network of the architecture `pca` begins: fitted to the training images, or to records."""
+        if base is not None:
+            some = self.domains[0].images
+            assert some is not None
+            records = Codec(base).encode(some[:IMAGES].cpu().numpy(), effort=0)
+            return fit_records(records, base.card.packing)
         if self.settings.architecture not in ("pca", "conv"):
             return NO_START
         images = [one.images for one in self.domains if one.images is not None]
@@ -110,7 +121,7 @@ class Trainer:
             self._planned[str(phase)] -= 1
             if self._next_done() is not None:
                 continue
-            if "compressor" in phase.parts:
+            if phase.compresses:
                 for one in self.domains:
                     one.drop_records()
             started, seed = time.perf_counter(), self.settings.seed * 1_000_003 + len(self.steps)
@@ -128,16 +139,18 @@ class Trainer:
             self._record(Step(str(phase), phase.domain, loss, time.perf_counter() - started))
 
     def measure(
-        self, task: Literal["autoencoder", "classifier"], *, domain: int = 0, test: Split | None = None
+        self, task: Literal["autoencoder", "classifier", "teacher"], *, domain: int = 0, test: Split | None = None
     ) -> float:
-        """PSNR in dB of the autoencoder, or accuracy (0..1) of the classifier, on the validation split; or on a `test`
-        split, which the step's name then says. Decide nothing by a test split."""
+        """PSNR in dB of the autoencoder, or accuracy (0..1) of the classifier or the teacher, on the validation split;
+        or on a `test` split, which the step's name then says. Decide nothing by a test split."""
         done = self._next_done()
         if done is not None:
             return done.value
         started, split = time.perf_counter(), self.domains[domain].held_out if test is None else test
         if task == "autoencoder":
             name, value = "psnr", measure.psnr(self.nets, split.images, domain)
+        elif task == "teacher":
+            name, value = "teacher accuracy", measure.teacher_accuracy(self.nets, split)
         else:
             name, value = "accuracy", measure.accuracy(self.nets, split, domain)
         self._record(Step(name if test is None else f"test {name}", domain, value, time.perf_counter() - started))

@@ -95,7 +95,9 @@ def test_the_files_compute_what_the_networks_do(nets: Networks, data: Dataset) -
     files = export.files(nets, [])
     latents = engine.Graph(files["compressor.onnx"], engine.compressor(packing.shape), "c")(images)
     exact = nets.compressor(torch.from_numpy(images).unsqueeze(1).float())
-    assert np.allclose(latents, torch.minimum(exact.clamp(min=0), nets.top), atol=1e-2)
+    difference = np.abs(latents - torch.minimum(exact.clamp(min=0), nets.top).numpy())
+    assert difference[:, : -packing.labels].max() < 0.01
+    assert difference[:, -packing.labels :].max() < 0.15  # the path for labels has weights of seven bits in the file
     levels = nets.quantise(torch.from_numpy(latents))
     records = record.pack(packing.pack(levels.numpy().astype(np.uint8)))
     assert np.array_equal(nets.pack(levels), records)

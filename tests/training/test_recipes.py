@@ -8,15 +8,22 @@ from typing import Any
 
 import pytest
 
+from atlcodec import zoo
 from atlcodec.training import recipes
 from atlcodec.training.loop import Phase
 from atlcodec.training.recipes import EVERYTHING, FUNCTIONS
-from atlcodec.training.settings import RECIPES, Atl, Epochs, Interleave, Joint, Settings
+from atlcodec.training.settings import RECIPES, Atl, Epochs, Interleave, Joint, Labels, Settings
 from atlcodec.training.trainer import Trainer
 from training_kit import Killed, Weights, bars, changed, same, weights
 
 SETTINGS = Settings(architecture="lenet", batch_size=32, seed=5, learning_rate=1e-3, shift=1)
-QUICK = {Atl: Atl(sets=1, tune=1, warmup=1), Epochs: Epochs(1), Joint: Joint(1, 1), Interleave: Interleave(1, 1, 2)}
+QUICK = {
+    Atl: Atl(sets=1, tune=1, warmup=1),
+    Epochs: Epochs(1),
+    Joint: Joint(1, 1),
+    Interleave: Interleave(1, 1, 2),
+    Labels: Labels(1, 1, 1),
+}
 
 # What each recipe trains, in order; everything else is frozen.
 PHASES = {
@@ -36,6 +43,8 @@ PHASES = {
 
 def make(folder: Path, name: str, **options: Any) -> Trainer:
     data = [bars(), replace(bars(120), name="more bars")] if name == "multi-domain" else bars()
+    if name == "labels":
+        return Trainer(replace(SETTINGS, architecture="pca"), data, folder, base=zoo.find("kmnist"), **options)
     return Trainer(SETTINGS, data, folder, **options)
 
 
@@ -76,7 +85,7 @@ def watched(folder: Path, name: str) -> Watch:
 
 
 def test_every_recipe_has_its_parameters_and_its_code() -> None:
-    assert sorted(RECIPES) == sorted(FUNCTIONS) == sorted([*PHASES, "multi-domain"])
+    assert sorted(RECIPES) == sorted(FUNCTIONS) == sorted([*PHASES, "multi-domain", "labels"])
 
 
 @pytest.mark.parametrize("name", PHASES)

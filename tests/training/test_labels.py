@@ -1,0 +1,121 @@
+"""Labels anew for a codec that exists: its id and its pictures stay, and the path for labels computes with integers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from atlcodec import engine, record, zoo
+from atlcodec.card import Model, read_model
+from atlcodec.codec import Codec
+from atlcodec.errors import BadModel
+from atlcodec.training import export, pretrained, publish, recipes
+from atlcodec.training.layers import ConvNorm, Levels
+from atlcodec.training.networks import Networks
+from atlcodec.training.settings import Labels, Settings
+from atlcodec.training.start import blank
+from atlcodec.training.trainer import Trainer
+from kit import Cli
+from training_kit import bars
+
+BASE = zoo.find("kmnist")
+DATA = bars(300)
+SETTINGS = Settings(batch_size=32, learning_rate=4e-3, augment="affine", augment_strength=0.3, mixup=0.2)
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+    made = Trainer(SETTINGS, DATA, tmp_path_factory.mktemp("labels"), base=BASE)
+    recipes.run("labels", made, Labels(teacher=3, epochs=4, tune=1))
+    return made
+
+
+@pytest.fixture(scope="module")
+def model(trainer: Trainer, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    folder = tmp_path_factory.mktemp("codec") / "bars"
+    publish.codecs(trainer, [DATA], folder, "bars", {"recipe": {"architecture": "pca"}}, "bars", BASE)
+    return read_model(folder)
+
+
+def test_the_labels_are_learned(trainer: Trainer) -> None:
+    figures = {step.name: step.value for step in trainer.steps}
+    assert figures["teacher accuracy"] > 0.9
+    assert figures["accuracy"] > 0.9
+
+
+def test_the_id_and_the_pictures_stay(model: Model) -> None:
+    assert model.sha256 == BASE.sha256
+    before, after = Codec(BASE), Codec(model)
+    images = DATA.train.images[:50]
+    labels = BASE.card.packing.labels
+    np.testing.assert_allclose(
+        after.latents(images)[:, :-labels], before.latents(images)[:, :-labels], rtol=0, atol=1e-3
+    )
+    assert not np.allclose(after.latents(images)[:, -labels:], before.latents(images)[:, -labels:], atol=0.5)
+    assert (record.ids(after.encode(images)) == BASE.id).all()
+    assert DATA.train.labels is not None
+    assert (after.classify(after.encode(images)).argmax(1) == DATA.train.labels[:50]).mean() > 0.9
+
+
+def test_a_stopped_run_resumes(trainer: Trainer) -> None:
+    again = Trainer(SETTINGS, DATA, trainer.folder, base=BASE)
+    assert [step.name for step in again.steps] == [step.name for step in trainer.steps]
+    for name, value in trainer.nets.state_dict().items():
+        assert torch.equal(again.nets.state_dict()[name], value), name
+
+
+def test_the_path_for_labels_is_computed_with_integers(trainer: Trainer) -> None:
+    """The file gives what the networks do, but for the rounding of the weights; and the same again from its weights."""
+    nets, images = trainer.nets.eval(), DATA.train.images[:40]
+    file = export.compressor(nets.compressor, nets.packing)
+    kernels = [
+        weight for weight in onnx.load_from_string(file).graph.initializer if weight.name.endswith("weight.whole")
+    ]
+    assert len(kernels) == 6
+    assert all(np.abs(onnx.numpy_helper.to_array(kernel)).max() == 63 for kernel in kernels)
+    found = engine.Graph(file, engine.compressor(nets.packing.shape), "c")(images)
+    with torch.no_grad():
+        exact = nets.compressor(torch.from_numpy(images).unsqueeze(1).float())
+    np.testing.assert_allclose(found, torch.minimum(exact.clamp(min=0), nets.top), atol=0.15)
+    again = Networks("pca", [2], start=blank(nets.packing)).eval()
+    again.compressor.load_state_dict(export.weights(file, nets.packing))
+    assert export.compressor(again.compressor, nets.packing) == file
+
+
+def test_levels_are_a_relu_of_eight_bits() -> None:
+    x = torch.tensor([-1.0, 0.01, 0.26, 1.0, 9.0], requires_grad=True)
+    y = Levels(1 / 4)(x)
+    y.sum().backward()
+    assert y.tolist() == [0, 0, 0.25, 1, 9]
+    assert x.grad is not None
+    assert x.grad.tolist() == [0, 1, 1, 1, 1]
+    assert Levels(1 / 64, signed=True)(torch.tensor([-3.0, -0.5, 3.0])).tolist() == [-2, -0.5, 127 / 64]
+
+
+def test_a_convolution_takes_its_normalisation_in() -> None:
+    torch.manual_seed(1)
+    layer = ConvNorm(3, 5, stride=2)
+    for _ in range(3):
+        layer(torch.randn(4, 3, 8, 8) * 3 + 1)
+    layer.eval()
+    x = torch.randn(2, 3, 8, 8)
+    weight, bias = map(torch.from_numpy, layer.folded())
+    expected = torch.nn.functional.conv2d(x, weight, bias, stride=2, padding=1)
+    torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
+    again = ConvNorm(3, 5, stride=2).eval()
+    again.load_state_dict({"weight": weight, "bias": bias})
+    torch.testing.assert_close(again(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_codec_of_another_form_is_refused(trainer: Trainer) -> None:
+    with pytest.raises(BadModel, match="do not fit the architecture pca"):
+        pretrained.load_pictures(trainer.nets, zoo.find("mnist"))
+
+
+def test_the_command_refuses_a_codec_without_latents_for_labels(cli: Cli, workplace: Path) -> None:
+    result = cli("train", "--data", "MNIST", "--recipe", "labels", "--start", "mnist-lenet", "-o", "mine")
+    assert "mnist-lenet: not of the architecture pca" in result.complaint
