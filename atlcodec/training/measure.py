@@ -19,6 +19,7 @@ from atlcodec.training.networks import Networks
 def symbols(nets: Networks, images: Images) -> Iterator[Tensor]:
     """Latents on their levels, of images uint8 (N, 28, 28) or of records uint8 (N, 200), chunk by chunk."""
     device = next(nets.parameters()).device
+    nets.eval()  # dropout and the statistics of batch normalisation are for training
     for chunk in torch.split(torch.from_numpy(images.copy()).to(device), CHUNK):
         yield nets.unpack(chunk) if chunk.dim() == 2 else nets.quantise(nets.compressor(chunk.unsqueeze(1).float()))
 
