@@ -307,6 +307,18 @@ class ConvNorm(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
+class Linear8(nn.Linear):
+    """A dense layer behind signed `Levels`. Exported, it is a product of integers, with weights of seven bits."""
+
+    def __init__(self, inputs: int, outputs: int, step: float) -> None:
+        super().__init__(inputs, outputs)
+        self.levels = Levels(step, signed=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = super().forward(self.levels(x))
+        return result
+
+
 class Concatenate(nn.Module):
     """The features of two paths, one after the other, in float32."""
 

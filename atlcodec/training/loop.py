@@ -18,7 +18,7 @@ from atlcodec.training.teacher import probabilities
 
 FEWEST = 20  # mini-batches in an epoch of a pca codec: few images are repeated
 SHIFT = 2  # pixels by which few images are moved at random
-TRUST = 0.5  # weight of what a teacher says of an image, beside its label
+TRUST = 0.7  # weight of what a teacher says of an image, beside its label
 OUTLIER_WEIGHT = 0.5  # of the outlier-exposure loss, as in Hendrycks et al. (2019)
 
 

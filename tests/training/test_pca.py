@@ -96,8 +96,8 @@ def test_the_files_compute_what_the_networks_do(nets: Networks, data: Dataset) -
     latents = engine.Graph(files["compressor.onnx"], engine.compressor(packing.shape), "c")(images)
     exact = nets.compressor(torch.from_numpy(images).unsqueeze(1).float())
     difference = np.abs(latents - torch.minimum(exact.clamp(min=0), nets.top).numpy())
-    assert difference[:, : -packing.labels].max() < 0.01
-    assert difference[:, -packing.labels :].max() < 0.15  # the path for labels has weights of seven bits in the file
+    assert difference[:, : -packing.labels].max() < 0.05  # some weights have seven bits in the file
+    assert difference[:, -packing.labels :].max() < 0.15
     levels = nets.quantise(torch.from_numpy(latents))
     records = record.pack(packing.pack(levels.numpy().astype(np.uint8)))
     assert np.array_equal(nets.pack(levels), records)
