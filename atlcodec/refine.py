@@ -66,11 +66,11 @@ def by_steps(
     """Newton's steps with the curvature of the linear path. Each rounding adds noise to the next step, so the steps
     become shorter. The point after the last one need not be evaluated: what it lies from its levels is what the seal
     goes by."""
-    rate = 0.3 if evaluations == 1 else 0.4 if evaluations < 4 else 0.6
+    rate = (0.3, 0.47, 0.6)[min(evaluations, 3) - 1]
     z = latents.copy()
     for number in range(evaluations):
         (step,) = refiner(np.rint(z), images)
-        z += np.float32(rate * (1 - number / evaluations)) * step
+        z += np.float32(rate * (1 - number / evaluations) ** 1.5) * step
         np.clip(z, 0, packing.top, out=z)
     return record.seal(*packing.nearest(z), id)
 

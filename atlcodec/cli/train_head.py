@@ -27,6 +27,12 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "-m", "--model", help="The model that wrote the records. [default: the first record says] Needed with --data."
 )
+@click.option(
+    "--teacher",
+    metavar="RUN",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="With --data: the folder of a run of the recipe labels, whose teacher helps.",
+)
 @parameters.output_options
 @parameters.options({HeadSettings: ""})
 @click.pass_context
@@ -54,7 +60,7 @@ def train_head(ctx: click.Context, /, output: Path, run: Path | None, force: boo
     epochs = sum(step.name != "accuracy" for step in trainer.steps)
     card = {
         "name": name,
-        "command": parameters.command_line(ctx, ("records", "data", "labels", "model", "output")),
+        "command": parameters.command_line(ctx, ("records", "data", "labels", "model", "teacher", "output")),
         "recipe": {**asdict(settings), "architecture": trainer.settings.architecture, "epochs": epochs},
         "data": [examples.describe],
         "licence": given["licence"],
@@ -76,9 +82,12 @@ def _examples(given: dict[str, Any], settings: HeadSettings) -> Examples:
     if given["data"]:
         if given["records"] or given["labels"] or not given["model"]:
             raise click.UsageError("--data needs -m MODEL, and takes neither --records nor --labels")
-        return heads.encode(dataset.load(given["data"], log=log), zoo.find(given["model"]), settings, log)
+        data = dataset.load(given["data"], log=log)
+        return heads.encode(data, zoo.find(given["model"]), settings, log, given["teacher"])
     if not given["records"]:
         raise click.UsageError("name records with --records, or images with --data and -m MODEL")
+    if given["teacher"]:
+        raise click.UsageError("--teacher needs --data: it looks at images")
     if settings.copies:
         raise click.UsageError("--copies needs --data: records alone cannot be changed")
     records: Path = given["records"]

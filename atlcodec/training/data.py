@@ -32,6 +32,7 @@ class Domain:
     held_out    the validation split: images, or records uint8 (V, 200), with labels
     outliers    uint8 (M, 28, 28), images of other kinds, or None
     records     uint8 (N, 200), what the frozen compressor makes of the images; None until they are needed
+    said        float32 (L, classes), what a teacher says of them, or None
     packing     of the latents in these records, if there are no images
     linear      the linear path of their decompressor, weights float32 (D, M) and biases float32 (D,); or None"""
 
@@ -45,12 +46,13 @@ class Domain:
         images: Tensor | None = None,
         outliers: Tensor | None = None,
         records: Tensor | None = None,
+        said: Tensor | None = None,
         packing: Packing = UNIFORM,
         linear: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
     ) -> None:
         self.name, self.classes, self.labels, self.held_out = name, classes, labels, held_out
         self.images, self.outliers = images, outliers
-        self.records, self.packing, self.linear = records, packing, linear
+        self.records, self.said, self.packing, self.linear = records, said, packing, linear
         self.outlier_records: Tensor | None = None
 
     def __len__(self) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from atlcodec import files
 from atlcodec.card import LONGEST_LABEL, MOST_LABELS, Model
@@ -20,10 +21,10 @@ from atlcodec.codec import Codec
 from atlcodec.errors import BadData, NotARecord
 from atlcodec.record import Records
 from atlcodec.sets.dataset import Dataset, Split
-from atlcodec.training import export, pretrained
+from atlcodec.training import export, pretrained, teacher
 from atlcodec.training.atl import classifier
 from atlcodec.training.augment import augment
-from atlcodec.training.data import Domain, split_validation, torch_device
+from atlcodec.training.data import CHUNK, Domain, split_validation, torch_device
 from atlcodec.training.networks import CLASSIFIERS
 from atlcodec.training.records import UNKNOWN, read_labels
 from atlcodec.training.settings import HeadSettings, Settings
@@ -42,6 +43,7 @@ class Examples:
     classes: tuple[str, ...]
     describe: Mapping[str, object]  # for the card
     held_out: Split | None = None  # records for validation; None: some of the others, chosen at random
+    said: NDArray[np.float32] | None = None  # (N, classes), what a teacher says of the images
 
     def __len__(self) -> int:
         return len(self.records)
@@ -82,22 +84,29 @@ def load(path: Path, labels: Path, model: Model) -> Examples:
 
 
 def encode(
-    data: Dataset, model: Model, settings: HeadSettings, log: Callable[[str], None] = lambda _: None
+    data: Dataset,
+    model: Model,
+    settings: HeadSettings,
+    log: Callable[[str], None] = lambda _: None,
+    taught_by: Path | None = None,
 ) -> Examples:
     """Records of labelled training images and of changed copies of them. Validation takes the last images, unchanged.
+    With the folder of a run of the recipe "labels", its teacher says of each image what its label may be.
 
-    Raises `BadData` if there are no labels."""
+    Raises `BadData` if there are no labels, or no such teacher."""
     codec = Codec(model)
     if data.train.labels is None:
         raise BadData(f"{data.name}: no labels to train a classifier on")
     learnt, held_out = split_validation(data.train, settings.validation)
     assert learnt.labels is not None
-    records = [codec.encode(learnt.images, effort=0)]
+    network = None if taught_by is None else teacher.load(taught_by, len(data.classes))
+    records, said = [codec.encode(learnt.images, effort=0)], [_said(network, torch.from_numpy(learnt.images.copy()))]
     images, generator = torch.from_numpy(learnt.images.copy()), torch.Generator().manual_seed(settings.seed)
     for copy in range(settings.copies):
         log(f"encoding copy {copy + 1} of {settings.copies}")
         changed = augment(images, settings.augment, generator, share=1, strength=settings.augment_strength)
         records.append(codec.encode(changed.numpy(), effort=0))
+        said.append(_said(network, changed))
     return Examples(
         model,
         np.concatenate(records),
@@ -105,7 +114,16 @@ def encode(
         data.classes,
         data.describe(),
         Split(codec.encode(held_out.images, effort=0), held_out.labels),
+        None if network is None else np.concatenate(said),
     )
+
+
+def _said(network: nn.Module | None, images: Tensor) -> NDArray[np.float32]:
+    """What a teacher, if there is one, says of images uint8 (N, 28, 28)."""
+    if network is None:
+        return np.empty((0, 0), np.float32)
+    chunks = torch.split(images, CHUNK)
+    return np.concatenate([teacher.probabilities(network, chunk.unsqueeze(1).float()).numpy() for chunk in chunks])
 
 
 def split(examples: Examples, settings: HeadSettings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -138,11 +156,14 @@ def train(
         torch.from_numpy(examples.labels[learning]).to(device),
         held_out,
         records=torch.from_numpy(examples.records[learning]).to(device),
+        said=None if examples.said is None else torch.from_numpy(examples.said[learning]).to(device),
         packing=examples.model.card.packing,
         linear=linear_path(examples.model) if settings.architecture == "conv" else None,
     )
     changes = settings.copies, settings.augment, settings.augment_strength
-    identity = (settings.epochs, dict(examples.describe), examples.classes, *(changes if examples.held_out else ()))
+    taught = () if examples.said is None else (hashlib.sha256(examples.said.tobytes()).hexdigest(),)
+    more = (*changes, *taught) if examples.held_out else ()
+    identity = (settings.epochs, dict(examples.describe), examples.classes, *more)
     trainer = Trainer(
         trainer_settings(settings, examples.model),
         domain,

@@ -109,7 +109,7 @@ class Epoch:
         unchanged = task != "classifier" or not changed  # whether this task sees images as they are, too
         images = self.images(rows, task) if unchanged else None
         decoded = logits = None
-        targets = self.data.labels[learnt] if task != "autoencoder" else None
+        targets = self.targets(learnt) if task != "autoencoder" else None
         with torch.autocast(rows.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
             symbols = self.symbols(rows, images) if unchanged else None
             if task != "classifier":
@@ -120,7 +120,7 @@ class Epoch:
                     symbols = self.compressed(different)
                     if taught:
                         said = probabilities(self.nets.part("teacher"), different.unsqueeze(1).float())
-                        targets = TRUST * said + (1 - TRUST) * targets
+                        targets = taught_targets(said, targets)
                 assert symbols is not None
                 logits = self.nets.part("classifier", domain)(symbols[: len(learnt)])
 
@@ -148,6 +148,13 @@ class Epoch:
         if self.compresses and shift:
             images = random_shift(images, shift, self.generator)
         return images
+
+    def targets(self, rows: Tensor) -> Tensor:
+        """What the classifier learns from: labels, int64 (N,), or their probabilities, float32 (N, classes)."""
+        labels = self.data.labels[rows]
+        if self.data.said is None:
+            return labels
+        return taught_targets(self.data.said[rows], functional.one_hot(labels, self.data.classes).float())
 
     def changed(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Images of a mini-batch, (N, 28, 28), with the random changes that `augment` names, each mixed with another
@@ -196,6 +203,11 @@ class Epoch:
         chosen = torch.randint(len(data.outliers), (count,), generator=self.generator).to(data.outliers.device)
         logits = nets.part("classifier", self.phase.domain)(nets.unpack(data.outlier_records.index_select(0, chosen)))
         return -functional.log_softmax(logits, dim=1).mean()
+
+
+def taught_targets(said: Tensor, labels: Tensor) -> Tensor:
+    """Probabilities of labels, from what a teacher says and from the labels themselves: float32 (N, classes)."""
+    return TRUST * said + (1 - TRUST) * labels
 
 
 class Optimizers:

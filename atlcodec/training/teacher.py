@@ -3,11 +3,16 @@ al. 2015). It is part of a training run only: no file of a codec holds it."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atlcodec.errors import BadData
 from atlcodec.training.layers import Scale
+
+PART = "teacher."  # begins the names of its weights in a checkpoint
 
 
 class _Block(nn.Module):
@@ -43,6 +48,20 @@ def teacher(classes: int) -> nn.Sequential:
         nn.Dropout(0.2),
         nn.Linear(128, classes),
     )
+
+
+def load(run: Path, classes: int) -> nn.Sequential:
+    """The teacher in the folder of a run of the recipe "labels". Raises `BadData`."""
+    path = run / "checkpoint.pt"
+    if not path.is_file():
+        raise BadData(f"{run}: no checkpoint.pt in it; name the folder of a run of the recipe labels")
+    state = torch.load(path, map_location="cpu", weights_only=True)["networks"]
+    network = teacher(classes)
+    try:
+        network.load_state_dict({name.removeprefix(PART): state[name] for name in state if name.startswith(PART)})
+    except RuntimeError as error:
+        raise BadData(f"{run}: has no teacher of {classes} labels; name a run of the recipe labels") from error
+    return network.eval()
 
 
 @torch.no_grad()

@@ -12,11 +12,11 @@ import torch
 from atlcodec import engine, record, zoo
 from atlcodec.card import Model, read_model
 from atlcodec.codec import Codec
-from atlcodec.errors import BadModel
-from atlcodec.training import export, pretrained, publish, recipes
+from atlcodec.errors import BadData, BadModel
+from atlcodec.training import export, heads, pretrained, publish, recipes, teacher
 from atlcodec.training.layers import ConvNorm, Levels
 from atlcodec.training.networks import Networks
-from atlcodec.training.settings import Labels, Settings
+from atlcodec.training.settings import HeadSettings, Labels, Settings
 from atlcodec.training.start import blank
 from atlcodec.training.trainer import Trainer
 from kit import Cli
@@ -108,6 +108,24 @@ def test_a_convolution_takes_its_normalisation_in() -> None:
     again = ConvNorm(3, 5, stride=2).eval()
     again.load_state_dict({"weight": weight, "bias": bias})
     torch.testing.assert_close(again(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_teacher_helps_another_head(trainer: Trainer, model: Model, tmp_path: Path) -> None:
+    settings = HeadSettings(architecture="pca", epochs=3, batch_size=64, copies=1, augment_strength=0.3)
+    examples = heads.encode(DATA, model, settings, taught_by=trainer.folder)
+    assert examples.said is not None
+    assert examples.said.shape == (len(examples), 2)
+    assert (examples.said.argmax(1) == examples.labels).mean() > 0.9
+    head = heads.train(examples, settings, tmp_path / "head")
+    assert head.steps[-1].value > 0.9
+    with pytest.raises(BadData, match="other settings"):
+        heads.train(heads.encode(DATA, model, settings), settings, tmp_path / "head")
+
+
+@pytest.mark.parametrize(("classes", "why"), [(3, "has no teacher of 3 labels"), (0, "no checkpoint.pt")])
+def test_a_folder_without_a_teacher(trainer: Trainer, tmp_path: Path, classes: int, why: str) -> None:
+    with pytest.raises(BadData, match=why):
+        teacher.load(trainer.folder if classes else tmp_path, classes)
 
 
 def test_a_codec_of_another_form_is_refused(trainer: Trainer) -> None:
