@@ -185,7 +185,7 @@ class Bench:
             low, high = (middle, high) if fits else (low, middle)
         return low if low in peer.qualities else None
 
-    def classifier(self, kind: str, net: Any, share: float, held_out: int) -> list[float]:
+    def classifier(self, kind: str, net: Any, rate: float, share: float, held_out: int) -> list[float]:
         """The accuracies of a network of pixels, in percent: on the last training images, which it does not see, and on
         the test images."""
         learnt, held = split_validation(Split(self.data.train, self.data.train_labels), held_out)
@@ -193,8 +193,8 @@ class Bench:
 
         def measure() -> list[float]:
             trained, changes = copy.deepcopy(net), pixel_classifiers.CHANGES[self.data.name]
-            pixel_classifiers.train(trained, learnt, pixel_classifiers.RATES[kind], *changes, share)
+            pixel_classifiers.train(trained, learnt, rate, *changes, share)
             return [pixel_classifiers.accuracy(trained, test) for test in tests]
 
         weights = sum(weight.numel() for weight in net.parameters())
-        return self.find(f"{kind} of {weights} weights, {share} changed", measure)
+        return self.find(f"{kind} of {weights} weights, rate {rate}, {share} changed", measure)

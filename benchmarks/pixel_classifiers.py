@@ -15,42 +15,27 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atlcodec.training import augment
+from atlcodec.training.layers import Scale
+from atlcodec.training.teacher import teacher
 
 BATCH, SMOOTHING = 128, 0.1
 CHANGES = {"MNIST": ("elastic", 1.0), "FashionMNIST": ("affine+mirror", 0.4), "KMNIST": ("elastic", 1.0)}  # strength
 EPOCHS = 12
-RATES = {"CNN": 6e-3, "ResNet": 4e-3}
+RATES = {"CNN": (3e-3, 6e-3), "ResNet": (4e-3,)}
 
 
 class Pixels(nn.Module):
     """Images uint8 (N, 28, 28) -> float (N, 1, 28, 28)."""
 
     def forward(self, images: Tensor) -> Tensor:
-        return images.unsqueeze(1).float() / 128
-
-
-class Block(nn.Module):
-    """The basic block of a ResNet (He et al. 2015)."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__()
-        self.main = nn.Sequential(*_conv(inputs, outputs, stride), nn.ReLU(), *_conv(outputs, outputs))
-        self.beside = nn.Sequential(*(_conv(inputs, outputs, stride, 1) if stride > 1 else []))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(self.main(x) + self.beside(x))
-
-
-def _conv(inputs: int, outputs: int, stride: int = 1, side: int = 3) -> tuple[nn.Module, nn.Module]:
-    return nn.Conv2d(inputs, outputs, side, stride, side // 2, bias=False), nn.BatchNorm2d(outputs)
+        return images.unsqueeze(1).float()
 
 
 def resnet(classes: int) -> nn.Sequential:
-    """Images uint8 (N, 28, 28) -> logits (N, classes). The weights are random, the same in every run."""
+    """Images uint8 (N, 28, 28) -> logits (N, classes): the network of the teachers. The weights are random, the same in
+    every run."""
     torch.manual_seed(1)
-    blocks = [Block(32, 32), Block(32, 32), Block(32, 64, 2), Block(64, 64), Block(64, 128, 2), Block(128, 128)]
-    end = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(128, classes)
-    return nn.Sequential(Pixels(), *_conv(1, 32, 2), nn.ReLU(), *blocks, *end)
+    return nn.Sequential(Pixels(), teacher(classes))
 
 
 def cnn(budget: int, classes: int) -> nn.Sequential:
@@ -61,7 +46,9 @@ def cnn(budget: int, classes: int) -> nn.Sequential:
     c = max(c for c, cost in costs.items() if cost < 0.6 * budget)
     width = max(1, round((budget - costs[c]) / (98 * c + classes)))
     layers = [nn.Conv2d(1, c, 5, 2, 2), nn.ReLU(), nn.Conv2d(c, 2 * c, 3, 2, 1), nn.ReLU(), nn.Flatten()]
-    return nn.Sequential(Pixels(), *layers, nn.Linear(98 * c, width), nn.ReLU(), nn.Linear(width, classes))
+    return nn.Sequential(
+        Pixels(), Scale(1 / 128), *layers, nn.Linear(98 * c, width), nn.ReLU(), nn.Linear(width, classes)
+    )
 
 
 def train(net: nn.Module, split: Split, rate: float, changes: str, strength: float, share: float) -> None:
