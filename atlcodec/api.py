@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from atlcodec import metrics, record, zoo
-from atlcodec.card import SHAPE
+from atlcodec.card import Shape
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import BadImage, NotARecord, UnknownModel
 from atlcodec.reader import cached_codec, codec_of
@@ -41,24 +41,25 @@ def encode(
     resize: bool = False,
     gray: bool = False,
 ) -> bytes:
-    """One image (a path, the bytes of an image file, a Pillow image, or uint8 (28, 28)) to one sealed record of 200
-    bytes.
+    """One image (a path, the bytes of an image file, a Pillow image, or uint8 of the codec's shape) to one sealed
+    record of 200 bytes.
 
     Without `model`, `choose` tries every bundled model of the default list: it encodes, decodes and classifies with
-    each. `effort` is that of `Codec.encode`. `resize` scales an image file or a Pillow image to 28 x 28 pixels, and
+    each. `effort` is that of `Codec.encode`. `resize` scales an image file or a Pillow image to the codec's shape, and
     `gray` takes the luminance of colours, as in `picture.read`. Raises `BadImage`, `UnknownModel`,
     `FileNotFoundError`."""
     if isinstance(image, bytes | str | os.PathLike) or hasattr(image, "getbands"):
         from atlcodec import picture
 
         source = io.BytesIO(image) if isinstance(image, bytes) else cast("str | os.PathLike[str] | Image", image)
-        name = "the image" if isinstance(image, bytes) else ""
-        pixels = picture.read(source, resize=resize, gray=gray, name=name)
+        name, shape = "the image" if isinstance(image, bytes) else "", shape_of(model)
+        pixels = picture.read(source, resize=resize, gray=gray, name=name, shape=shape)
     else:
         pixels = np.asarray(image)
-        if pixels.shape != SHAPE:
+        if pixels.shape != (wanted := shape_of(model)):
             raise BadImage(
-                f"one image must be uint8 {SHAPE}, not {pixels.dtype} {pixels.shape}; use Codec.encode for many at once"
+                f"one image must be uint8 {wanted}, not {pixels.dtype} {pixels.shape}; use Codec.encode for many at "
+                "once"
             )
     images = pixels[None]
     records = choose(images, effort=effort)[1] if model is None else codec_named(model).encode(images, effort)
@@ -66,7 +67,8 @@ def encode(
 
 
 def decode(record: ArrayLike | bytes, model: str | os.PathLike[str] | None = None) -> Images:
-    """One record of 200 bytes to its image, uint8 (28, 28). The record names its codec; `model` insists on one.
+    """One record of 200 bytes to its image, uint8 of the codec's shape. The record names its codec; `model` insists on
+    one.
 
     Raises `NotARecord`, `UnknownModel` (no installed codec has the record's id: it is damaged, or of another codec), or
     `DamagedRecord` (it is not a record of `model`)."""
@@ -90,7 +92,7 @@ def classify(
 def choose(
     images: Images, among: Sequence[Codec] | None = None, effort: int | None = None
 ) -> tuple[Codec, Records, NDArray[np.float64]]:
-    """The codec that suits images, uint8 (N, 28, 28), best, by the mean of `Codec.suitability`: one for all of them.
+    """The codec that suits images, uint8 (N, *shape), best, by the mean of `Codec.suitability`: one for all of them.
 
     It chooses at effort 0, among the default list of bundled models or the codecs that you give. Returns the codec, its
     records with this `effort`, uint8 (N, 200), and the mean squared error of each decoded image, float64 (N,). Raises
@@ -107,6 +109,11 @@ def choose(
     if effort != 0 and codec.model.refines:
         records = codec.encode(images, effort)
     return codec, records, metrics.squared_error(images, codec.decode(records))
+
+
+def shape_of(model: str | os.PathLike[str] | None) -> Shape:
+    """The shape of the images that a model takes; without one, those of the default list. Raises `UnknownModel`."""
+    return (zoo.default()[0] if model is None else zoo.find(model)).card.shape
 
 
 def codec_named(which: str | os.PathLike[str]) -> Codec:

@@ -8,7 +8,7 @@ They are plain callables and import no cluster's library: call them with Ray Dat
 (docs/cluster.md). A batch is a dict of NumPy arrays or a pyarrow Table, and the result has the same type; other columns
 pass through. A function is pickled as its arguments alone: the worker loads the networks.
 
-    image         uint8 (N, 28, 28); as a column of Arrow: tensors, or bytes or lists of 784
+    image         uint8 (N, *shape); as a column of Arrow: tensors, or bytes or lists of as many values
     record        uint8 (N, 200); as a column of Arrow: fixed-size binary, as in `atlcodec.arrow`
     label         text, and `probability` float32
     problem       text: why this row failed; null for all other rows
@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import columns, record
-from atlcodec.card import SHAPE
+from atlcodec import columns, record, zoo
+from atlcodec.card import Shape
 from atlcodec.codec import Codec, Images
 from atlcodec.columns import Batch, Texts
 from atlcodec.errors import BadImage, NotARecord, UnknownModel
@@ -65,10 +65,12 @@ class Encode(_Function):
 
     def __post_init__(self) -> None:
         self._codec = Codec.load(self.model)
-        self._encode(np.zeros((1, *SHAPE), np.uint8))  # raises before the first batch if its files are invalid
+        self._encode(
+            np.zeros((1, *self._codec.shape), np.uint8)
+        )  # raises before the first batch if its files are invalid
 
     def __call__(self, batch: Batch) -> Batch:
-        images, problems = columns.read(batch, "image", SHAPE, BadImage)
+        images, problems = columns.read(batch, "image", self._codec.shape, BadImage)
         if self.strict:
             columns.refuse(batch, problems, BadImage)
         good = problems == ""
@@ -93,10 +95,19 @@ class Decode(_Function):
     def __post_init__(self) -> None:
         self._codecs = _Codecs(self.model, None)
 
+    def _shape(self, codecs: list[Codec]) -> Shape:
+        """Of the images of a batch. Without a readable record, that of the codec that you name, or of the default
+        ones."""
+        shapes = {codec.shape for codec in codecs or self._codecs.named} or {zoo.default()[0].card.shape}
+        if len(shapes) > 1:
+            raise NotARecord("the batch has records of images of several shapes; name one model, or sort them by shape")
+        return shapes.pop()
+
     def __call__(self, batch: Batch) -> Batch:
         records, problems = columns.read(batch, "record", (record.RECORD_BYTES,), NotARecord)
-        images = np.zeros((len(records), *SHAPE), np.uint8)
-        for codec, rows in self._codecs.of(records, problems):
+        found = list(self._codecs.of(records, problems))
+        images = np.zeros((len(records), *self._shape([codec for codec, _ in found])), np.uint8)
+        for codec, rows in found:
             images[rows] = codec.decode(
                 records[rows], verify=False
             )  # the ids, by which they were sorted, are the seals

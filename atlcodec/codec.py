@@ -151,15 +151,16 @@ class Codec:
 
     @functools.cached_property
     def _compressor(self) -> engine.Graph:
-        return self._graph("compressor", engine.compressor(self.model.card.packing.shape))
+        return self._graph("compressor", engine.compressor(self.shape, self.model.card.packing.shape))
 
     @functools.cached_property
     def _decompressor(self) -> engine.Graph:
-        return self._graph("decompressor", engine.DECOMPRESSOR)
+        return self._graph("decompressor", engine.decompressor(self.shape))
 
     def _refiner(self, outputs: tuple[str, ...]) -> engine.Graph:
         if outputs not in self._refiners:
-            self._refiners[outputs] = self._graph("refiner", engine.refiner(self.model.card.packing.shape, outputs))
+            signature = engine.refiner(self.shape, self.model.card.packing.shape, outputs)
+            self._refiners[outputs] = self._graph("refiner", signature)
         return self._refiners[outputs]
 
     @functools.cached_property
@@ -174,7 +175,7 @@ class Codec:
 
     def _as_images(self, images: ArrayLike) -> Images:
         array = np.asarray(images)
-        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[1:] != self.shape:
-            height, width = self.shape
-            raise BadImage(f"images must be uint8 (N, {height}, {width}), not {array.dtype} {array.shape}")
+        if array.dtype != np.uint8 or array.ndim != 1 + len(self.shape) or array.shape[1:] != self.shape:
+            shape = ", ".join(map(str, self.shape))
+            raise BadImage(f"images must be uint8 (N, {shape}), not {array.dtype} {array.shape}")
         return array

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec import arrow, record
-from atlcodec.card import SHAPE
 from atlcodec.errors import AtlcError
 
 if TYPE_CHECKING:
@@ -165,5 +164,6 @@ def _to_arrow(values: NDArray[Any], null: NDArray[np.bool_]) -> pa.Array:
     if values.shape[1:] == (record.RECORD_BYTES,):
         column = arrow.batch(values).column("record")
         return pc.if_else(null, None, column) if null.any() else column
-    cells = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), math.prod(SHAPE), mask=pa.array(null))
-    return pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.uint8(), SHAPE), cells)
+    shape = values.shape[1:]
+    cells = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), math.prod(shape), mask=pa.array(null))
+    return pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.uint8(), shape), cells)

@@ -42,24 +42,31 @@ class Signature:
 
 
 _UINT8, _FLOAT = "tensor(uint8)", "tensor(float)"
-_IMAGES, _RECORDS = Port("images", _UINT8, (28, 28)), Port("records", _UINT8, (200,))
-DECOMPRESSOR = Signature((_RECORDS,), (_IMAGES,))
+_RECORDS = Port("records", _UINT8, (200,))
 
 
-def compressor(shape: tuple[int, ...]) -> Signature:
-    """Images -> latents of this shape."""
-    return Signature((_IMAGES,), (Port("latents", _FLOAT, shape),))
+def compressor(images: tuple[int, ...], shape: tuple[int, ...]) -> Signature:
+    """Images -> latents, of these shapes."""
+    return Signature((_images(images),), (Port("latents", _FLOAT, shape),))
 
 
-def refiner(shape: tuple[int, ...], outputs: tuple[str, ...]) -> Signature:
-    """Latents on their levels, of this shape, and images -> the outputs that are named; see `refine.symbols`."""
+def decompressor(images: tuple[int, ...]) -> Signature:
+    return Signature((_RECORDS,), (_images(images),))
+
+
+def refiner(images: tuple[int, ...], shape: tuple[int, ...], outputs: tuple[str, ...]) -> Signature:
+    """Latents on their levels and images, of these shapes -> the outputs that are named; see `refine.symbols`."""
     symbols = Port("symbols" if shape == BOTTLENECK else "latents", _FLOAT, shape)
     found = tuple(Port(name, _FLOAT, () if name == "errors" else shape) for name in outputs)
-    return Signature((symbols, _IMAGES), found, part=True)
+    return Signature((symbols, _images(images)), found, part=True)
 
 
 def classifier(classes: int) -> Signature:
     return Signature((_RECORDS,), (Port("logits", _FLOAT, (classes,)),))
+
+
+def _images(shape: tuple[int, ...]) -> Port:
+    return Port("images", _UINT8, shape)
 
 
 class Stopped(Exception):

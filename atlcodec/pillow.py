@@ -1,6 +1,6 @@
 """A bridge to Pillow: it opens and saves `.atlc` files after `atlcodec.register_pillow()`.
 
-    image = Image.open("set.atlc")              # mode "L", 28 x 28; every record is a frame: n_frames, seek, tell
+    image = Image.open("set.atlc")              # every record is a frame: n_frames, seek, tell
     image.save("one.atlc", model="mnist-lenet")
     first.save("set.atlc", save_all=True, append_images=[second, third])
 
@@ -11,19 +11,20 @@ file that it opens. Files may come from anyone."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import numpy as np
 from PIL import Image, ImageFile, ImageSequence
 
 from atlcodec import api, picture, record, zoo
-from atlcodec.card import SHAPE
+from atlcodec.card import Shape
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import AtlcError, BadModel, NotARecord, UnknownModel
 from atlcodec.reader import codec_of
@@ -63,14 +64,14 @@ class AtlcImageFile(ImageFile.ImageFile):
     n_frames = 1
     is_animated = False
     _frame = _loaded = 0  # the current frame, and the one whose pixels are loaded
-    _block: tuple[int, Images] = -1, np.empty((0, *SHAPE), np.uint8)  # the first frame decoded last, and its images
+    _block: tuple[int, Images] = -1, np.empty(0, np.uint8)  # the first frame decoded last, and its images
 
     def _open(self) -> None:
         """Claim the file, or raise SyntaxError: Pillow then asks the other formats."""
         assert self.fp is not None
         try:
-            first = self.fp.read(RECORD_BYTES)
-            if len(first) < RECORD_BYTES or zlib.crc32(first) not in _known(int(time.monotonic())):
+            first, shapes = self.fp.read(RECORD_BYTES), _known(int(time.monotonic()))
+            if len(first) < RECORD_BYTES or zlib.crc32(first) not in shapes:
                 raise SyntaxError("not a record of an installed codec")
             self.fp.seek(0, os.SEEK_END)  # only now: seeking to the end of a compressed stream is slow
             size = self.fp.tell()
@@ -80,7 +81,7 @@ class AtlcImageFile(ImageFile.ImageFile):
             raise SyntaxError("not an .atlc file") from error
         if size % RECORD_BYTES:
             raise SyntaxError("not a whole number of records")
-        self._mode, self._size = "L", SHAPE[::-1]
+        self._take(shapes[zlib.crc32(first)])
         self.n_frames = size // RECORD_BYTES
         self.is_animated = self.n_frames > 1
         self._loaded = -1
@@ -90,6 +91,10 @@ class AtlcImageFile(ImageFile.ImageFile):
         """Go to a record. Raises EOFError if the file has fewer; `load` says whether the record is damaged."""
         if self._seek_check(frame):
             self._frame = frame
+            with contextlib.suppress(ValueError):  # the file is closed; `load` says so
+                self._fp.seek(frame * RECORD_BYTES)
+                if shape := _known(int(time.monotonic())).get(zlib.crc32(self._fp.read(RECORD_BYTES))):
+                    self._take(shape)  # the records of a file may have several
 
     def tell(self) -> int:
         return self._frame
@@ -97,12 +102,15 @@ class AtlcImageFile(ImageFile.ImageFile):
     def load(self) -> Any:
         """Decode the frame. Raises `UnreadableFrame`, an OSError."""
         if self._loaded != self._frame:
-            self.im = Image.frombytes("L", self.size, self._pixels()).im
+            self.im = Image.frombytes(self.mode, self.size, self._pixels()).im
             self.readonly = 0
             self._loaded = self._frame
             if self.n_frames == 1 and self._exclusive_fp and self.fp:
                 self.fp.close()  # as Pillow does for other files after the last frame
         return Image.Image.load(self)
+
+    def _take(self, shape: Shape) -> None:
+        self._mode, self._size = "L" if len(shape) == 2 else "RGB", (shape[1], shape[0])
 
     def verify(self) -> None:
         """Check the seals of all records, and close the file. Raises `UnreadableFrame` for the first invalid one."""
@@ -159,10 +167,10 @@ class AtlcImageFile(ImageFile.ImageFile):
 
 
 @functools.lru_cache(maxsize=1)
-def _known(second: int) -> frozenset[int]:
-    """The ids of the installed codecs, looked up once a second: Pillow asks for every image file that it opens, and to
-    look at the cards takes longer than to open a small one."""
-    return frozenset(zoo.models())
+def _known(second: int) -> Mapping[int, Shape]:
+    """The ids of the installed codecs and the shapes of their images, looked up once a second: Pillow asks for every
+    image file that it opens, and to look at the cards takes longer than to open a small one."""
+    return {id: model.card.shape for id, model in zoo.models().items()}
 
 
 def _same(one: str | bytes | os.PathLike[Any], other: str | bytes) -> bool:
@@ -203,8 +211,9 @@ def _write(image: Image.Image, frames: list[Image.Image], file: IO[bytes]) -> No
     resize, gray = bool(options.get("resize")), bool(options.get("gray"))
     names = [f"frame {number}" for number in range(len(frames))] if len(frames) > 1 else ["the image"]
     named = zip(frames, names, strict=True)
-    pixels = np.stack([picture.read(frame, resize=resize, gray=gray, name=name) for frame, name in named])
     model, effort = options.get("model"), options.get("effort")
+    how: dict[str, Any] = {"resize": resize, "gray": gray, "shape": api.shape_of(model)}
+    pixels = np.stack([picture.read(frame, name=name, **how) for frame, name in named])
     records = api.choose(pixels, effort=effort)[1] if model is None else Codec.load(model).encode(pixels, effort)
     if options.get("append"):
         file.seek(0, os.SEEK_END)

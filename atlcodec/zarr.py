@@ -6,10 +6,11 @@
                       serializer=atlcodec.zarr.LossyRecords("mnist-lenet"))
     zarr.open_array("set.zarr")[70_000]                              # reads 200 bytes, decodes one record
 
-The array is uint8 (..., 28, 28), and its chunks are (n, 28, 28) or have more dimensions before the last two. A chunk of
-n images is stored as the 200 n bytes that an `.atlc` file of these images holds. The array's metadata hold the codec's
-id: you can read the array if this codec is installed. Zarr finds this module by its entry point; `register()` announces
-it where there are no entry points.
+For a codec of the shape (28, 28), the array is uint8 (..., 28, 28), and its chunks are (n, 28, 28) or have more
+dimensions before the last two. A codec of colours takes arrays (..., rows, columns, 3). A chunk of n images is stored
+as the 200 n bytes that an `.atlc` file of these images holds. The array's metadata hold the codec's id: you can read
+the array if this codec is installed. Zarr finds this module by its entry point; `register()` announces it where there
+are no entry points.
 
 `LossyRecords` is for Zarr's format 3. `LossyRecordsV2` is a compressor for format 2 and for other users of numcodecs.
 Metadata may come from anyone: they name a codec by its id alone, never by a path."""
@@ -27,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from atlcodec import zoo
-from atlcodec.card import SHAPE
+from atlcodec.card import Shape
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import AtlcError, BadImage, NotARecord, UnknownModel
 from atlcodec.reader import cached_codec
@@ -68,38 +69,50 @@ class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayByte
 
     model: str  # the codec's id, eight hex digits
     effort: int | None = None
+    shape: Shape | None = None  # of the codec's images; None where neither the metadata nor an installed codec says it
 
     is_fixed_size = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", _id(self.model))
+        known = zoo.models().get(int(self.model, 16))
+        object.__setattr__(self, "shape", known.card.shape if known else self.shape)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         return cls(**_stored(data.get("configuration")))
 
     def to_dict(self) -> dict[str, Any]:
-        return {"name": NAME, "configuration": _to_store(self.model, self.effort)}
+        return {"name": NAME, "configuration": _to_store(self.model, self.effort, self.shape)}
 
     def validate(self, *, shape: tuple[int, ...], dtype: Any, chunk_grid: Any) -> None:
         """Raises `BadImage` for an array whose chunks are not images."""
         chunks = getattr(chunk_grid, "chunk_shape", ())
-        native = dtype.to_native_dtype()
-        if native != np.uint8 or shape[-2:] != SHAPE or chunks[-2:] != SHAPE:
+        native, own = dtype.to_native_dtype(), self.shape or shape[-2:]
+        if native != np.uint8 or shape[-len(own) :] != own or chunks[-len(own) :] != own:
+            image = ", ".join(map(str, own))
             raise BadImage(
-                f"an array of images is uint8 (..., 28, 28) in chunks (n, 28, 28), not {native} {shape} in {chunks}; "
-                "give chunks=(1024, 28, 28), for example"
+                f"an array of images is uint8 (..., {image}) in chunks (n, {image}), not {native} {shape} in {chunks}; "
+                f"give chunks=(1024, {image}), for example"
             )
 
     def compute_encoded_size(self, input_byte_length: int, _: ArraySpec) -> int:
-        return input_byte_length // math.prod(SHAPE) * RECORD_BYTES
+        return input_byte_length // math.prod(self._image()) * RECORD_BYTES
+
+    def _image(self) -> Shape:
+        """The shape of an image. Raises `UnknownModel`."""
+        return self.shape or _codec(self.model).shape
+
+    def _count(self, chunk: tuple[int, ...]) -> tuple[int, ...]:
+        """The dimensions of a chunk that count its images."""
+        return chunk[: len(chunk) - len(self._image())]
 
     async def _encode_single(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer | None:
         records = await asyncio.to_thread(_encode, self.model, self.effort, chunk_data.as_numpy_array())
         return chunk_spec.prototype.buffer.from_bytes(records.tobytes())
 
     async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:
-        every = np.arange(math.prod(chunk_spec.shape[:-2]))
+        every = np.arange(math.prod(self._count(chunk_spec.shape)))
         images: Any = await asyncio.to_thread(_decode, self.model, chunk_data.to_bytes(), every)
         return chunk_spec.prototype.nd_buffer.from_ndarray_like(images.reshape(chunk_spec.shape))
 
@@ -108,7 +121,7 @@ class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayByte
     ) -> NDBuffer | None:
         """A part of a chunk: only the bytes from its first record to its last are read, and only its records
         decoded."""
-        numbers = _numbers(selection, chunk_spec.shape)
+        numbers = _numbers(selection, self._count(chunk_spec.shape))
         start, end = int(numbers[0]) * RECORD_BYTES, int(numbers[-1] + 1) * RECORD_BYTES
         in_shard = not hasattr(
             byte_getter, "path"
@@ -117,7 +130,7 @@ class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayByte
         if data is None:
             return None  # never written
         part = data.to_bytes()[start:end] if in_shard else data.to_bytes()
-        images: Any = np.zeros((math.prod(chunk_spec.shape[:-2]), *SHAPE), np.uint8)
+        images: Any = np.zeros((math.prod(self._count(chunk_spec.shape)), *self._image()), np.uint8)
         images[numbers] = await asyncio.to_thread(_decode, self.model, part, numbers, _name(byte_getter))
         return chunk_spec.prototype.nd_buffer.from_ndarray_like(images.reshape(chunk_spec.shape))[selection]
 
@@ -125,9 +138,10 @@ class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayByte
         self, byte_setter: ByteSetter, chunk_array: NDBuffer, selection: Any, chunk_spec: ArraySpec
     ) -> None:
         """Write to a part of a chunk and leave its other records as they are."""
-        numbers, values = _numbers(selection, chunk_spec.shape), chunk_array.as_numpy_array()
-        count, whole = math.prod(chunk_spec.shape[:-2]), all(_is_whole(axis) for axis in selection[-2:])
-        images = np.full((count, *SHAPE), chunk_spec.fill_value, np.uint8)
+        image, counts, values = self._image(), self._count(chunk_spec.shape), chunk_array.as_numpy_array()
+        numbers, count = _numbers(selection, counts), math.prod(counts)
+        whole = all(map(_is_whole, selection[-len(image) :], image))
+        images = np.full((count, *image), chunk_spec.fill_value, np.uint8)
         before = None if whole and len(numbers) == count else await byte_setter.get(chunk_spec.prototype)
         if before is not None:
             records = _all_records(before.to_bytes(), count, _name(byte_setter)).copy()
@@ -146,14 +160,15 @@ class LossyRecords(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayByte
 
 
 def _numbers(selection: tuple[Any, ...], shape: tuple[int, ...]) -> NDArray[np.intp]:
-    """The records of a chunk of this shape that a selection of its pixels touches: their numbers, ascending."""
-    numbers = np.arange(math.prod(shape[:-2])).reshape(shape[:-2])
+    """The records of a chunk with so many images in each dimension that a selection touches: their numbers,
+    ascending."""
+    numbers = np.arange(math.prod(shape)).reshape(shape)
     return np.unique(numbers[selection[: numbers.ndim]])
 
 
-def _is_whole(axis: Any) -> bool:
-    """Whether a selection of rows or columns takes all of them, first to last."""
-    return isinstance(axis, slice) and axis.indices(28) == (0, 28, 1)
+def _is_whole(axis: Any, size: int) -> bool:
+    """Whether a selection of rows, columns or colours takes all of them, first to last."""
+    return isinstance(axis, slice) and axis.indices(size) == (0, size, 1)
 
 
 def _name(place: ByteGetter) -> str:
@@ -178,14 +193,14 @@ class LossyRecordsV2(numcodecs.abc.Codec):  # type: ignore[misc]
         self.model, self.effort = _id(model), effort
 
     def encode(self, buf: ArrayLike) -> bytes:
-        """Images, uint8 (..., 28, 28), to the bytes of their records. Raises `BadImage`."""
+        """Images, uint8 (..., *shape), to the bytes of their records. Raises `BadImage`."""
         images = np.asarray(buf)
         if not images.flags.c_contiguous:  # a reader would take the bytes in another order
             raise BadImage("the images must lie row by row in memory; give order='C' and whole chunks")
         return _encode(self.model, self.effort, images).tobytes()
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Bytes of records to images, uint8 (N, 28, 28). Raises `NotARecord`, `DamagedRecord`, `UnknownModel`."""
+        """Bytes of records to images, uint8 (N, *shape). Raises `NotARecord`, `DamagedRecord`, `UnknownModel`."""
         records = as_records(numcodecs.compat.ensure_bytes(buf))
         return numcodecs.compat.ndarray_copy(_codec(self.model).decode(records), out)
 
@@ -194,7 +209,8 @@ class LossyRecordsV2(numcodecs.abc.Codec):  # type: ignore[misc]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        return cls(**_stored(config))
+        stored = _stored(config)
+        return cls(stored["model"], stored["effort"])
 
 
 # -- both --------------------------------------------------------------------------------------------------------------
@@ -209,9 +225,10 @@ def _is_id(model: object) -> bool:
     return isinstance(model, str) and re.fullmatch("[0-9a-fA-F]{8}", model) is not None
 
 
-def _to_store(model: str, effort: int | None) -> dict[str, Any]:
+def _to_store(model: str, effort: int | None, shape: Shape | None = None) -> dict[str, Any]:
     """What an array's metadata say of the codec."""
-    return {"model": model, "lossy": True, **({} if effort is None else {"effort": effort})}
+    more = {"effort": effort, "shape": shape and list(shape)}
+    return {"model": model, "lossy": True, **{key: value for key, value in more.items() if value is not None}}
 
 
 def _stored(configuration: object) -> dict[str, Any]:
@@ -222,13 +239,18 @@ def _stored(configuration: object) -> dict[str, Any]:
         raise UnknownModel(
             f"{NAME}: the metadata must name a codec by its id of eight hex digits, not {str(model)[:80]!r}"
         )
-    return {"model": model, "effort": effort}
+    shape = given.get("shape")
+    if not isinstance(shape, list | tuple) or not all(type(side) is int for side in shape):
+        shape = None
+    return {"model": model, "effort": effort, "shape": shape and tuple(shape)}
 
 
 def _encode(id: str, effort: int | None, images: NDArray[Any]) -> Records:
-    if images.dtype != np.uint8 or images.shape[-2:] != SHAPE:
-        raise BadImage(f"the images must be uint8 (..., 28, 28), not {images.dtype} {images.shape}")
-    return _codec(id).encode(np.ascontiguousarray(images).reshape(-1, *SHAPE), effort)
+    codec = _codec(id)
+    if images.dtype != np.uint8 or images.shape[-len(codec.shape) :] != codec.shape:
+        shape = ", ".join(map(str, codec.shape))
+        raise BadImage(f"the images must be uint8 (..., {shape}), not {images.dtype} {images.shape}")
+    return codec.encode(np.ascontiguousarray(images).reshape(-1, *codec.shape), effort)
 
 
 def _decode(id: str, data: bytes, numbers: NDArray[np.intp], name: str = "a chunk") -> Images:

@@ -75,7 +75,7 @@ def folder(codec: Codec, count: int) -> Table:
         path = Path(f"images/{number * 10 // len(drawn)}/{number:07d}.png")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture.png(image))
-    source = sources.find("images", OutputPaths())
+    source = sources.find("images", OutputPaths(), codec.shape)
     batches = list(source.batches())
     calls: Calls = {"Codec.encode, of an array in memory": lambda: codec.encode(drawn, effort=0)}
     calls["reading the pictures alone, with Pillow in one process"] = lambda: list(source.load(iter(batches), 1))

@@ -40,7 +40,7 @@ def run(*arguments: str) -> str:
 
 def side_by_side(panels: list[tuple[Image.Image, str]], scale: int = 8, gap: int = 24) -> Image.Image:
     """The images side by side, each pixel enlarged to a square, with a caption below each image."""
-    side = picture.SHAPE[0] * scale
+    side = panels[0][0].height * scale
     sheet = Image.new("L", (gap + len(panels) * (side + gap), side + 3 * gap), 255)
     draw = ImageDraw.Draw(sheet)
     for number, (image, caption) in enumerate(panels):

@@ -16,7 +16,7 @@ import pytest
 
 from atlcodec.card_writer import write_model
 from drawings import Pixels, seven
-from kit import Cli, put
+from kit import SHAPE, Cli, put
 
 pytest_plugins = ["sets_kit"]
 
@@ -85,7 +85,12 @@ def own_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "classifier.onnx": export.classifier(CLASSIFIERS["lenet"](NO_START, 3).eval(), 3),
     }
     folder = tmp_path_factory.mktemp("models") / "mine"
-    write_model(folder, files, {"name": "mine", "licence": "none"}, {"name": "letters", "labels": ["a", "b", "c"]})
+    write_model(
+        folder,
+        files,
+        {"name": "mine", "shape": SHAPE, "licence": "none"},
+        {"name": "letters", "labels": ["a", "b", "c"]},
+    )
     return folder
 
 

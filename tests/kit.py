@@ -20,6 +20,7 @@ from drawings import Pixels
 
 MNIST, FASHION = (model.name for model in zoo.default()[:2])
 ROOT = Path(__file__).parents[1]
+SHAPE = (28, 28)  # of the bundled models
 PEAK = """
 def peak():  # kilobytes of memory that this process ever took; what getrusage says counts the parent's, too
     with open("/proc/self/status") as status:

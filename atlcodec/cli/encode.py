@@ -27,7 +27,7 @@ from atlcodec.sets.paths import AlreadyExists, is_device
     help="0 is fast, 9 is slow and gives the best quality. [default: what the model's card says]",
 )
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
-@click.option("--resize", is_flag=True, help="Scale to 28 x 28, with black bars if the image is not square.")
+@click.option("--resize", is_flag=True, help="Scale to the model's size, with black bars if the shape differs.")
 @click.option(
     "--gray", "--grey", is_flag=True, help="Convert colours to luminance, transparency to black, 16 bits to 8."
 )

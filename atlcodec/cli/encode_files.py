@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from atlcodec import metrics, picture
+from atlcodec import api, metrics, picture
 from atlcodec.cli.common import ErrorCount, log, progress
 from atlcodec.cli.files import (
     STANDARD,
@@ -44,9 +44,12 @@ def encode_files(
         if together != STANDARD:
             refuse_existing(Path(together), force)
     errors = ErrorCount()
+    shape = fixed.shape if fixed else api.shape_of(None)
+    convert = {**convert, "shape": shape}
     source = ImageFiles(
         progress(names, "reading", len(names)),
         lambda name: _load(name, None if together else targets[name], force, convert),
+        shape,
     )
     for problem in source.loaded.problems:
         errors.report(problem)

@@ -11,7 +11,7 @@ import numpy as np
 from atlcodec import engine, zoo
 from atlcodec.card import is_head, read_head
 from atlcodec.cli.common import escape, log
-from atlcodec.codec import Codec
+from atlcodec.codec import Codec, Images
 from atlcodec.errors import BadModel
 
 
@@ -64,20 +64,23 @@ def show(as_json: bool) -> None:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def add(folder: Path) -> None:
     """Install a model or classifier folder."""
-    blank = np.zeros((1, 28, 28), np.uint8)
     if is_head(folder):
         head = read_head(folder)
         codec = Codec(zoo.codec_of(head))
         graph = engine.Graph(head.file(), engine.classifier(len(head.labels)), str(folder / "classifier.onnx"))
-        graph(codec.encode(blank))
+        graph(codec.encode(_blank(codec)))
     else:
         codec = Codec.load(folder)
         heads = dict(zoo.each_head(codec.model))
         for found in (codec.head, *heads.values()):
             if isinstance(found, BadModel):
                 raise found
-        records = codec.encode(blank)
+        records = codec.encode(_blank(codec))
         codec.decode(records)
         for name in heads:
             Codec.load(folder, name).classify(records)
     log(f"installed in {zoo.add(folder)}")
+
+
+def _blank(codec: Codec) -> Images:
+    return np.zeros((1, *codec.shape), np.uint8)

@@ -12,16 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec import picture
+from atlcodec.card import SIDES, Shape
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.sets import folders, idx, official
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
+LOOKED_AT = 100  # images of a folder, spread over all, by which its shape is told
+
 
 @dataclass(frozen=True)
 class Split:
-    """Images uint8 (N, 28, 28), and their labels int64 (N,) if there are any."""
+    """Images uint8 (N, *shape), and their labels int64 (N,) if there are any."""
 
     images: Images
     labels: Labels | None
@@ -45,6 +48,11 @@ class Dataset:
     licence: str = "the user's own"
     sha256: dict[str, str] = field(default_factory=dict)  # of each decompressed IDX file; or of all paths and pixels
 
+    @property
+    def shape(self) -> Shape:
+        """Of one image: (rows, columns), or (rows, columns, 3) for colours."""
+        return self.train.images.shape[1:]
+
     def limited(self, count: int) -> Dataset:
         """The same with only the first `count` training images."""
         return replace(self, train=self.train[:count])
@@ -61,8 +69,11 @@ class Dataset:
         }
 
 
-def load(where: str | os.PathLike[str], *, log: Callable[[str], None] = lambda _: None) -> Dataset:
-    """The data set in a folder, or an official one by its name.
+def load(
+    where: str | os.PathLike[str], *, shape: Shape | None = None, log: Callable[[str], None] = lambda _: None
+) -> Dataset:
+    """The data set in a folder, or an official one by its name. Its images must have this `shape`; without one, all
+    must have that of the first.
 
     A folder has IDX files (`idx`), or images as `LABEL/*`, or as `train/LABEL/*` and `test/LABEL/*` (`folders`). A name
     is looked up as a path first, then below `$ATLC_DATA`, then among the official sets, which are downloaded once into
@@ -71,8 +82,8 @@ def load(where: str | os.PathLike[str], *, log: Callable[[str], None] = lambda _
     Raises `FileNotFoundError` (also a `BadData`) if there is no such folder or name, and `BadData`."""
     folder = _find(where, log)
     if any(idx.find(folder, name) for name in idx.FILES):
-        return _load_idx(folder)
-    return _load_images(folder)
+        return _load_idx(folder, shape)
+    return _load_images(folder, shape)
 
 
 class _MissingData(BadData, FileNotFoundError):
@@ -96,13 +107,16 @@ def _find(where: str | os.PathLike[str], log: Callable[[str], None]) -> Path:
     return folder
 
 
-def _load_idx(folder: Path) -> Dataset:
+def _load_idx(folder: Path, shape: Shape | None) -> Dataset:
     parts = idx.parts(folder)
     if not parts or parts[0].name != "train":
         raise BadData(f"{folder}: {idx.FILES[0]} (or {idx.FILES[0]}.gz) is missing")
     digests: dict[str, str] = {}
     splits: dict[str, Split] = {}
+    shape = shape or parts[0].shape
     for part in parts:
+        if part.shape != shape:
+            raise BadData(f"{part.path}: has images of the shape {part.shape}, not {shape}")
         images, digest = idx.read(part.path)
         splits[part.name] = Split(images, None if part.labels is None else part.labels.astype(np.int64))
         images_name, labels_name = idx.FILES[:2] if part.name == "train" else idx.FILES[2:]
@@ -117,7 +131,7 @@ def _load_idx(folder: Path) -> Dataset:
     return Dataset(known.name, train, test, classes, known.source, known.licence, digests)
 
 
-def _load_images(folder: Path) -> Dataset:
+def _load_images(folder: Path, shape: Shape | None) -> Dataset:
     """Without a folder `test`, every tenth image is kept for the test."""
     layout = folders.layout(str(folder), links=True)
     if len(layout.classes) < 2:
@@ -132,9 +146,10 @@ def _load_images(folder: Path) -> Dataset:
         # Records may lie beside the images from which they were made.
         if layout.label(path) in layout.classes and entry.is_file() and not path.endswith(".atlc"):
             paths[path.split("/")[0] if layout.split else "train"].append(path)
-    train, digest = _read(folder, paths["train"], layout)
+    shape = shape or _first_shape(folder, paths["train"])
+    train, digest = _read(folder, paths["train"], layout, shape)
     if layout.split:
-        test = _read(folder, paths["test"], layout)[0] if (folder / "test").is_dir() else None
+        test = _read(folder, paths["test"], layout, shape)[0] if (folder / "test").is_dir() else None
         return Dataset(_name(folder), train, test, layout.classes, sha256={"pictures": digest})
     kept = np.arange(len(train)) % 10 == 9
     assert train.labels is not None
@@ -147,16 +162,35 @@ def _load_images(folder: Path) -> Dataset:
     )
 
 
-def _read(folder: Path, paths: list[str], layout: folders.Layout) -> tuple[Split, str]:
+def _first_shape(folder: Path, paths: list[str]) -> Shape:
+    """The size of the first image; in colour, if one of the first is."""
+    if not paths:
+        raise BadData(f"{folder}: has no images in the folders of its labels")
+    step = -(-len(paths) // LOOKED_AT)
+    try:
+        shapes = [picture.read(folder / path).shape for path in paths[::step]]
+    except AtlcError as error:
+        raise BadData(str(error)) from error
+    first = shapes[0][:2]
+    if not all(side in SIDES for side in first):
+        raise BadData(
+            f"{folder / paths[0]}: {first[1]} x {first[0]} pixels; a codec has {SIDES[0]} to {SIDES[-1]} rows and "
+            "columns"
+        )
+    return (*first, 3) if any(len(shape) == 3 for shape in shapes) else first
+
+
+def _read(folder: Path, paths: list[str], layout: folders.Layout, shape: Shape) -> tuple[Split, str]:
     """The images of one split, shuffled, and a digest of them."""
     digest = hashlib.sha256()
     images, labels = [], []
     for path in paths:
         label = layout.label(path) or ""
         try:
-            image = picture.read(folder / path)
+            image = picture.read(folder / path, shape=shape)
         except AtlcError as error:
-            raise BadData(f"{error} (in a data set every image must be 28 x 28 grey)") from error
+            what = f"{shape[1]} x {shape[0]} pixels" + (" and grey" if len(shape) == 2 else "")
+            raise BadData(f"{error} (in this data set every image must have {what})") from error
         digest.update(f"{label}/{path.split('/')[-1]}\0".encode("utf-8", "surrogateescape") + image.tobytes())
         images.append(image)
         labels.append(layout.classes.index(label))

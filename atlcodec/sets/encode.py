@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from atlcodec import __version__, atomic, engine, metrics, zoo
+from atlcodec import __version__, api, atomic, engine, metrics, zoo
+from atlcodec.card import Shape
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, MissingFile
 from atlcodec.record import RECORD_BYTES
@@ -64,7 +65,7 @@ def encode_folder(
         result = atlcodec.encode_folder("images", "set.atlc", model="mnist", progress=print)
         print(result.records, result.psnr, *result.problems, sep="\\n")
 
-    The folder has image files of 28 x 28 grey pixels at any depth, or IDX files. `set.atlc` gets a list of their paths
+    The folder has image files of the model's shape at any depth, or IDX files. `set.atlc` gets a list of their paths
     and labels beside it, `set.csv`; an output that ends in .parquet is a Parquet file with both. An open binary file, a
     pipe or a device gets the records alone. The same call continues a run that was stopped.
 
@@ -178,6 +179,7 @@ class _Run:
         source = sources.find(
             self.folder,
             existing.paths,
+            self._shape(existing),
             labelled=existing.labelled,
             resize=self.options["resize"],
             gray=self.options["gray"],
@@ -191,6 +193,13 @@ class _Run:
         for note in source.notes:
             self.log(f"{self.folder}: {note}")
         return source
+
+    def _shape(self, existing: Existing) -> Shape:
+        """Of the images, by the codec for the set, or those that it will be chosen among."""
+        models = zoo.models()
+        if self.fixed is None and len(existing.ids) == 1 and existing.ids[0] in models:
+            return models[existing.ids[0]].card.shape
+        return self.fixed.shape if self.fixed else api.shape_of(None)
 
     def _choose(self, source: Source, existing: Existing, output: str) -> tuple[Codec, str]:
         """The codec for the whole set, and `EncodedSet.choice`."""

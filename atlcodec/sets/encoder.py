@@ -42,7 +42,7 @@ class Encoder:
     quality: Quality = field(default_factory=Quality)
 
     def encode(self, images: Images) -> tuple[Records, NDArray[np.float64]]:
-        """Images, uint8 (N, 28, 28) -> records, uint8 (N, 200), and mean squared errors of the measured ones, float64
+        """Images, uint8 (N, *shape) -> records, uint8 (N, 200), and mean squared errors of the measured ones, float64
         (M,)."""
         records = self.codec.encode(images, self.effort)
         errors = metrics.squared_error(images[:: self.step], self.codec.decode(records[:: self.step]))

@@ -1,6 +1,6 @@
 """IDX files: images and labels in the format of MNIST, gzip-compressed or not.
 
-    0  0  8  rank | rank times a size, 32 bits big-endian | bytes: uint8 images (N, 28, 28), or labels (N,)
+    0  0  8  rank | rank times a size, 32 bits big-endian | bytes: uint8 images (N, rows, columns), or labels (N,)
 
 A folder has the files of `FILES`; the test files and the labels may be missing. `labels.txt` may name the labels."""
 
@@ -19,14 +19,13 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.card import SHAPE
+from atlcodec.card import SIDES
 from atlcodec.errors import BadData
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 LARGEST = 1 << 30  # bytes of one decompressed file: a gzip bomb stops here
 LARGEST_NAMES = 1 << 20  # bytes of labels.txt
 _START = 16  # of the pixels: after the header of images
-_SIZE = math.prod(SHAPE)
 
 
 @dataclass(frozen=True)
@@ -36,20 +35,22 @@ class Part:
     name: str  # "train" or "test"
     path: Path  # of the images
     count: int
+    shape: tuple[int, ...]  # of an image: rows, columns
     labels: NDArray[np.uint8] | None  # uint8 (count,)
     labels_digest: str  # SHA-256 of the decompressed labels; "" without labels
 
     def images(self, size: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
-        """The images from number `start` on, uint8 (up to `size`, 28, 28) at a time. Raises `BadData` if the file has
+        """The images from number `start` on, uint8 (up to `size`, *shape) at a time. Raises `BadData` if the file has
         fewer or more images than its header says."""
+        pixels = math.prod(self.shape)
         with _opened(self.path) as file:
-            file.seek(_START + start * _SIZE)
+            file.seek(_START + start * pixels)
             for first in range(start, self.count, size):
-                wanted = min(size, self.count - first) * _SIZE
+                wanted = min(size, self.count - first) * pixels
                 chunk = file.read(wanted)
                 if len(chunk) != wanted:
                     raise BadData(f"{self.path}: is cut off: its header says {self.count} images, it has fewer")
-                yield np.frombuffer(chunk, np.uint8).reshape(-1, *SHAPE)
+                yield np.frombuffer(chunk, np.uint8).reshape(-1, *self.shape)
             if file.read(1):  # this also checks the checksum at the end of a compressed file
                 raise BadData(f"{self.path}: is too long: its header says {self.count} images, it has more")
 
@@ -86,12 +87,15 @@ def parts(folder: Path) -> list[Part]:
             continue
         with _opened(path) as file:
             (count, *shape), _ = _header(file.read(_START), path)
-        if tuple(shape) != SHAPE:
-            raise BadData(f"{path}: has images of the shape {tuple(shape)}, not {SHAPE}")
+        if len(shape) != 2 or not all(side in SIDES for side in shape):
+            raise BadData(
+                f"{path}: has images of the shape {tuple(shape)}; atlcodec takes {SIDES[0]} to {SIDES[-1]} rows and "
+                "columns"
+            )
         labels, digest = read(labels_path) if labels_path else (None, "")
         if labels is not None and labels.shape != (count,):
             raise BadData(f"{folder}: {count} images but {labels.shape} labels in {labels_name}")
-        found.append(Part(name, path, count, labels, digest))
+        found.append(Part(name, path, count, tuple(shape), labels, digest))
     return found
 
 

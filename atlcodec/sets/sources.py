@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from atlcodec import picture
+from atlcodec.card import Shape
 from atlcodec.codec import Images
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.sets import folders, idx, official
@@ -26,6 +27,7 @@ PER_PROCESS = 8192  # images for each reading process: fewer do not pay for its 
 SUFFIXES = frozenset(".png .jpg .jpeg .jpe .jfif .gif .webp .tif .tiff .bmp .dib .pbm .pgm .ppm .pnm".split())
 
 Name = tuple[str, str | None]  # path and label
+Read = tuple[Images, dict[int, str]]  # images, and by number what is wrong with the others
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The images of a batch that could be read, uint8 (N, 28, 28), their names, and why the others could not."""
+    """The images of a batch that could be read, uint8 (N, *shape), their names, and why the others could not."""
 
     images: Images
     names: list[Name]
@@ -63,17 +65,29 @@ class Source(Protocol):
 
 
 def find(
-    folder: str, taken: OutputPaths, *, labelled: bool = False, resize: bool = False, gray: bool = False
+    folder: str,
+    taken: OutputPaths,
+    shape: Shape,
+    *,
+    labelled: bool = False,
+    resize: bool = False,
+    gray: bool = False,
 ) -> Source:
-    """The images of a folder. `taken` are the paths of the set to which they will be added; if that is `labelled`, a
-    folder is a label even if it is the only one.
+    """The images of a folder, of this shape. `taken` are the paths of the set to which they will be added; if that is
+    `labelled`, a folder is a label even if it is the only one.
 
     Raises `BadData` if it has no images, or invalid IDX files."""
     parts = idx.parts(Path(folder))
     if parts:
+        for part in parts:
+            if part.shape != shape:
+                raise BadData(f"{part.path}: has images of the shape {part.shape}, not {shape}")
         source: Source = IdxFiles(folder, parts, taken)
     else:
-        source = ImageFolder(folder, taken, folders.layout(folder, fewest=1 if labelled else 2), resize, gray)
+        layout = folders.layout(folder, fewest=1 if labelled else 2)
+        source = ImageFolder(
+            folder, taken, layout, functools.partial(read_files, shape=shape, resize=resize, gray=gray)
+        )
     if not len(source):
         raise BadData(f"{folder}: contains no images (PNG, JPEG, ...) and no IDX files")
     return source
@@ -83,9 +97,9 @@ class ImageFolder:
     """Image files in a folder at any depth, sorted by path; hidden files and links to folders are left out. Labels are
     those of `folders`."""
 
-    def __init__(self, folder: str, taken: OutputPaths, layout: folders.Layout, resize: bool, gray: bool) -> None:
+    def __init__(self, folder: str, taken: OutputPaths, layout: folders.Layout, read: Callable[..., Read]) -> None:
         self._root = folder
-        self._read = functools.partial(read_files, folder, resize=resize, gray=gray)
+        self._read = functools.partial(read, folder)
         self._layout = layout
         self._paths: list[str] = []
         self._problems: dict[int, str] = {}  # by number in _paths
@@ -137,7 +151,7 @@ class ImageFolder:
     def load(self, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Loaded]]:
         jobs = min(jobs, len(self) // PER_PROCESS)
         paths = ((batch, [path for path, _ in batch.names]) for batch in batches)
-        results: Iterable[tuple[Batch, tuple[Images, dict[int, str]]]]
+        results: Iterable[tuple[Batch, Read]]
         if jobs <= 1:
             results = ((batch, self._read(some)) for batch, some in paths)
         else:
@@ -215,7 +229,7 @@ class IdxFiles:
 class ImageFiles:
     """Image files that you name, all read at once: a terminal takes no millions of names."""
 
-    def __init__(self, names: Iterable[str], read: Callable[[str], Images]) -> None:
+    def __init__(self, names: Iterable[str], read: Callable[[str], Images], shape: Shape) -> None:
         self.repeats, self.notes = list[str](), list[str]()
         images, good, problems = list[Images](), list[Name](), list[str]()
         for name in names:
@@ -224,7 +238,7 @@ class ImageFiles:
                 good.append((name, None))
             except AtlcError as error:
                 problems.append(str(error))
-        self.loaded = Loaded(_stack(images), good, problems)
+        self.loaded = Loaded(_stack(images, shape), good, problems)
 
     def __len__(self) -> int:
         return len(self.loaded.names) + len(self.loaded.problems)
@@ -240,19 +254,19 @@ class ImageFiles:
         return self.loaded.images[:: -(-len(self.loaded.images) // count) or 1]
 
 
-def read_files(root: str, paths: list[str], *, resize: bool, gray: bool) -> tuple[Images, dict[int, str]]:
-    """The images that can be read, uint8 (N, 28, 28), and by number what is wrong with the others."""
+def read_files(root: str, paths: list[str], *, shape: Shape, resize: bool, gray: bool) -> Read:
+    """The images that can be read, uint8 (N, *shape), and by number what is wrong with the others."""
     images, problems = [], {}
     for number, path in enumerate(paths):
         try:
-            images.append(picture.read(os.path.join(root, path), resize=resize, gray=gray))
+            images.append(picture.read(os.path.join(root, path), shape=shape, resize=resize, gray=gray))
         except AtlcError as error:
             problems[number] = str(error)
-    return _stack(images), problems
+    return _stack(images, shape), problems
 
 
-def _stack(images: list[Images]) -> Images:
-    return np.stack(images) if images else np.empty((0, *picture.SHAPE), np.uint8)
+def _stack(images: list[Images], shape: Shape) -> Images:
+    return np.stack(images) if images else np.empty((0, *shape), np.uint8)
 
 
 def _left_out(others: list[str]) -> list[str]:

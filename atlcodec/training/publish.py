@@ -54,7 +54,12 @@ def codecs(
             if base is not None:
                 files |= {f"{part}.onnx": base.file(part) for part in ("decompressor", "refiner")}
             about_head = {"name": head, "labels": list(data.classes)} if head else None
-            write_model(folder, files, {"name": own, **about_latents(trainer.nets.packing), **card}, about_head)
+            write_model(
+                folder,
+                files,
+                {"name": own, "shape": list(data.shape), **about_latents(trainer.nets.packing), **card},
+                about_head,
+            )
             codec = Codec.load(folder)
             taken.add(codec.id)
             figures = add_figures(folder, codec, data, trainer.domains[number].held_out if data.test is None else None)

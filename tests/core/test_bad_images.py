@@ -64,7 +64,7 @@ def test_broken_files_give_pixels_or_a_bad_image_and_nothing_else(digit: Pixels)
         for _ in range(RNG.integers(1, 6)):
             file[RNG.integers(len(file))] = RNG.integers(256)
         try:
-            pixels = picture.read(io.BytesIO(file), resize=True, gray=True)
+            pixels = picture.read(io.BytesIO(file), resize=True, gray=True, shape=(28, 28))
         except BadImage:
             refused += 1
             continue

@@ -63,7 +63,7 @@ def test_an_image_is_scaled_and_made_grey_on_request(tmp_path: Path) -> None:
     colours = np.stack([SEVEN, SEVEN // 2, SEVEN], axis=2).repeat(2, axis=0).repeat(2, axis=1)
     path = tmp_path / "large.png"
     path.write_bytes(picture.png(colours))
-    pixels = picture.read(path, resize=True, gray=True)
+    pixels = picture.read(path, resize=True, gray=True, shape=(28, 28))
     record = atlcodec.encode(pixels, model=MNIST)
     for source in (path, path.read_bytes(), Image.open(path)):
         assert atlcodec.encode(source, model=MNIST, resize=True, gray=True) == record

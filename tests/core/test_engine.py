@@ -143,7 +143,7 @@ for _ in range(400):
     for _ in range(rng.integers(1, 4)):
         file[rng.integers(len(file)) if rng.integers(2) else rng.integers(3000)] = rng.integers(256)
     try:
-        engine.Graph(bytes(file), engine.DECOMPRESSOR, "x")
+        engine.Graph(bytes(file), engine.decompressor((28, 28)), "x")
     except BadModel:
         refused += 1
 print(refused)
@@ -205,7 +205,7 @@ from atlcodec.errors import BadModel
 engine.MEMORY = 128 << 20  # less than it is, so that this test is quick
 for path in sys.argv[1:]:
     try:
-        engine.Graph(Path(path).read_bytes(), engine.DECOMPRESSOR, "x")
+        engine.Graph(Path(path).read_bytes(), engine.decompressor((28, 28)), "x")
         print("accepted")
     except BadModel as error:
         print("refused")

@@ -31,7 +31,7 @@ from hostile import (
     varint,
     with_part,
 )
-from kit import PEAK, Cli, environment
+from kit import PEAK, SHAPE, Cli, environment
 
 # -- whole folders, and the commands that take them from anyone --------------------------------------------------------
 
@@ -66,7 +66,9 @@ def hostile(folder: Path, file: bytes) -> Path:
         "decompressor.onnx": file,
         "classifier.onnx": (plain / "heads/digits/classifier.onnx").read_bytes(),
     }
-    card_writer.write_model(folder, files, {"name": folder.name}, {"name": "digits", "labels": list("0123456789")})
+    card_writer.write_model(
+        folder, files, {"name": folder.name, "shape": SHAPE}, {"name": "digits", "labels": list("0123456789")}
+    )
     return folder
 
 
@@ -110,14 +112,14 @@ def test_the_engine_loads_no_other_format_either(disguise: str, tmp_path: Path) 
     file = polyglot(in_own_format(decompressor(), tmp_path), disguise)
     onnxruntime.InferenceSession(file)  # which takes it, unless told
     with pytest.raises(BadModel, match="cannot be loaded"):
-        engine.Graph(file, engine.DECOMPRESSOR, "x", trusted=True)
+        engine.Graph(file, engine.decompressor(SHAPE), "x", trusted=True)
 
 
 def test_own_format_undisguised(tmp_path: Path) -> None:
     file = in_own_format(decompressor(), tmp_path)
     for trusted in (False, True):
         with pytest.raises(BadModel):
-            engine.Graph(file, engine.DECOMPRESSOR, "x", trusted=trusted)
+            engine.Graph(file, engine.decompressor(SHAPE), "x", trusted=trusted)
 
 
 def test_field_0_is_not_protobuf() -> None:

@@ -17,7 +17,7 @@ from atlcodec import picture
 from atlcodec.errors import BadImage
 from drawings import Pixels
 from image_kit import COLOURED, GREY, encoded, layered, record_of, saved
-from kit import Cli
+from kit import SHAPE, Cli
 
 
 @pytest.mark.parametrize("kind", GREY)
@@ -76,8 +76,8 @@ def test_images_turned_by_exif_are_read_upright(orientation: int, format: str, d
     near = 2 if format == "JPEG" else 0
     assert np.abs(picture.read(stored(digit)).astype(int) - digit).max() <= near
     wide = np.concatenate([digit, digit[:, ::-1] // 2], axis=1)
-    upright = picture.read(Image.fromarray(wide), resize=True)
-    assert np.abs(picture.read(stored(wide), resize=True).astype(int) - upright).max() <= near + 1
+    upright = picture.read(Image.fromarray(wide), resize=True, shape=SHAPE)
+    assert np.abs(picture.read(stored(wide), resize=True, shape=SHAPE).astype(int) - upright).max() <= near + 1
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
@@ -107,26 +107,26 @@ def test_another_size_is_refused_and_the_options_named_one_after_the_other(
 
 
 def test_resizing_keeps_the_aspect_ratio_and_is_black_beside_it() -> None:
-    wide = picture.read(Image.new("L", (280, 140), 200), resize=True)
+    wide = picture.read(Image.new("L", (280, 140), 200), resize=True, shape=SHAPE)
     assert (wide[7:21] == 200).all()
     assert (wide[:7] == 0).all()
     assert (wide[21:] == 0).all()
-    assert np.array_equal(picture.read(Image.new("L", (140, 280), 200), resize=True), wide.T)
-    assert (picture.read(Image.new("1", (7, 7), 1), resize=True) == 255).all()
+    assert np.array_equal(picture.read(Image.new("L", (140, 280), 200), resize=True, shape=SHAPE), wide.T)
+    assert (picture.read(Image.new("1", (7, 7), 1), resize=True, shape=SHAPE) == 255).all()
 
 
 @pytest.mark.parametrize("size", [(1, 10_000), (10_000, 1), (1, 1), (28, 1000)])
 def test_the_thinnest_images_do_not_vanish(size: tuple[int, int]) -> None:
-    assert picture.read(Image.new("L", size, 255), resize=True).max() == 255
+    assert picture.read(Image.new("L", size, 255), resize=True, shape=SHAPE).max() == 255
 
 
 def test_an_image_made_large_and_scaled_back_is_nearly_the_same(digit: Pixels) -> None:
     large = Image.fromarray(digit).resize((280, 280), Image.Resampling.BICUBIC)
-    assert np.abs(picture.read(large, resize=True).astype(int) - digit).mean() < 5
+    assert np.abs(picture.read(large, resize=True, shape=SHAPE).astype(int) - digit).mean() < 5
 
 
 def test_images_of_28_by_28_stay_as_they_are(digit: Pixels) -> None:
-    assert np.array_equal(picture.read(Image.fromarray(digit), resize=True, gray=True), digit)
+    assert np.array_equal(picture.read(Image.fromarray(digit), resize=True, gray=True, shape=SHAPE), digit)
     assert np.array_equal(picture.read(io.BytesIO(picture.png(digit))), digit)
 
 
@@ -159,9 +159,9 @@ def test_images_of_every_mode_and_size(mode: str, size: tuple[int, int]) -> None
     before = image.tobytes() if 0 not in size else b""
     if mode in ("F", "La") or 0 in size:
         with pytest.raises(BadImage, match=r"^the image: "):
-            picture.read(image, resize=True, gray=True)
+            picture.read(image, resize=True, gray=True, shape=SHAPE)
     else:
-        assert picture.read(image, resize=True, gray=True).shape == (28, 28)
+        assert picture.read(image, resize=True, gray=True, shape=SHAPE).shape == (28, 28)
     assert not before or image.tobytes() == before
 
 

@@ -25,7 +25,7 @@ from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, BadImage
 from atlcodec.pillow import UnreadableFrame
 from drawings import Pixels
-from kit import environment
+from kit import SHAPE, environment
 
 atlcodec.register_pillow()
 
@@ -153,7 +153,7 @@ def test_a_file_that_is_cut_while_open(path: Path, decoded: Pixels) -> None:
 
 def test_a_broken_codec_of_a_user_is_an_os_error(tmp_path: Path, sevens: Pixels) -> None:
     parts = {"compressor.onnx": b"no network", "decompressor.onnx": b"none either"}
-    write_model(tmp_path / "mine", parts, {"name": "mine"}, None)
+    write_model(tmp_path / "mine", parts, {"name": "mine", "shape": SHAPE}, None)
     latents = Codec.load("mnist-lenet").latents(sevens[:1])
     sealed = record.pack(record.seal(*record.quantise(latents), read_model(tmp_path / "mine").id)).tobytes()
     with pytest.raises(UnidentifiedImageError):

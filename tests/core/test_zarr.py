@@ -69,7 +69,10 @@ def test_chunks_are_files_of_records(
     assert near([atlcodec.decode(row) for row in atlcodec.open(chunk).array], decoded[16:32])
     assert (tmp_path / "x.zarr/c/3/0/0").stat().st_size == 16 * 200  # filled up with black images
     (stored,) = json.loads((tmp_path / "x.zarr/zarr.json").read_text())["codecs"]
-    assert stored == {"name": "atlcodec.records", "configuration": {"model": f"{codec.id:08x}", "lossy": True}}
+    assert stored == {
+        "name": "atlcodec.records",
+        "configuration": {"model": f"{codec.id:08x}", "lossy": True, "shape": [28, 28]},
+    }
     assert near(array[:], decoded)
 
 

@@ -21,6 +21,7 @@ from atlcodec.errors import BadModel
 from atlcodec.training import export
 from atlcodec.training.layers import Scale
 from atlcodec.training.networks import Networks
+from kit import SHAPE
 
 RNG = np.random.default_rng(5)
 IMAGES = RNG.integers(0, 256, (40, 28, 28), np.uint8)
@@ -43,10 +44,10 @@ def symbols() -> torch.Tensor:
 @torch.no_grad()
 def test_the_files_compute_what_the_networks_do(nets: Networks) -> None:
     files = export.files(nets, [])
-    latents = engine.Graph(files["compressor.onnx"], engine.compressor(record.BOTTLENECK), "c")(IMAGES)
+    latents = engine.Graph(files["compressor.onnx"], engine.compressor(SHAPE, record.BOTTLENECK), "c")(IMAGES)
     expected = nets.compressor(torch.from_numpy(IMAGES).unsqueeze(1).float()).clamp(0, 15).numpy()
     np.testing.assert_allclose(latents, expected, atol=1e-4)
-    images = engine.Graph(files["decompressor.onnx"], engine.DECOMPRESSOR, "d")(RECORDS)
+    images = engine.Graph(files["decompressor.onnx"], engine.decompressor(SHAPE), "d")(RECORDS)
     exact = nets.part("decompressor")(symbols()).squeeze(1).clamp(0, 255).numpy()
     assert np.abs(images - exact).max() <= 0.5 + 1e-3
     logits = engine.Graph(files["classifier.onnx"], engine.classifier(7), "k")(RECORDS)
@@ -129,7 +130,7 @@ def test_an_id_is_changed_by_a_nonce_until_it_is_acceptable(nets: Networks) -> N
     assert [p.key for p in onnx.load_model_from_string(second).metadata_props] == ["nonce"]
     near = taken ^ int(record.syndromes()[123, 4])
     assert export.files(nets, [near])["decompressor.onnx"] == second
-    run = [engine.Graph(file, engine.DECOMPRESSOR, "d")(RECORDS) for file in (first, second)]
+    run = [engine.Graph(file, engine.decompressor(SHAPE), "d")(RECORDS) for file in (first, second)]
     assert np.array_equal(run[0], run[1])
 
 

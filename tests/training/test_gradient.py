@@ -9,6 +9,7 @@ import torch
 from atlcodec import engine, record
 from atlcodec.training import export
 from atlcodec.training.networks import Networks
+from kit import SHAPE
 
 RNG = np.random.default_rng(11)
 
@@ -28,7 +29,7 @@ def test_the_refiner_gives_the_error_and_its_gradient(architecture: str) -> None
     decoded.backward(2 * difference)
     assert leaf.grad is not None
 
-    signature = engine.refiner(record.BOTTLENECK, ("errors", "gradient"))
+    signature = engine.refiner(SHAPE, record.BOTTLENECK, ("errors", "gradient"))
     errors, gradient = engine.Graph(export.refiner(decompressor), signature, "r").run(symbols, images)
     np.testing.assert_allclose(errors, (difference**2).sum((1, 2)).numpy(), rtol=1e-4)
     np.testing.assert_allclose(gradient, leaf.grad.numpy(), rtol=1e-3, atol=1e-4 * float(leaf.grad.abs().max()))

@@ -19,7 +19,7 @@ from atlcodec.training.networks import Networks
 from atlcodec.training.settings import HeadSettings, Labels, Settings
 from atlcodec.training.start import blank
 from atlcodec.training.trainer import Trainer
-from kit import Cli
+from kit import SHAPE, Cli
 from training_kit import bars
 
 BASE = zoo.find("kmnist")
@@ -76,7 +76,7 @@ def test_the_path_for_labels_is_computed_with_integers(trainer: Trainer) -> None
     ]
     assert len(kernels) == 7  # and the last layer of the mixers
     assert all(np.abs(onnx.numpy_helper.to_array(kernel)).max() == 63 for kernel in kernels)
-    found = engine.Graph(file, engine.compressor(nets.packing.shape), "c")(images)
+    found = engine.Graph(file, engine.compressor(SHAPE, nets.packing.shape), "c")(images)
     with torch.no_grad():
         exact = nets.compressor(torch.from_numpy(images).unsqueeze(1).float())
     np.testing.assert_allclose(found, torch.minimum(exact.clamp(min=0), nets.top), atol=0.15)

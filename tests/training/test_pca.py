@@ -26,6 +26,7 @@ from atlcodec.training.start import Start, fit
 from atlcodec.training.trainer import Trainer
 from check_codec import check_codec
 from drawings import drawn
+from kit import SHAPE
 from training_kit import bars
 
 Pixels = NDArray[np.uint8]
@@ -93,7 +94,7 @@ def test_training_begins_at_the_quality_of_pca(start: Start) -> None:
 def test_the_files_compute_what_the_networks_do(nets: Networks, data: Dataset) -> None:
     packing, images = nets.packing, data.train.images[:40]
     files = export.files(nets, [])
-    latents = engine.Graph(files["compressor.onnx"], engine.compressor(packing.shape), "c")(images)
+    latents = engine.Graph(files["compressor.onnx"], engine.compressor(SHAPE, packing.shape), "c")(images)
     exact = nets.compressor(torch.from_numpy(images).unsqueeze(1).float())
     difference = np.abs(latents - torch.minimum(exact.clamp(min=0), nets.top).numpy())
     assert difference[:, : -packing.labels].max() < 0.05  # some weights have seven bits in the file
@@ -102,7 +103,7 @@ def test_the_files_compute_what_the_networks_do(nets: Networks, data: Dataset) -
     records = record.pack(packing.pack(levels.numpy().astype(np.uint8)))
     assert np.array_equal(nets.pack(levels), records)
     assert torch.equal(nets.unpack(torch.from_numpy(records)), levels)
-    decoded = engine.Graph(files["decompressor.onnx"], engine.DECOMPRESSOR, "d")(records)
+    decoded = engine.Graph(files["decompressor.onnx"], engine.decompressor(SHAPE), "d")(records)
     assert np.abs(decoded - nets.part("decompressor")(levels).squeeze(1).clamp(0, 255).numpy()).max() <= 0.51
     logits = engine.Graph(files["classifier.onnx"], engine.classifier(2), "k")(records)
     assert np.abs(logits - nets.part("classifier")(levels).numpy()).max() < 0.05
@@ -125,7 +126,7 @@ def test_the_refiner_gives_the_steps_of_the_latents(nets: Networks, data: Datase
     assert leaf.grad is not None
     file = export.refiner(nets.part("decompressor"), nets.packing)
     step, linear = (
-        engine.Graph(file, engine.refiner(nets.packing.shape, (name,)), "").run(latents.numpy(), images)[0]
+        engine.Graph(file, engine.refiner(SHAPE, nets.packing.shape, (name,)), "").run(latents.numpy(), images)[0]
         for name in ("step", "linear_step")
     )
     kept = slice(start.picture)
