@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,24 +34,26 @@ class Prediction:
 
 
 def encode(
-    image: str | os.PathLike[str] | bytes | Image | ArrayLike,
+    image: str | os.PathLike[str] | bytes | BinaryIO | Image | ArrayLike,
     model: str | os.PathLike[str] | None = None,
     effort: int | None = None,
     *,
     resize: bool = False,
     gray: bool = False,
 ) -> bytes:
-    """One image (a path, the bytes of an image file, a Pillow image, or uint8 of the codec's shape) to one sealed
-    record of 200 bytes.
+    """One image (a path, the bytes of an image file, an open image file, a Pillow image, or uint8 of the codec's shape)
+    to one sealed record of 200 bytes.
 
     Without `model`, `choose` tries every bundled model of the default list: it encodes, decodes and classifies with
     each. `effort` is that of `Codec.encode`. `resize` scales an image file or a Pillow image to the codec's shape, and
     `gray` takes the luminance of colours, as in `picture.read`. Raises `BadImage`, `UnknownModel`,
     `FileNotFoundError`."""
-    if isinstance(image, bytes | str | os.PathLike) or hasattr(image, "getbands"):
+    if isinstance(image, bytes | str | os.PathLike) or hasattr(image, "getbands") or hasattr(image, "read"):
         from atlcodec import picture
 
-        source = io.BytesIO(image) if isinstance(image, bytes) else cast("str | os.PathLike[str] | Image", image)
+        source = (
+            io.BytesIO(image) if isinstance(image, bytes) else cast("str | os.PathLike[str] | BinaryIO | Image", image)
+        )
         name, shape = "the image" if isinstance(image, bytes) else "", shape_of(model)
         pixels = picture.read(source, resize=resize, gray=gray, name=name, shape=shape)
     else:

@@ -31,18 +31,17 @@ def evaluate(
 ) -> None:
     """Measure PSNR (pooled, and the mean over images) and accuracy of MODEL on the sealed records of a test set.
 
-    The second line is the same with a model chosen for each image, as if each image were encoded alone without -m;
-    there, a label counts as right only if the chosen model gives it."""
+    The second line is the same with a model chosen for each image, as if each image were encoded alone without -m, if
+    bundled models take images of this shape; there, a label counts as right only if the chosen model gives it."""
     codec = Codec.load(model, head)
-    loaded = sets.load(data, log=log)
+    loaded = sets.load(data, shape=codec.shape, log=log)
     images = loaded.test if split == "test" else loaded.train
     if images is None or not len(images):
         raise BadData(f"{data}: has no {split} images")
     images = images[:limit]
     named = evaluation.measure(codec, images.images, images.labels, loaded.classes, effort)
-    chosen = evaluation.automatic(
-        [Codec(m) for m in zoo.default()], images.images, images.labels, loaded.classes, effort
-    )
+    among = [Codec(m) for m in zoo.default() if m.card.shape == codec.shape]
+    chosen = evaluation.automatic(among, images.images, images.labels, loaded.classes, effort) if among else None
     if as_json:
         results = {
             "model": codec.name,
@@ -50,12 +49,13 @@ def evaluate(
             "split": split,
             "effort": effort,
             **named.summary(),
-            "automatic": chosen.summary(),
+            **({"automatic": chosen.summary()} if chosen else {}),
         }
         click.echo(json.dumps(_without_infinities(results)))
         return
     click.echo(f"{codec.name} on {len(images)} {split} images of {loaded.name}: {named.line()}")
-    click.echo(f"chosen for each image: {chosen.line()}")
+    if chosen:
+        click.echo(f"chosen for each image: {chosen.line()}")
 
 
 def _without_infinities(results: dict[str, Any]) -> dict[str, Any]:
