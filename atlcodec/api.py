@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from atlcodec import metrics, record, zoo
 from atlcodec.card import Shape
+from atlcodec.choice import suited
 from atlcodec.codec import Codec, Images
-from atlcodec.errors import BadImage, NotARecord, UnknownModel
+from atlcodec.errors import BadImage, NotARecord
 from atlcodec.reader import cached_codec, codec_of
 from atlcodec.record import Records
 
@@ -31,6 +32,7 @@ class Prediction:
     probability: float
     model: str
     head: str
+    unsure: bool = False  # whether the head would hardly ever be so unsure of an image that it knows
 
 
 def encode(
@@ -88,7 +90,9 @@ def classify(
         codec = cached_codec(codec.model, head)
     probabilities = codec.classify(packed)[0]
     index = int(probabilities.argmax())
-    return Prediction(codec.labels[index], index, float(probabilities[index]), codec.name, codec.head.name)
+    probability = float(probabilities[index])
+    unsure = probability < codec.head.card.unsure_below
+    return Prediction(codec.labels[index], index, probability, codec.name, codec.head.name, unsure)
 
 
 def choose(
@@ -96,18 +100,12 @@ def choose(
 ) -> tuple[Codec, Records, NDArray[np.float64]]:
     """The codec that suits images, uint8 (N, *shape), best, by the mean of `Codec.suitability`: one for all of them.
 
-    It chooses at effort 0, among the default list of bundled models or the codecs that you give. Returns the codec, its
+    It chooses at effort 0, among the bundled models of the default list that take this shape, or the codecs that you
+    give. Returns the codec, its
     records with this `effort`, uint8 (N, 200), and the mean squared error of each decoded image, float64 (N,). Raises
-    `UnknownModel` if there is no codec to choose from."""
-    best: tuple[float, Codec, Records] | None = None
-    for codec in among or [cached_codec(model) for model in zoo.default()]:
-        records = codec.encode(images, effort=0)
-        suitability = float(codec.suitability(images, records).mean())
-        if best is None or suitability > best[0]:
-            best = suitability, codec, records
-    if best is None:
-        raise UnknownModel("no models are installed to choose from")
-    _, codec, records = best
+    `UnknownModel` if there is no codec to choose from, `BadImage` if none takes images of this shape."""
+    found = suited(images, among)
+    codec, records = found.codecs[found.whole], found.records[found.whole]
     if effort != 0 and codec.model.refines:
         records = codec.encode(images, effort)
     return codec, records, metrics.squared_error(images, codec.decode(records))

@@ -62,6 +62,7 @@ class HeadCard:
     labels: tuple[str, ...]
     digest: str  # SHA-256 of classifier.onnx
     codec: str  # SHA-256 of the decompressor of the codec whose records it reads
+    unsure_below: float  # one in a hundred of its validation images has a smaller probability; 0 if the card has none
     recipe: Mapping[str, Any]
 
 
@@ -182,8 +183,11 @@ def read_head(folder: Path) -> Head:
         raise BadModel(f"{folder}: each label in the card must be text of at most {LONGEST_LABEL} characters")
     if not _is_sha256(raw.get("sha256")) or not _is_sha256(raw.get("codec")):
         raise BadModel(f"{folder}: the card must give the SHA-256 of classifier.onnx and of the codec")
-    name = valid_name(raw.get("name"), folder)
-    return Head(folder, HeadCard(name, tuple(labels), raw["sha256"], raw["codec"], _object(raw, "recipe", folder)))
+    unsure_below = raw.get("unsure_below", 0)
+    if not _is_number(unsure_below) or not 0 <= unsure_below <= 1:
+        raise BadModel(f"{folder}: the card's unsure_below must be a number from 0 to 1")
+    name, recipe = valid_name(raw.get("name"), folder), _object(raw, "recipe", folder)
+    return Head(folder, HeadCard(name, tuple(labels), raw["sha256"], raw["codec"], float(unsure_below), recipe))
 
 
 def is_head(folder: Path) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec import metrics, record
+from atlcodec.choice import suited
 from atlcodec.codec import Codec, Images
 
 MAIN_FIGURES = ("psnr", "psnr_mean", "accuracy")
@@ -90,17 +91,12 @@ def measure(
     return Figures(errors, right, errors_unsealed, right_unsealed, (codec.name,) * len(sealed), no_accuracy)
 
 
-def chosen(codecs: list[Codec], images: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Which of the codecs `encode` chooses for each image alone: indices (N,)."""
-    return np.asarray(np.argmax([codec.suitability(images, codec.encode(images, 0)) for codec in codecs], axis=0))
-
-
 def automatic(
     codecs: list[Codec], images: Images, labels: NDArray[np.integer] | None, classes: Sequence[str], effort: int = 0
 ) -> Figures:
     """Each image as if it were encoded alone and no model were named: by the codec that `encode` chooses. A label
     counts as right only if the chosen model gives it, so that each wrong choice shows."""
-    best = chosen(codecs, images)
+    best = suited(images, codecs).each
     each = [measure(codec, images, labels, classes, effort if codec.model.refines else 0) for codec in codecs]
     rows = np.arange(len(images))
 

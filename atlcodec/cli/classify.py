@@ -21,9 +21,24 @@ from atlcodec.sets.record_set import RecordSet, Row
 @click.option(
     "--top", default=1, show_default=True, type=click.IntRange(1), metavar="K", help="The K likeliest labels."
 )
+@click.option(
+    "--min-probability",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Call a label unsure below this probability. [default: what the head's card says]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def classify(names: tuple[str, ...], model: str | None, head: str | None, top: int, as_json: bool) -> None:
+def classify(
+    names: tuple[str, ...],
+    model: str | None,
+    head: str | None,
+    top: int,
+    min_probability: float | None,
+    as_json: bool,
+) -> None:
     """Print the label of each record, read from its 200 bytes without decoding them. "-" is standard input.
+
+    A label is "unsure" if the classifier is hardly ever so unsure of images like those that it has learned from.
 
     With --json and a list beside the file (set.csv, or the columns of a Parquet file), a line also has the image's
     path, and its true label from the list."""
@@ -37,13 +52,13 @@ def classify(names: tuple[str, ...], model: str | None, head: str | None, top: i
                     errors.report(problem)
                 elif rows:
                     line = _json if as_json else _text
-                    click.echo("\n".join(line(records, row, top) for row in rows))
+                    click.echo("\n".join(line(records, row, top, min_probability) for row in rows))
         except AtlcError as error:
             errors.report(error)
     errors.exit()
 
 
-def _json(records: RecordSet, row: Row, top: int) -> str:
+def _json(records: RecordSet, row: Row, top: int, least: float | None) -> str:
     answers = _best(row, top)
     line = {
         "file": records.name,
@@ -53,6 +68,7 @@ def _json(records: RecordSet, row: Row, top: int) -> str:
         "label": answers[0][0],
         "index": int(row.value.argmax()),
         "probability": round(answers[0][1], 6),
+        "unsure": _unsure(row, least),
     }
     if row.entry is not None:
         line |= {"path": row.entry.path, "true_label": row.entry.label}
@@ -61,9 +77,14 @@ def _json(records: RecordSet, row: Row, top: int) -> str:
     return json.dumps(line)
 
 
-def _text(records: RecordSet, row: Row, top: int) -> str:
+def _text(records: RecordSet, row: Row, top: int, least: float | None) -> str:
     which = f"{records.name}[{row.number}]" if len(records) > 1 else records.name
-    return escape(f"{which}: " + ", ".join(f"{label} ({p:.1%})" for label, p in _best(row, top)))
+    unsure = "unsure, perhaps " if _unsure(row, least) else ""
+    return escape(f"{which}: {unsure}" + ", ".join(f"{label} ({p:.1%})" for label, p in _best(row, top)))
+
+
+def _unsure(row: Row, least: float | None) -> bool:
+    return float(row.value.max()) < (row.codec.head.card.unsure_below if least is None else least)
 
 
 def _best(row: Row, top: int) -> list[tuple[str, float]]:

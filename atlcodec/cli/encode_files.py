@@ -20,8 +20,9 @@ from atlcodec.cli.files import (
 )
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import AtlcError
+from atlcodec.record import Records
 from atlcodec.sets import manifest
-from atlcodec.sets.encoder import Encoder, choose
+from atlcodec.sets.encoder import Encoder, choose, each_alone
 from atlcodec.sets.paths import refuse_existing
 from atlcodec.sets.sources import ImageFiles, Loaded
 
@@ -54,14 +55,17 @@ def encode_files(
     for problem in source.loaded.problems:
         errors.report(problem)
     if source.loaded.names:
-        encoder = Encoder(fixed or choose(source), effort)
-        how = encoder.codec.name if fixed else f"{encoder.codec.name} (chosen)"
         if together:
-            _save_together(together, source.loaded, encoder, how, force)
+            codec, note = (fixed, "") if fixed else choose(source)
+            how = codec.name if fixed else f"{codec.name} (chosen)"
+            _save_together(together, source.loaded, Encoder(codec, effort), how, force)
+            if note:
+                log(f"atlc: warning: {shown(together)}: {note}")
         else:
             if output:
                 make_folder(output)
-            _save_each(targets, source.loaded, encoder, how, force, errors)
+            made = each_alone(source.loaded, fixed, effort)
+            _save_each(targets, source.loaded, made, "" if fixed else " (chosen)", force, errors)
     errors.exit()
 
 
@@ -87,12 +91,18 @@ def _save_together(path: str, loaded: Loaded, encoder: Encoder, how: str, force:
 
 
 def _save_each(
-    targets: dict[str, str], loaded: Loaded, encoder: Encoder, how: str, force: bool, errors: ErrorCount
+    targets: dict[str, str],
+    loaded: Loaded,
+    made: list[tuple[Records, float, Encoder]],
+    chosen: str,
+    force: bool,
+    errors: ErrorCount,
 ) -> None:
-    for (name, _), record, error in zip(loaded.names, *encoder.encode(loaded.images), strict=True):
+    for (name, _), (record, error, encoder) in zip(loaded.names, made, strict=True):
         try:
             save(targets[name], record.tobytes(), force)
-            log(f"{name} -> {shown(targets[name])}  {record.size} bytes  {how}  {metrics.psnr(error):.1f} dB")
+            how = f"{encoder.codec.name}{chosen}  {metrics.psnr(error):.1f} dB"
+            log(f"{name} -> {shown(targets[name])}  {record.size} bytes  {how}")
             _warn(name, error, encoder)
         except AtlcError as problem:
             errors.report(problem)

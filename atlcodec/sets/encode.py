@@ -213,7 +213,10 @@ class _Run:
             if len(existing.ids) > 1 or existing.ids[0] not in models:
                 raise AtlcError(f"{output}: has records of {writers}; name the model for the new ones with -m (model=)")
             return Codec(models[existing.ids[0]]), "as before"
-        return choose(source), "chosen"
+        codec, note = choose(source)
+        if note:
+            self.log(f"atlc: warning: {output}: {note}")
+        return codec, "chosen"
 
     def _encode(self, source: Source, batches: Iterator[Batch], encoder: Encoder, journal: Journal) -> None:
         self.progress(journal.seen, len(source))

@@ -3,16 +3,18 @@ an `Encoder`, and warn if the images do not suit the codec."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import api, metrics, zoo
+from atlcodec import metrics, zoo
+from atlcodec.choice import suited
 from atlcodec.codec import Codec, Images
 from atlcodec.record import Records
-from atlcodec.sets.sources import Source
+from atlcodec.sets.sources import Loaded, Source
 
 SAMPLE = 1000  # images, spread over all, that choose the codec of a set and measure its quality
 POOR = 0.05  # share of poor images at which a set is of another kind; 0.001 is usual
@@ -26,10 +28,36 @@ class Quality(NamedTuple):
     poor: int = 0
 
 
-def choose(source: Source) -> Codec:
-    """The codec that suits a sample of the images best; the first default one if no image can be read."""
+def choose(source: Source) -> tuple[Codec, str]:
+    """The codec that suits a sample of the images best; the first default one if no image can be read. And a note, if
+    more than one in twenty would rather have another codec; else ""."""
     sample = source.sample(SAMPLE)
-    return api.choose(sample, effort=0)[0] if len(sample) else Codec(zoo.default()[0])
+    if not len(sample):
+        return Codec(zoo.default()[0]), ""
+    found = suited(sample)
+    codec = found.codecs[found.whole]
+    counts = Counter(found.codecs[number].name for number in found.each.tolist())
+    others = {name: count for name, count in counts.most_common() if name != codec.name}
+    if sum(others.values()) <= POOR * len(sample):
+        return codec, ""
+    some = ", ".join(f"{count} {name}" for name, count in others.items())
+    what = "images" if len(sample) == len(source) else f"sampled images of {len(source)}"
+    return codec, f"{codec.name} encodes them all, but of {len(sample)} {what} some suit another model: {some}"
+
+
+def each_alone(loaded: Loaded, fixed: Codec | None, effort: int | None) -> list[tuple[Records, float, Encoder]]:
+    """The record of each image, uint8 (1, 200), its mean squared error, and what encoded it: the codec that you fixed,
+    or the one that suits the image best."""
+    encoders, which = [Encoder(fixed, effort)] if fixed else [], np.zeros(len(loaded.images), np.intp)
+    if not fixed:
+        found = suited(loaded.images)
+        encoders, which = [Encoder(codec, effort) for codec in found.codecs], found.each
+    made: dict[int, tuple[Records, float, Encoder]] = {}
+    for number, encoder in enumerate(encoders):
+        rows = np.flatnonzero(which == number)
+        for row, record, error in zip(rows.tolist(), *encoder.encode(loaded.images[rows]), strict=True):
+            made[row] = record[None], float(error), encoder
+    return [made[row] for row in sorted(made)]
 
 
 @dataclass

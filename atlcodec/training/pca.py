@@ -123,7 +123,7 @@ def classifier(start: Start, classes: int) -> nn.Sequential:
     """M -> 256 -> 64 -> classes."""
     return nn.Sequential(
         standardised(start),
-        TrustLast(start.packing.labels, hidden=0.5),
+        TrustLast(start.packing.labels, hidden=0.9),
         nn.Linear(start.packing.count, 256),
         nn.ReLU(),
         Dropout(0.2),

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atlcodec import atomic, engine, evaluation, metrics, zoo
 from atlcodec.card import Model
 from atlcodec.card_writer import update_card, write_head, write_model
 from atlcodec.codec import Codec
 from atlcodec.latents import Packing
-from atlcodec.sets.dataset import Dataset, Split
+from atlcodec.sets.dataset import Dataset, Images, Split
 from atlcodec.training import export
 from atlcodec.training.heads import Examples
 from atlcodec.training.trainer import Trainer
@@ -62,6 +63,8 @@ def codecs(
             )
             codec = Codec.load(folder)
             taken.add(codec.id)
+            if head and trainer.domains[number].held_out.images.ndim > 2:
+                add_unsure(codec, trainer.domains[number].held_out.images)
             figures = add_figures(folder, codec, data, trainer.domains[number].held_out if data.test is None else None)
             published.append(Published(output / own if several else output, codec.id, figures))
     return published
@@ -72,6 +75,17 @@ def about_latents(packing: Packing) -> dict[str, object]:
     if packing.uniform:
         return {}
     return {"latents": [list(pair) for pair in packing.widths], "label_latents": packing.labels, "effort": EFFORT}
+
+
+def add_unsure(codec: Codec, images: Images) -> None:
+    """Add to a head's card the probability that 99 of 100 images reach. `images` are of its kind and not learned
+    from."""
+    probabilities = codec.classify(codec.encode(images, effort=0)).max(axis=1)
+    update_card(codec.head.folder, {"unsure_below": unsure_below(probabilities)})
+
+
+def unsure_below(probabilities: NDArray[np.float32]) -> float:
+    return round(float(np.quantile(probabilities, 0.01)), 4)
 
 
 def add_figures(folder: Path, codec: Codec, data: Dataset, held_out: Split | None) -> evaluation.Figures:
@@ -104,7 +118,9 @@ def head(output: Path, trainer: Trainer, examples: Examples, card: Mapping[str, 
     logits = np.concatenate([graph(records) for records in np.array_split(held_out.images, -(-len(held_out) // 1024))])
     assert held_out.labels is not None
     accuracy = metrics.accuracy(logits, held_out.labels)
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     about = {
+        "unsure_below": unsure_below((odds / odds.sum(axis=1, keepdims=True)).max(axis=1)),
         "labels": list(examples.classes),
         "figures": {
             "measured on": f"{examples.describe['name']}, validation",

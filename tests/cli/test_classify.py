@@ -9,6 +9,7 @@ import pytest
 
 import atlcodec
 from atlcodec import record, zoo
+from atlcodec.card_writer import update_card
 from atlcodec.codec import Codec
 from kit import FASHION, MNIST, Cli, json_lines, records
 
@@ -45,3 +46,21 @@ def test_info(cli: Cli, here: Path) -> None:
     assert [line["id"] for line in lines] == [f"{zoo.find(line['model']).id:08x}" for line in lines]
     for line, symbols in zip(lines, record.unpack((here / "x.atlc").read_bytes()), strict=True):
         assert line["histogram"] == [int((symbols == level).sum()) for level in range(16)]
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.5, "0.5", True])
+def test_a_weak_label_is_unsure(bad: object, cli: Cli, here: Path, mine: Path) -> None:
+    """The head's card says below which probability, and an option overrides it."""
+    head, images = mine / "heads" / "letters", np.zeros((2, 28, 28), np.uint8)
+    packed = Codec.load(mine).encode(images, 0)
+    (here / "x.atlc").write_bytes(packed.tobytes())
+    plain = cli("classify", "-m", mine, "x.atlc").lines
+    assert not any("unsure" in line for line in plain)
+    update_card(head, {"unsure_below": 0.9999})
+    weak = cli("classify", "-m", mine, "x.atlc").lines
+    assert weak == [line.replace(": ", ": unsure, perhaps ") for line in plain]
+    assert [line["unsure"] for line in json_lines(cli("classify", "-m", mine, "--json", "x.atlc"))] == [True, True]
+    assert cli("classify", "-m", mine, "--min-probability", "0", "x.atlc").lines == plain
+    assert atlcodec.classify(packed[0], model=mine).unsure
+    update_card(head, {"unsure_below": bad})
+    assert "unsure_below must be a number from 0 to 1" in cli("classify", "-m", mine, "x.atlc").complaint

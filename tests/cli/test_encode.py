@@ -88,3 +88,24 @@ def test_any_number_of_threads_may_be_asked_for(
 ) -> None:
     monkeypatch.setenv("ATLC_THREADS", threads)
     assert cli("encode", "seven.png").code == 0
+
+
+def test_each_of_several_outputs_has_its_own_model(cli: Cli, workplace: Path, digit: Pixels) -> None:
+    """A set has one model, and a warning says which of its images suit another."""
+    names = []
+    for number in range(3):
+        coat = np.zeros((28, 28), np.uint8)
+        coat[2:27, 6:22] = np.random.default_rng(number).integers(120, 180, (25, 16))
+        for kind, image in (("coat", coat), ("digit", np.roll(digit, number, axis=1))):
+            names.append(f"{kind}{number}.png")
+            (workplace / names[-1]).write_bytes(picture.png(image))
+    ran = cli("encode", *names)
+    lines = ran.err.splitlines()
+    assert [line.split(" -> ")[0] for line in lines if " -> " in line] == names
+    assert [("fashion (chosen)" in line, "mnist (chosen)" in line) for line in lines if " -> " in line] == [
+        (True, False),
+        (False, True),
+    ] * 3
+    together = cli("encode", "coat0.png", "digit0.png", "coat1.png", "-o", "set.atlc").err
+    assert "fashion (chosen)" in together
+    assert "fashion encodes them all, but of 3 images some suit another model: 1 mnist" in together
