@@ -129,7 +129,8 @@ class Epoch:
             loss = functional.mse_loss(decoded.float() / 256, images.unsqueeze(1) / 256)
         if logits is not None:
             assert targets is not None
-            cross_entropy = functional.cross_entropy(logits.float(), targets, label_smoothing=settings.label_smoothing)
+            smoothing = 0.0 if taught else settings.label_smoothing  # what a teacher says is smooth already
+            cross_entropy = functional.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
             loss = loss + (settings.weight if task == "joint" else 1) * cross_entropy
         if task == "classifier" and not self.compresses and self.data.outliers is not None:
             loss = loss + OUTLIER_WEIGHT * self.outlier_loss(len(rows))
