@@ -101,9 +101,9 @@ def is_stream(output: str | os.PathLike[str] | BinaryIO) -> bool:
     return not isinstance(output, str | os.PathLike) or is_device(output)
 
 
-def batch_size(effort: int | None) -> int:
+def batch_size(effort: int) -> int:
     """How many images are encoded before the journal keeps them: fewer where each takes long."""
-    each = {6: 512, 7: 512, 8: 128, 9: 128}.get(effort or 0)
+    each = {6: 512, 7: 512, 8: 128, 9: 128}.get(effort)
     return min(sources.BATCH, each * engine.threads()) if each else sources.BATCH
 
 
@@ -133,7 +133,8 @@ class _Run:
             "settings": self.options,
             "before": {"records": existing.records, "list_bytes": existing.list_bytes},
         }
-        batches = source.batches(batch_size(self.options["effort"]))
+        effort = self.options["effort"]
+        batches = source.batches(batch_size(codec.model.card.effort if effort is None else effort))
         batches, problems = journal.resume(job, codec.id, batches, overwrite)
         self._report(problems)
         if journal.discarded:

@@ -19,7 +19,7 @@ from atlcodec.training import export
 from atlcodec.training.heads import Examples
 from atlcodec.training.trainer import Trainer
 
-EFFORT = 2  # of a codec whose refiner gives steps: the best trade of time for quality
+EFFORT = 3  # of a codec whose refiner gives steps: the best trade of time for quality
 
 
 class Published(NamedTuple):
