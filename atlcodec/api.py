@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Unpack, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,7 @@ from atlcodec.card import Shape
 from atlcodec.choice import suited
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import BadImage, NotARecord
+from atlcodec.fit import Fit, FitOptions
 from atlcodec.reader import cached_codec, codec_of
 from atlcodec.record import Records
 
@@ -39,16 +40,14 @@ def encode(
     image: str | os.PathLike[str] | bytes | BinaryIO | Image | ArrayLike,
     model: str | os.PathLike[str] | None = None,
     effort: int | None = None,
-    *,
-    resize: bool = False,
-    gray: bool = False,
+    **how: Unpack[FitOptions],
 ) -> bytes:
     """One image (a path, the bytes of an image file, an open image file, a Pillow image, or uint8 of the codec's shape)
     to one sealed record of 200 bytes.
 
     Without `model`, `choose` tries every bundled model of the default list: it encodes, decodes and classifies with
-    each. `effort` is that of `Codec.encode`. `resize` scales an image file or a Pillow image to the codec's shape, and
-    `gray` takes the luminance of colours, as in `picture.read`. Raises `BadImage`, `UnknownModel`,
+    each. `effort` is that of `Codec.encode`. `how` makes an image file or a Pillow image one of the codec's shape, by
+    the names of `fit.Fit`: fit="contain", gray=True, background="auto", invert=True. Raises `BadImage`, `UnknownModel`,
     `FileNotFoundError`."""
     if isinstance(image, bytes | str | os.PathLike) or hasattr(image, "getbands") or hasattr(image, "read"):
         from atlcodec import picture
@@ -57,7 +56,7 @@ def encode(
             io.BytesIO(image) if isinstance(image, bytes) else cast("str | os.PathLike[str] | BinaryIO | Image", image)
         )
         name, shape = "the image" if isinstance(image, bytes) else "", shape_of(model)
-        pixels = picture.read(source, resize=resize, gray=gray, name=name, shape=shape)
+        pixels = picture.read(source, Fit(**how), name=name, shape=shape)
     else:
         pixels = np.asarray(image)
         if pixels.shape != (wanted := shape_of(model)):

@@ -27,6 +27,7 @@ from atlcodec import api, picture, record, zoo
 from atlcodec.card import Shape
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import AtlcError, BadModel, NotARecord, UnknownModel
+from atlcodec.fit import Fit, FitOptions
 from atlcodec.reader import codec_of
 from atlcodec.record import RECORD_BYTES
 
@@ -186,7 +187,8 @@ def _same(one: str | bytes | os.PathLike[Any], other: str | bytes) -> bool:
 def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     """`image.save("x.atlc", model=..., effort=...)`: the bytes that `atlcodec.encode` gives.
 
-    `resize=True` and `gray=True` mean what they mean in `atlc encode`; `append=True` adds to the records of a file.
+    `fit="contain"`, `gray=True` and the other names of `fit.Fit` mean what they mean in `atlc encode`; `append=True`
+    adds to the records of a file.
     Raises `BadImage`."""
     _write(image, [image.copy()], file)  # a copy has one frame
 
@@ -208,12 +210,12 @@ def _frames(image: Image.Image) -> Iterator[Image.Image]:
 
 def _write(image: Image.Image, frames: list[Image.Image], file: IO[bytes]) -> None:
     options = image.encoderinfo
-    resize, gray = bool(options.get("resize")), bool(options.get("gray"))
+    how = Fit(**{key: options[key] for key in FitOptions.__annotations__ if key in options})
     names = [f"frame {number}" for number in range(len(frames))] if len(frames) > 1 else ["the image"]
     named = zip(frames, names, strict=True)
     model, effort = options.get("model"), options.get("effort")
-    how: dict[str, Any] = {"resize": resize, "gray": gray, "shape": api.shape_of(model)}
-    pixels = np.stack([picture.read(frame, name=name, **how) for frame, name in named])
+    shape = api.shape_of(model)
+    pixels = np.stack([picture.read(frame, how, name=name, shape=shape) for frame, name in named])
     records = api.choose(pixels, effort=effort)[1] if model is None else Codec.load(model).encode(pixels, effort)
     if options.get("append"):
         file.seek(0, os.SEEK_END)

@@ -12,6 +12,7 @@ from atlcodec.cli.encode_files import encode_files
 from atlcodec.cli.files import STANDARD, check_ending, is_folder, shown, standard_output
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
+from atlcodec.fit import HOWS, Fit
 from atlcodec.sets.paths import AlreadyExists, is_device
 
 
@@ -27,10 +28,25 @@ from atlcodec.sets.paths import AlreadyExists, is_device
     help="0 is fast, 9 is slow and gives the best quality. [default: what the model's card says]",
 )
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
-@click.option("--resize", is_flag=True, help="Scale to the model's size, with black bars if the shape differs.")
+@click.option(
+    "--fit",
+    type=click.Choice(HOWS),
+    help="For images of another size. contain: scale, with bars if the shape differs; cover: cut off what is too much; "
+    "stretch: change the shape.",
+)
+@click.option("--resize", "fit", flag_value="contain", help="The same as --fit contain.")
 @click.option(
     "--gray", "--grey", is_flag=True, help="Convert colours to luminance, transparency to black, 16 bits to 8."
 )
+@click.option("--background", metavar="COLOUR", help="Behind transparent parts: black, white, #rrggbb, or auto.")
+@click.option("--invert", is_flag=True, help="Make black white: for dark drawings on white.")
+@click.option(
+    "--range",
+    type=(float, float),
+    metavar="LOW HIGH",
+    help="Of 16-bit and floating-point images: which value becomes black, and which white.",
+)
+@click.option("--frame", type=click.IntRange(0), metavar="N", help="Of an animation, take this frame, from 0.")
 @click.option("--append", is_flag=True, help="Add a folder's images to an existing set.")
 @click.option(
     "-j",
@@ -45,10 +61,9 @@ def encode(
     model: str | None,
     effort: int | None,
     force: bool,
-    resize: bool,
-    gray: bool,
     append: bool,
     jobs: int | None,
+    **how: Any,
 ) -> None:
     """Encode images to records of 200 bytes: img.png becomes img.atlc.
 
@@ -56,12 +71,15 @@ def encode(
 
     A folder of images, at any depth, or of IDX files becomes one file with -o set.atlc, and a list of paths and labels
     beside it, set.csv; or one Parquet file with -o set.parquet. The same command continues where it was stopped."""
-    options: dict[str, Any] = {"resize": resize, "gray": gray}
+    try:
+        convert = Fit(**how)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     if len(images) == 1 and images[0] != STANDARD and Path(images[0]).is_dir():
         if append and force:
             raise click.UsageError("--append adds to a set, -f overwrites it; give one of them")
-        options |= {"model": model, "effort": effort, "overwrite": force, "append": append, "jobs": jobs}
-        _encode_folder(images[0], output, options)
+        options = {"model": model, "effort": effort, "overwrite": force, "append": append, "jobs": jobs}
+        _encode_folder(images[0], output, options | how)
         return
     for name in images:
         if name != STANDARD and Path(name).is_dir():
@@ -72,7 +90,7 @@ def encode(
         raise click.UsageError("--append takes one folder of images")
     if output is not None and output.lower().endswith(".parquet"):
         raise click.UsageError("a Parquet file is made from a folder of images")
-    encode_files(images, output, Codec.load(model) if model is not None else None, effort, force, options)
+    encode_files(images, output, Codec.load(model) if model is not None else None, effort, force, convert)
 
 
 def _encode_folder(folder: str, output: str | None, options: dict[str, Any]) -> None:

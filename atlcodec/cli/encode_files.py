@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from atlcodec import api, metrics, picture
+from atlcodec.card import Shape
 from atlcodec.cli.common import ErrorCount, log, progress
 from atlcodec.cli.files import (
     STANDARD,
@@ -20,6 +20,7 @@ from atlcodec.cli.files import (
 )
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import AtlcError
+from atlcodec.fit import Fit
 from atlcodec.record import Records
 from atlcodec.sets import manifest
 from atlcodec.sets.encoder import Encoder, choose, each_alone
@@ -33,7 +34,7 @@ def encode_files(
     fixed: Codec | None,
     effort: int | None,
     force: bool,
-    convert: dict[str, Any],
+    how: Fit,
 ) -> None:
     """Images to one file, or each to its own. Images that cannot be encoded are reported, and the others go on."""
     refuse_twice(names)
@@ -46,10 +47,9 @@ def encode_files(
             refuse_existing(Path(together), force)
     errors = ErrorCount()
     shape = fixed.shape if fixed else api.shape_of(None)
-    convert = {**convert, "shape": shape}
     source = ImageFiles(
         progress(names, "reading", len(names)),
-        lambda name: _load(name, None if together else targets[name], force, convert),
+        lambda name: _load(name, None if together else targets[name], force, how, shape),
         shape,
     )
     for problem in source.loaded.problems:
@@ -57,8 +57,8 @@ def encode_files(
     if source.loaded.names:
         if together:
             codec, note = (fixed, "") if fixed else choose(source)
-            how = codec.name if fixed else f"{codec.name} (chosen)"
-            _save_together(together, source.loaded, Encoder(codec, effort), how, force)
+            named = codec.name if fixed else f"{codec.name} (chosen)"
+            _save_together(together, source.loaded, Encoder(codec, effort), named, force)
             if note:
                 log(f"atlc: warning: {shown(together)}: {note}")
         else:
@@ -69,13 +69,13 @@ def encode_files(
     errors.exit()
 
 
-def _load(name: str, target: str | None, force: bool, convert: dict[str, Any]) -> Images:
+def _load(name: str, target: str | None, force: bool, how: Fit, shape: Shape) -> Images:
     """One image, if its record may be written to the target."""
     if target is not None and target != STANDARD:
         refuse_existing(Path(target), force)
     if name == STANDARD:
-        return picture.read(standard_input(), **convert, name="standard input")
-    return picture.read(name, **convert)
+        return picture.read(standard_input(), how, name="standard input", shape=shape)
+    return picture.read(name, how, shape=shape)
 
 
 def _save_together(path: str, loaded: Loaded, encoder: Encoder, how: str, force: bool) -> None:

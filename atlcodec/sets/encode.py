@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Unpack
 
 from atlcodec import __version__, api, atomic, engine, metrics, zoo
 from atlcodec.card import Shape
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, MissingFile
+from atlcodec.fit import Fit, FitOptions
 from atlcodec.record import RECORD_BYTES
 from atlcodec.sets import sinks, sources
 from atlcodec.sets.encoder import SAMPLE, Encoder, choose
@@ -53,12 +54,11 @@ def encode_folder(
     effort: int | None = None,
     overwrite: bool = False,
     append: bool = False,
-    resize: bool = False,
-    gray: bool = False,
     jobs: int | None = None,
     log: Log = lambda message: None,
     problem: Log = lambda message: None,
     progress: Progress = lambda done, count: None,
+    **how: Unpack[FitOptions],
 ) -> EncodedSet:
     """Encode all images of a folder to one file: what `atlc encode DIR -o set.atlc` does.
 
@@ -70,9 +70,9 @@ def encode_folder(
     pipe or a device gets the records alone. The same call continues a run that was stopped.
 
     Without `model`, one model is chosen for the whole set; with `append`, the model that wrote the existing records.
-    `effort` is that of `Codec.encode`. `overwrite` replaces an existing set, `append` adds to it. `resize` and `gray`
-    convert images of other sizes and colours. `jobs` is the number of processes that read many files (default: one for
-    each core).
+    `effort` is that of `Codec.encode`. `overwrite` replaces an existing set, `append` adds to it. `jobs` is the number
+    of processes that read many files (default: one for each core). `how` makes images of other sizes and colours fit,
+    by the names of `fit.Fit`: fit="contain", gray=True.
 
     An image that cannot be encoded does not stop the others: `problem` gets a line about each. `log` gets notes, also a
     line each, and `progress` the number of images that are done and the number of all.
@@ -86,8 +86,8 @@ def encode_folder(
     if not os.path.isdir(folder):
         raise AtlcError(f"{folder}: is not a folder")
     fixed = Codec.load(model) if model is not None else None
-    options = {"effort": effort, "append": append, "resize": resize, "gray": gray}
-    run = _Run(os.fspath(folder), fixed, options, jobs or engine.threads(), log, problem, progress)
+    options = {"effort": effort, "append": append, **Fit(**how).asked()}
+    run = _Run(os.fspath(folder), fixed, options, Fit(**how), jobs or engine.threads(), log, problem, progress)
     if is_stream(output):
         return run.to_stream(output)
     assert isinstance(output, str | os.PathLike)
@@ -115,6 +115,7 @@ class _Run:
     folder: str
     fixed: Codec | None  # the model that the user named
     options: dict[str, Any]
+    how: Fit
     jobs: int
     log: Log
     problem: Log
@@ -182,8 +183,7 @@ class _Run:
             existing.paths,
             self._shape(existing),
             labelled=existing.labelled,
-            resize=self.options["resize"],
-            gray=self.options["gray"],
+            how=self.how,
         )
         if source.repeats:
             count, first = len(source.repeats), source.repeats[0]

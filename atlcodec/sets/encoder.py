@@ -90,12 +90,12 @@ class Encoder:
         if poor <= POOR * measured:
             return ""
         what = f"{poor} of {measured} measured images are poor"
-        return self._warn(name, what, "are they dark on white (invert them), or images of another kind?")
+        return self._warn(name, what, "are they dark on white (--invert), or images of another kind?")
 
     def warn(self, name: str, error: float) -> str:
         """A warning about one image that `is_poor`, from its mean squared error."""
         what = f"{metrics.psnr(error):.1f} dB is poor"
-        return self._warn(name, what, "is it dark on white (invert it), or another kind of image?")
+        return self._warn(name, what, "is it dark on white (--invert), or another kind of image?")
 
     def _warn(self, name: str, what: str, question: str) -> str:
         low, kind = self.codec.model.psnr_low, self.codec.name

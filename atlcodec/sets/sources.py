@@ -18,6 +18,7 @@ from atlcodec import picture
 from atlcodec.card import Shape
 from atlcodec.codec import Images
 from atlcodec.errors import AtlcError, BadData
+from atlcodec.fit import NOTHING, Fit
 from atlcodec.sets import folders, idx, official
 from atlcodec.sets.manifest import counted, is_label
 from atlcodec.sets.paths import OutputPaths, why_unsafe
@@ -70,8 +71,7 @@ def find(
     shape: Shape,
     *,
     labelled: bool = False,
-    resize: bool = False,
-    gray: bool = False,
+    how: Fit = NOTHING,
 ) -> Source:
     """The images of a folder, of this shape. `taken` are the paths of the set to which they will be added; if that is
     `labelled`, a folder is a label even if it is the only one.
@@ -85,9 +85,7 @@ def find(
         source: Source = IdxFiles(folder, parts, taken)
     else:
         layout = folders.layout(folder, fewest=1 if labelled else 2)
-        source = ImageFolder(
-            folder, taken, layout, functools.partial(read_files, shape=shape, resize=resize, gray=gray)
-        )
+        source = ImageFolder(folder, taken, layout, functools.partial(read_files, shape=shape, how=how))
     if not len(source):
         raise BadData(f"{folder}: contains no images (PNG, JPEG, ...) and no IDX files")
     return source
@@ -254,12 +252,12 @@ class ImageFiles:
         return self.loaded.images[:: -(-len(self.loaded.images) // count) or 1]
 
 
-def read_files(root: str, paths: list[str], *, shape: Shape, resize: bool, gray: bool) -> Read:
+def read_files(root: str, paths: list[str], *, shape: Shape, how: Fit) -> Read:
     """The images that can be read, uint8 (N, *shape), and by number what is wrong with the others."""
     images, problems = [], {}
     for number, path in enumerate(paths):
         try:
-            images.append(picture.read(os.path.join(root, path), shape=shape, resize=resize, gray=gray))
+            images.append(picture.read(os.path.join(root, path), how, shape=shape))
         except AtlcError as error:
             problems[number] = str(error)
     return _stack(images, shape), problems

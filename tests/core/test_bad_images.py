@@ -14,6 +14,7 @@ from PIL import Image
 
 from atlcodec import picture
 from atlcodec.errors import BadImage
+from atlcodec.fit import Fit
 from drawings import Pixels
 from image_kit import COLOURED, GREY, png, record_of, saved
 from kit import PEAK, Cli, environment
@@ -64,7 +65,7 @@ def test_broken_files_give_pixels_or_a_bad_image_and_nothing_else(digit: Pixels)
         for _ in range(RNG.integers(1, 6)):
             file[RNG.integers(len(file))] = RNG.integers(256)
         try:
-            pixels = picture.read(io.BytesIO(file), resize=True, gray=True, shape=(28, 28))
+            pixels = picture.read(io.BytesIO(file), Fit(fit="contain", gray=True), shape=(28, 28))
         except BadImage:
             refused += 1
             continue
@@ -109,11 +110,12 @@ MEASURE = f"""
 import sys
 from atlcodec import picture
 from atlcodec.errors import BadImage
+from atlcodec.fit import Fit
 {PEAK}
 before = peak()
-for options in (dict(), dict(resize=True), dict(resize=True, gray=True)):
+for options in (dict(), dict(fit="contain"), dict(fit="contain", gray=True)):
     try:
-        picture.read(sys.argv[1], **options)
+        picture.read(sys.argv[1], Fit(**options), shape=(28, 28))
         print("read")
     except BadImage as error:
         print(error)
@@ -132,6 +134,6 @@ def test_a_bomb_is_refused_without_taking_the_memory(side: int, tmp_path: Path) 
     )
     *said, more = ran.stdout.splitlines()
     assert len(said) == 3
-    assert all("too many" in line or "--resize" in line for line in said)
+    assert all("too many" in line or "--fit" in line for line in said)
     assert all("too many" in line for line in said[1:])
     assert int(more) < 20_000  # kilobytes; its pixels would take 100,000 and more

@@ -20,6 +20,7 @@ from atlcodec import api, codec, engine, metrics, picture, record, zoo
 from atlcodec.codec import Codec
 from atlcodec.engine import CHUNK
 from atlcodec.errors import AtlcError, BadImage, DamagedRecord, NotARecord, UnknownModel
+from atlcodec.fit import Fit
 from drawings import seven
 
 SEVEN = seven()
@@ -63,13 +64,13 @@ def test_an_image_is_scaled_and_made_grey_on_request(tmp_path: Path) -> None:
     colours = np.stack([SEVEN, SEVEN // 2, SEVEN], axis=2).repeat(2, axis=0).repeat(2, axis=1)
     path = tmp_path / "large.png"
     path.write_bytes(picture.png(colours))
-    pixels = picture.read(path, resize=True, gray=True, shape=(28, 28))
+    pixels = picture.read(path, Fit(fit="contain", gray=True), shape=(28, 28))
     record = atlcodec.encode(pixels, model=MNIST)
     for source in (path, path.read_bytes(), Image.open(path)):
-        assert atlcodec.encode(source, model=MNIST, resize=True, gray=True) == record
+        assert atlcodec.encode(source, model=MNIST, fit="contain", gray=True) == record
         with pytest.raises(BadImage, match=r"gray=True"):
-            atlcodec.encode(source, model=MNIST, resize=True)
-        with pytest.raises(BadImage, match=r"resize=True"):
+            atlcodec.encode(source, model=MNIST, fit="contain")
+        with pytest.raises(BadImage, match=r"fit='contain'"):
             atlcodec.encode(source, model=MNIST, gray=True)
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from atlcodec import picture
 from atlcodec.errors import BadImage
+from atlcodec.fit import Fit
 from drawings import Pixels
 from image_kit import COLOURED, GREY, encoded, layered, record_of, saved
 from kit import SHAPE, Cli
@@ -37,9 +38,9 @@ def test_images_that_are_more_than_grey_need_the_gray_option(
     path.write_bytes(file)
     complaint = cli("encode", path).complaint
     assert word in complaint
-    assert "--gray" in complaint
+    assert "--gray" in complaint or "--background" in complaint
     assert not (tmp_path / "x.atlc").exists()
-    shown = picture.read(path, gray=True)
+    shown = picture.read(path, Fit(gray=True))
     assert np.abs(shown.astype(int) - pixels).max() <= 1
     assert encoded(cli, path, "--gray") == encoded(cli, path, "--grey") == record_of(shown)
 
@@ -76,8 +77,8 @@ def test_images_turned_by_exif_are_read_upright(orientation: int, format: str, d
     near = 2 if format == "JPEG" else 0
     assert np.abs(picture.read(stored(digit)).astype(int) - digit).max() <= near
     wide = np.concatenate([digit, digit[:, ::-1] // 2], axis=1)
-    upright = picture.read(Image.fromarray(wide), resize=True, shape=SHAPE)
-    assert np.abs(picture.read(stored(wide), resize=True, shape=SHAPE).astype(int) - upright).max() <= near + 1
+    upright = picture.read(Image.fromarray(wide), Fit(fit="contain"), shape=SHAPE)
+    assert np.abs(picture.read(stored(wide), Fit(fit="contain"), shape=SHAPE).astype(int) - upright).max() <= near + 1
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
@@ -92,41 +93,42 @@ def test_a_photo_that_holds_its_own_preview_is_one_image(digit: Pixels) -> None:
     assert np.abs(picture.read(io.BytesIO(file)).astype(int) - digit).mean() < 5
 
 
-def test_another_size_is_refused_and_the_options_named_one_after_the_other(
+def test_another_size_and_colour_are_refused_at_once_and_both_options_named(
     cli: Cli, digit: Pixels, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.png"
     layered("RGB", digit, digit, digit // 2).resize((56, 30)).save(path)
     assert "56 x 30" in (complaint := cli("encode", path).complaint)
-    assert "--resize" in complaint
+    assert "--fit" in complaint
+    assert "; and it is in colour; --gray" in complaint
     assert "--gray" in cli("encode", path, "--resize").complaint
-    assert "--resize" in cli("encode", path, "--gray").complaint
+    assert "--fit" in cli("encode", path, "--gray").complaint
     ran = cli("encode", path, "--resize", "--gray")
     assert ran.code == 0
     assert path.with_suffix(".atlc").stat().st_size == 200
 
 
 def test_resizing_keeps_the_aspect_ratio_and_is_black_beside_it() -> None:
-    wide = picture.read(Image.new("L", (280, 140), 200), resize=True, shape=SHAPE)
+    wide = picture.read(Image.new("L", (280, 140), 200), Fit(fit="contain"), shape=SHAPE)
     assert (wide[7:21] == 200).all()
     assert (wide[:7] == 0).all()
     assert (wide[21:] == 0).all()
-    assert np.array_equal(picture.read(Image.new("L", (140, 280), 200), resize=True, shape=SHAPE), wide.T)
-    assert (picture.read(Image.new("1", (7, 7), 1), resize=True, shape=SHAPE) == 255).all()
+    assert np.array_equal(picture.read(Image.new("L", (140, 280), 200), Fit(fit="contain"), shape=SHAPE), wide.T)
+    assert (picture.read(Image.new("1", (7, 7), 1), Fit(fit="contain"), shape=SHAPE) == 255).all()
 
 
 @pytest.mark.parametrize("size", [(1, 10_000), (10_000, 1), (1, 1), (28, 1000)])
 def test_the_thinnest_images_do_not_vanish(size: tuple[int, int]) -> None:
-    assert picture.read(Image.new("L", size, 255), resize=True, shape=SHAPE).max() == 255
+    assert picture.read(Image.new("L", size, 255), Fit(fit="contain"), shape=SHAPE).max() == 255
 
 
 def test_an_image_made_large_and_scaled_back_is_nearly_the_same(digit: Pixels) -> None:
     large = Image.fromarray(digit).resize((280, 280), Image.Resampling.BICUBIC)
-    assert np.abs(picture.read(large, resize=True, shape=SHAPE).astype(int) - digit).mean() < 5
+    assert np.abs(picture.read(large, Fit(fit="contain"), shape=SHAPE).astype(int) - digit).mean() < 5
 
 
 def test_images_of_28_by_28_stay_as_they_are(digit: Pixels) -> None:
-    assert np.array_equal(picture.read(Image.fromarray(digit), resize=True, gray=True, shape=SHAPE), digit)
+    assert np.array_equal(picture.read(Image.fromarray(digit), Fit(fit="contain", gray=True), shape=SHAPE), digit)
     assert np.array_equal(picture.read(io.BytesIO(picture.png(digit))), digit)
 
 
@@ -159,9 +161,9 @@ def test_images_of_every_mode_and_size(mode: str, size: tuple[int, int]) -> None
     before = image.tobytes() if 0 not in size else b""
     if mode in ("F", "La") or 0 in size:
         with pytest.raises(BadImage, match=r"^the image: "):
-            picture.read(image, resize=True, gray=True, shape=SHAPE)
+            picture.read(image, Fit(fit="contain", gray=True), shape=SHAPE)
     else:
-        assert picture.read(image, resize=True, gray=True, shape=SHAPE).shape == (28, 28)
+        assert picture.read(image, Fit(fit="contain", gray=True), shape=SHAPE).shape == (28, 28)
     assert not before or image.tobytes() == before
 
 
