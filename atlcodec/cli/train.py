@@ -175,12 +175,15 @@ def _load(given: dict[str, Any]) -> Sets:
     """The data sets that the options name."""
     from atlcodec.sets.dataset import load
 
-    sets = [load(where, log=log) for where in given["data"]]
+    sets: list[Dataset] = []
+    for where in given["data"]:
+        sets.append(load(where, shape=sets[0].shape if sets else None, log=log))  # the first one's is that of all
+    shape = sets[0].shape
     names = [one.name for one in sets]
     for name in names:
         if names.count(name) > 1:
             raise click.UsageError(f"two data sets are named {name}")
-    outliers = [load(where, log=log) for where in given["outliers"]]
+    outliers = [load(where, shape=shape, log=log) for where in given["outliers"]]
     if given["limit"]:
         sets, outliers = ([one.limited(given["limit"]) for one in found] for found in (sets, outliers))
-    return sets, outliers, load(given["unlabelled"], log=log) if given["unlabelled"] else None
+    return sets, outliers, load(given["unlabelled"], shape=shape, log=log) if given["unlabelled"] else None

@@ -14,10 +14,9 @@ from atlcodec import record
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.latents import UNIFORM, Packing
 from atlcodec.sets.dataset import Dataset, Images, Split
+from atlcodec.training.layout import chunks, planes, same_shape
 from atlcodec.training.networks import Networks
 from atlcodec.training.settings import Settings
-
-CHUNK = 2048  # images that go through the compressor at once
 
 # "joint" takes both losses at once; "interleaved" alternates between mini-batches of the autoencoder and of the
 # classifier, the autoencoder first; "teacher" is a classifier of the images themselves.
@@ -27,10 +26,10 @@ Task = Literal["autoencoder", "classifier", "joint", "interleaved", "teacher"]
 class Domain:
     """One data set on the device.
 
-    images      uint8 (N, 28, 28), the labelled ones first; None if there are only records
+    images      uint8 (N, *shape), the labelled ones first; None if there are only records
     labels      int64 (L,), of the first L images
     held_out    the validation split: images, or records uint8 (V, 200), with labels
-    outliers    uint8 (M, 28, 28), images of other kinds, or None
+    outliers    uint8 (M, *shape), images of other kinds, or None
     records     uint8 (N, 200), what the frozen compressor makes of the images; None until they are needed
     said        float32 (L, classes), what a teacher says of them, or None
     packing     of the latents in these records, if there are no images
@@ -68,13 +67,17 @@ class Domain:
 def domain(
     data: Dataset, unlabelled: Images | None, outliers: Images | None, validation: int, device: torch.device
 ) -> Domain:
-    """A data set without its validation split, on the device. Raises `BadData`."""
+    """A data set without its validation split, on the device. Raises `BadData`, also if not all images have the same
+    shape."""
     if data.train.labels is None or len(data.classes) < 2:
         raise BadData(f"{data.name}: no labels to train a classifier on (train-labels-idx1-ubyte is missing)")
     if len(data.train) < 20:
         raise BadData(f"{data.name}: {len(data.train)} training images are too few; at least 20 are needed")
     labelled, held_out = split_validation(data.train, validation)
     assert labelled.labels is not None
+    for kind, others in (("unlabelled images", unlabelled), ("outliers", outliers)):
+        if others is not None:
+            same_shape(kind, others.shape[1:], data.shape)
     images = labelled.images if unlabelled is None else np.concatenate([labelled.images, unlabelled])
     return Domain(
         data.name,
@@ -93,7 +96,10 @@ def split_validation(train: Split, wanted: int) -> tuple[Split, Split]:
 
 
 def outlier_images(sets: Sequence[Dataset], validation: int) -> Images | None:
-    """The training images of several data sets, without their validation splits; None without data sets."""
+    """The training images of several data sets, without their validation splits; None without data sets. Raises
+    `BadData` if their shapes differ."""
+    for one in sets:
+        same_shape(one.name, one.shape, sets[0].shape)
     images = [split_validation(one.train, validation)[0].images for one in sets]
     return np.concatenate(images) if images else None
 
@@ -116,10 +122,10 @@ def batches(data: Domain, task: Task, size: int, generator: torch.Generator) -> 
 
 @torch.no_grad()
 def compress(nets: Networks, images: Tensor, settings: Settings) -> Tensor:
-    """Records uint8 (N, 200) of images uint8 (N, 28, 28). The seed serves as the id in their seals."""
+    """Records uint8 (N, 200) of images uint8 (N, *shape). The seed serves as the id in their seals."""
     records = []
-    for chunk in torch.split(images, CHUNK):
-        latents = nets.compressor(chunk.unsqueeze(1).float()).float()
+    for chunk in chunks(images):
+        latents = nets.compressor(planes(chunk)).float()
         if settings.sealed:
             clipped = torch.minimum(latents.clamp(min=0), nets.top).cpu().numpy()
             symbols = record.seal(*nets.packing.nearest(clipped), id=settings.seed)

@@ -19,39 +19,49 @@ from onnx import TensorProto, numpy_helper
 from torch import nn
 
 from atlcodec import record
+from atlcodec.card import Shape
 from atlcodec.latents import UNIFORM, Packing
 from atlcodec.training import gradient, onnx_packing
-from atlcodec.training.layers import FixedLinear, Scale, Standardise, TrustLast
+from atlcodec.training.layers import FixedLinear, Resample, Scale, Standardise, TrustLast
+from atlcodec.training.layout import GREY
 from atlcodec.training.networks import Networks
 from atlcodec.training.onnx_builder import GraphBuilder, Port
 from atlcodec.training.onnx_layers import add_layers
 
 BEFORE_DENSE = (Scale, Standardise, TrustLast, nn.Flatten)  # layers that a dense one behind them takes in
 RECORDS: Port = (TensorProto.UINT8, ["N", record.RECORD_BYTES])
-IMAGES: Port = (TensorProto.UINT8, ["N", 28, 28])
 
 
-def compressor(network: nn.Module, packing: Packing = UNIFORM) -> bytes:
-    """ONNX: images uint8 (N, 28, 28) -> latents float32 (N, *packing.shape) in 0..top, before rounding."""
+def compressor(network: nn.Module, packing: Packing = UNIFORM, shape: Shape = GREY) -> bytes:
+    """ONNX: images uint8 (N, *shape) -> latents float32 (N, *packing.shape) in 0..top, before rounding."""
     g, low = GraphBuilder(), np.array(0, np.float32)
-    x = g.add("Cast", g.add("Unsqueeze", "images", g.ints(1)), to=TensorProto.FLOAT)
-    x = add_layers(g, network, x)
+    x = add_layers(g, network, _planes(g, shape))
     if packing.uniform:
         x = g.add("Clip", x, g.constant(low), g.constant(np.array(15, np.float32)))
     else:
         x = g.add("Min", g.add("Max", x, g.constant(low)), g.constant(packing.top))
-    return g.finish({"images": IMAGES}, {"latents": (x, (TensorProto.FLOAT, ["N", *packing.shape]))})
+    return g.finish({"images": _images(shape)}, {"latents": (x, (TensorProto.FLOAT, ["N", *packing.shape]))})
 
 
-def decompressor(network: nn.Module, nonce: int = 0, packing: Packing = UNIFORM) -> bytes:
-    """ONNX: records uint8 (N, 200) -> images uint8 (N, 28, 28)."""
+def _images(shape: Shape) -> Port:
+    return TensorProto.UINT8, ["N", *shape]
+
+
+def _planes(g: GraphBuilder, shape: Shape) -> str:
+    """The input `images`, uint8 (N, *shape) -> float32 (N, C, H, W)."""
+    x = g.add("Unsqueeze", "images", g.ints(1)) if len(shape) == 2 else g.add("Transpose", "images", perm=[0, 3, 1, 2])
+    return g.add("Cast", x, to=TensorProto.FLOAT)
+
+
+def decompressor(network: nn.Module, nonce: int = 0, packing: Packing = UNIFORM, shape: Shape = GREY) -> bytes:
+    """ONNX: records uint8 (N, 200) -> images uint8 (N, *shape)."""
     g = GraphBuilder()
     x = add_layers(g, network, onnx_packing.latents(g, packing))
     # A cast to uint8 wraps around, so the clip must come before it.
     x = g.add("Clip", x, g.constant(np.array(0, np.float32)), g.constant(np.array(255, np.float32)))
     x = g.add("Cast", g.add("Round", x), to=TensorProto.UINT8)
-    x = g.add("Squeeze", x, g.ints(1))
-    file = g.finish({"records": RECORDS}, {"images": (x, IMAGES)})
+    x = g.add("Squeeze", x, g.ints(1)) if len(shape) == 2 else g.add("Transpose", x, perm=[0, 2, 3, 1])
+    file = g.finish({"records": RECORDS}, {"images": (x, _images(shape))})
     if not nonce:
         return file
     model = onnx.load_model_from_string(file)
@@ -59,9 +69,9 @@ def decompressor(network: nn.Module, nonce: int = 0, packing: Packing = UNIFORM)
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def refiner(decompressor: nn.Module, packing: Packing = UNIFORM) -> bytes:
+def refiner(decompressor: nn.Module, packing: Packing = UNIFORM, shape: Shape = GREY) -> bytes:
     """ONNX, by which an encoder refines latents: those on their levels, float32 (N, *packing.shape), and images uint8
-    (N, 28, 28) -> the squared error of the decoded images, float32 (N,), and its gradient with respect to the latents.
+    (N, *shape) -> the squared error of the decoded images, float32 (N,), and its gradient with respect to the latents.
 
     For a decompressor that begins with a linear path: the step of each latent that would make the squared error least
     if it alone moved and all else were linear; by the gradient of the whole decompressor, and by that of the linear
@@ -69,27 +79,40 @@ def refiner(decompressor: nn.Module, packing: Packing = UNIFORM) -> bytes:
 
     The gradient passes straight through the clip to 0..255, so that pixels outside can come back."""
     g, name = GraphBuilder(), "symbols" if packing.uniform else "latents"
-    pixels = add_layers(g, decompressor, name)
+    assert isinstance(decompressor, nn.Sequential)
+    path = 0 if packing.uniform else 3 if isinstance(decompressor[2], Resample) else 2  # layers of the linear path
+    reduced = add_layers(g, decompressor[: min(path, 2)], name)
+    enlarged = add_layers(g, decompressor[min(path, 2) : path], reduced)
+    pixels = add_layers(g, decompressor[path:], enlarged)
     clipped = g.add("Clip", pixels, g.constant(np.array(0, np.float32)), g.constant(np.array(255, np.float32)))
-    wanted = g.add("Cast", g.add("Unsqueeze", "images", g.ints(1)), to=TensorProto.FLOAT)
-    difference = g.add("Sub", clipped, wanted)
+    difference = g.add("Sub", clipped, _planes(g, shape))
     port: Port = (TensorProto.FLOAT, ["N", *packing.shape])
     if not packing.uniform:
-        first = next(decompressor.children())
-        assert isinstance(first, FixedLinear)
-        curvature = (first.weight**2).sum(dim=0).cpu().numpy()
+        curvature = _curvature(list(decompressor)[:path]).cpu().numpy()
         # A latent for labels does not change the image.
         steps = np.where(curvature > 0, -1 / np.maximum(curvature, np.float32(1e-12)), 0).astype(np.float32)
         exact = g.add("Mul", gradient.backward(g, name, pixels, difference), g.constant(steps))
-        linear = g.add("MatMul", g.add("Flatten", difference), "0.weight")
+        slope = gradient.backward(g, reduced, enlarged, difference)
+        linear = g.add("MatMul", g.add("Flatten", slope), "0.weight")
         outputs = {"step": (exact, port), "linear_step": (g.add("Mul", linear, g.constant(steps)), port)}
-        return g.finish({name: port, "images": IMAGES}, outputs)
+        return g.finish({name: port, "images": _images(shape)}, outputs)
     error = g.add("ReduceSum", g.add("Mul", difference, difference), g.ints(1, 2, 3), keepdims=0)
     slope = g.add("Mul", difference, g.constant(np.array(2, np.float32)))
     slope = gradient.backward(g, name, pixels, slope)
     return g.finish(
-        {name: port, "images": IMAGES}, {"errors": (error, (TensorProto.FLOAT, ["N"])), "gradient": (slope, port)}
+        {name: port, "images": _images(shape)},
+        {"errors": (error, (TensorProto.FLOAT, ["N"])), "gradient": (slope, port)},
     )
+
+
+def _curvature(path: list[nn.Module]) -> torch.Tensor:
+    """The sum of squares of what a step of each latent changes along the linear path: (M,)."""
+    first, shaped, *enlarged = path
+    assert isinstance(first, FixedLinear)
+    for layer in enlarged:
+        assert isinstance(layer, Resample)
+        return layer.squares(shaped(first.weight.t()))
+    return (first.weight**2).sum(dim=0)
 
 
 def classifier(network: nn.Module, classes: int, packing: Packing = UNIFORM) -> bytes:
@@ -121,14 +144,14 @@ def files(nets: Networks, taken: Collection[int], domain: int = 0) -> dict[str, 
     nets = nets.cpu().eval()
     nonce = 0
     while True:
-        file = decompressor(nets.part("decompressor", domain), nonce, nets.packing)
+        file = decompressor(nets.part("decompressor", domain), nonce, nets.packing, nets.shape)
         if acceptable(struct.unpack(">I", hashlib.sha256(file).digest()[:4])[0], taken):
             break
         nonce += 1
     return {
-        "compressor.onnx": compressor(nets.compressor, nets.packing),
+        "compressor.onnx": compressor(nets.compressor, nets.packing, nets.shape),
         "decompressor.onnx": file,
-        "refiner.onnx": refiner(nets.part("decompressor", domain), nets.packing),
+        "refiner.onnx": refiner(nets.part("decompressor", domain), nets.packing, nets.shape),
         "classifier.onnx": classifier(nets.part("classifier", domain), nets.classes[domain], nets.packing),
     }
 

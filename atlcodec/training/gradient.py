@@ -81,6 +81,20 @@ def _depth_to_space(g: GraphBuilder, node: onnx.NodeProto, place: int, gradient:
     return _reshape(g, node, place, g.add("Transpose", phases, perm=[0, 2, 1, 3, 4]))
 
 
+def _matmul(g: GraphBuilder, node: onnx.NodeProto, place: int, gradient: str) -> str:
+    """Of images times a constant matrix, or a constant matrix times images."""
+    constant = g.add("Transpose", node.input[1 - place], perm=[1, 0])
+    return g.add("MatMul", gradient, constant) if place == 0 else g.add("MatMul", constant, gradient)
+
+
+def _pad(g: GraphBuilder, node: onnx.NodeProto, place: int, gradient: str) -> str:
+    return g.cropped(gradient, g.sides[node.output[0]], g.sides[node.input[0]])
+
+
+def _slice(g: GraphBuilder, node: onnx.NodeProto, place: int, gradient: str) -> str:
+    return g.padded(gradient, g.sides[node.output[0]], g.sides[node.input[0]])
+
+
 def _add(g: GraphBuilder, node: onnx.NodeProto, place: int, gradient: str) -> str:
     return gradient  # both have the shape of the sum
 
@@ -94,4 +108,7 @@ _RULES: dict[str, Callable[[GraphBuilder, onnx.NodeProto, int, str], str]] = {
     "Relu": _relu,
     "Conv": _conv,
     "DepthToSpace": _depth_to_space,
+    "MatMul": _matmul,
+    "Pad": _pad,
+    "Slice": _slice,
 }

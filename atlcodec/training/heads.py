@@ -24,7 +24,8 @@ from atlcodec.sets.dataset import Dataset, Split
 from atlcodec.training import export, pretrained, teacher
 from atlcodec.training.atl import classifier
 from atlcodec.training.augment import augment
-from atlcodec.training.data import CHUNK, Domain, split_validation, torch_device
+from atlcodec.training.data import Domain, split_validation, torch_device
+from atlcodec.training.layout import GREY, chunks, planes, sizes
 from atlcodec.training.networks import CLASSIFIERS
 from atlcodec.training.records import UNKNOWN, read_labels
 from atlcodec.training.settings import HeadSettings, Settings
@@ -99,7 +100,7 @@ def encode(
         raise BadData(f"{data.name}: no labels to train a classifier on")
     learnt, held_out = split_validation(data.train, settings.validation)
     assert learnt.labels is not None
-    network = None if taught_by is None else teacher.load(taught_by, len(data.classes))
+    network = None if taught_by is None else teacher.load(taught_by, len(data.classes), sizes(data.shape)[0])
     records, said = [codec.encode(learnt.images, effort=0)], [_said(network, torch.from_numpy(learnt.images.copy()))]
     images, generator = torch.from_numpy(learnt.images.copy()), torch.Generator().manual_seed(settings.seed)
     for copy in range(settings.copies):
@@ -119,11 +120,10 @@ def encode(
 
 
 def _said(network: nn.Module | None, images: Tensor) -> NDArray[np.float32]:
-    """What a teacher, if there is one, says of images uint8 (N, 28, 28)."""
+    """What a teacher, if there is one, says of images uint8 (N, *shape)."""
     if network is None:
         return np.empty((0, 0), np.float32)
-    chunks = torch.split(images, CHUNK)
-    return np.concatenate([teacher.probabilities(network, chunk.unsqueeze(1).float()).numpy() for chunk in chunks])
+    return np.concatenate([teacher.probabilities(network, planes(chunk)).numpy() for chunk in chunks(images)])
 
 
 def split(examples: Examples, settings: HeadSettings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -186,6 +186,8 @@ def linear_path(model: Model) -> tuple[NDArray[np.float32], NDArray[np.float32]]
     """The weights and biases of the linear path that a `pca` decompressor begins with. Raises `BadData` for others."""
     if pretrained.architecture(model.card.recipe) != "pca":
         raise BadData(f"{model.name}: a conv classifier needs a codec of the architecture pca")
+    if model.card.shape != GREY:
+        raise BadData(f"{model.name}: a conv classifier needs a codec of 28 x 28 grey images")
     weights = export.weights(model.file("decompressor"), model.card.packing)
     return weights["0.weight"].numpy(), weights["0.bias"].numpy()
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from atlcodec.training.augment import augment, random_shift
 from atlcodec.training.data import Domain, Task, batches, compress
+from atlcodec.training.layout import planes
 from atlcodec.training.networks import Networks
 from atlcodec.training.settings import Settings
 from atlcodec.training.start import FEW
@@ -119,14 +120,14 @@ class Epoch:
                     different, targets = self.changed(learnt)
                     symbols = self.compressed(different)
                     if taught:
-                        said = probabilities(self.nets.part("teacher"), different.unsqueeze(1).float())
+                        said = probabilities(self.nets.part("teacher"), planes(different))
                         targets = taught_targets(said, targets)
                 assert symbols is not None
                 logits = self.nets.part("classifier", domain)(symbols[: len(learnt)])
 
         loss = torch.zeros((), device=rows.device)
         if decoded is not None and images is not None:
-            loss = functional.mse_loss(decoded.float() / 256, images.unsqueeze(1) / 256)
+            loss = functional.mse_loss(decoded.float() / 256, planes(images) / 256)
         if logits is not None:
             assert targets is not None
             smoothing = 0.0 if taught else settings.label_smoothing  # what a teacher says is smooth already
@@ -137,7 +138,7 @@ class Epoch:
         return loss
 
     def images(self, rows: Tensor, task: Task) -> Tensor | None:
-        """The images of a mini-batch, uint8 (N, 28, 28), shifted if labels are learned from them; None where only
+        """The images of a mini-batch, uint8 (N, *shape), shifted if labels are learned from them; None where only
         records are needed."""
         if not self.compresses and task != "autoencoder":
             return None
@@ -158,7 +159,7 @@ class Epoch:
         return taught_targets(self.data.said[rows], functional.one_hot(labels, self.data.classes).float())
 
     def changed(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Images of a mini-batch, (N, 28, 28), with the random changes that `augment` names, each mixed with another
+        """Images of a mini-batch, (N, *shape), with the random changes that `augment` names, each mixed with another
         one as `mixup` says (Zhang et al. 2018); and the probabilities of their labels, float32 (N, classes)."""
         assert self.data.images is not None
         images, settings = self.data.images.index_select(0, rows), self.settings
@@ -177,7 +178,7 @@ class Epoch:
     def teacher_loss(self, rows: Tensor) -> Tensor:
         images, targets = self.changed(rows)
         with torch.autocast(rows.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
-            logits = self.nets.part("teacher")(images.unsqueeze(1).float())
+            logits = self.nets.part("teacher")(planes(images))
         return functional.cross_entropy(logits.float(), targets, label_smoothing=self.settings.label_smoothing)
 
     def symbols(self, rows: Tensor, images: Tensor | None) -> Tensor:
@@ -191,7 +192,7 @@ class Epoch:
 
     def compressed(self, images: Tensor) -> Tensor:
         with torch.set_grad_enabled(self.compresses):
-            latents = self.nets.compressor(images.unsqueeze(1).float())
+            latents = self.nets.compressor(planes(images))
         return self.nets.quantise(latents)
 
     def outlier_loss(self, count: int) -> Tensor:

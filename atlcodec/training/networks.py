@@ -6,8 +6,8 @@ that `export.py` can write as ONNX, so a new architecture needs three lists of l
 The rounding is finite scalar quantization (FSQ; Mentzer et al. 2023), straight-through: 16 levels per latent, or
 other numbers where latents have several widths.
 
-Shapes: images float32 (N, 1, 28, 28) in 0..255; latents float32 (N, 16, 5, 5), or (N, M) if they have several widths;
-logits float32 (N, classes).
+Shapes: images float32 (N, C, H, W) in 0..255, which are (N, 1, 28, 28) for all architectures but `pca`; latents float32
+(N, 16, 5, 5), or (N, M) if they have several widths; logits float32 (N, classes).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from atlcodec.latents import UNIFORM
 from atlcodec.training import conv, lenet, mixer, pca
 from atlcodec.training.layers import Concatenate
+from atlcodec.training.layout import check_shape, sizes
 from atlcodec.training.start import Start, blank
 from atlcodec.training.teacher import teacher
 
@@ -75,7 +76,8 @@ NO_START = blank(UNIFORM)
 class Networks(nn.Module):
     """One compressor, and for each domain (data set) a decompressor and a classifier. `classes` are the number of
     classes of each domain. `parts` are those to build: the classifier alone is enough to train a head, and "teacher"
-    comes beside the three of a codec. `start` is where training starts from; its packing is that of the latents."""
+    comes beside the three of a codec. `start` is where training starts from; its packing is that of the latents, its
+    shape that of images. Raises `AtlcError` if the architecture does not take these."""
 
     top: Tensor
 
@@ -83,7 +85,8 @@ class Networks(nn.Module):
         self, architecture: str, classes: Sequence[int], parts: Sequence[str] = PARTS, start: Start = NO_START
     ) -> None:
         super().__init__()
-        self.architecture, self.packing = architecture, start.packing
+        check_shape(architecture, start.shape)
+        self.architecture, self.packing, self.shape = architecture, start.packing, start.shape
         self.classes = tuple(classes)
         levels = start.packing.top.reshape(start.packing.shape)
         self.register_buffer("top", torch.from_numpy(levels), persistent=False)
@@ -93,7 +96,7 @@ class Networks(nn.Module):
             self.decompressors = nn.ModuleList(DECOMPRESSORS[architecture](start) for _ in classes)
         if "classifier" in parts:
             self.classifiers = nn.ModuleList(CLASSIFIERS[architecture](start, count) for count in classes)
-        self.teacher = teacher(classes[0]) if "teacher" in parts else None
+        self.teacher = teacher(classes[0], sizes(start.shape)[0]) if "teacher" in parts else None
 
     def part(self, name: str, domain: int = 0) -> nn.Module:
         """`compressor`, `decompressor` or `classifier`, the latter two of one domain; `teacher`; or `labels`, the path

@@ -20,7 +20,7 @@ class GraphBuilder:
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[TensorProto] = []
-        self.sides: dict[str, tuple[int, int]] = {}
+        self.sides: dict[str, tuple[int, int]] = {}  # rows and columns of some values, for `gradient`
         self._constants: dict[bytes, str] = {}
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
@@ -41,6 +41,18 @@ class GraphBuilder:
 
     def ints(self, *values: int) -> str:
         return self.constant(np.array(values, np.int64))
+
+    def padded(self, x: str, sides: tuple[int, int], to: tuple[int, int]) -> str:
+        """Images (N, C, *sides), filled up with zeros at the right and below: (N, C, *to)."""
+        y = self.add("Pad", x, self.ints(0, 0, 0, 0, 0, 0, to[0] - sides[0], to[1] - sides[1]))
+        self.sides[x], self.sides[y] = sides, to
+        return y
+
+    def cropped(self, x: str, sides: tuple[int, int], to: tuple[int, int]) -> str:
+        """Back again: the first rows and columns of images (N, C, *sides)."""
+        y = self.add("Slice", x, self.ints(0, 0), self.ints(*to), self.ints(2, 3))
+        self.sides[x], self.sides[y] = sides, to
+        return y
 
     def shuffled(self, x: str, side: int) -> str:
         """Four phases, each `side` x `side`, as one image. `gradient` needs to know the side."""

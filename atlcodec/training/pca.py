@@ -10,14 +10,22 @@ The picture's latents learn from the squared error alone, the latents for labels
 disturbs the other in the compressor: 16 of 1,600 bits are what the labels cost the picture.
 
 The linear path alone is PCA with 1,600 bits. So a codec of few training images is not worse than that, and training
-begins at its PSNR. See `start.py` for the fit, and `mixer.py` for the mixers."""
+begins at its PSNR. See `start.py` for the fit, and `mixer.py` for the mixers.
+
+Images have any shape that a codec can have. The larger they are, the larger are the patches of the mixers and the steps
+of the convolutions, and from 4,096 values on the linear path takes a reduced image; so large images do not take much
+larger files. Below, C x H x W is an image; 28 x 28 grey pixels have 49 patches of 4 x 4."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
+from atlcodec.card import Shape
 from atlcodec.training.layers import (
     Add,
     Concatenate,
@@ -30,22 +38,34 @@ from atlcodec.training.layers import (
     MixChannels,
     MixTokens,
     Patches,
+    Resample,
     Scale,
     Standardise,
     TrustLast,
     Unpatches,
+    Unshuffle,
+    averages,
+    enlarging,
 )
-from atlcodec.training.start import Start
+from atlcodec.training.layout import sizes
+from atlcodec.training.start import Start, reduced, reduction
 
-PATCH, TOKENS = 4, 49
+PATCHES, TOKENS = (4, 8, 16, 32), 64  # sides of a patch to choose from; the most tokens
+ROWS = 16  # of the images that the path for labels begins with, at most
 DEPTH = 2
 WIDTH, HIDDEN = 48, 128  # of the compressor
 WIDTH_BACK, HIDDEN_BACK = 64, 192  # of the decompressor
 CHANNELS, BLOCKS, FEATURES = 64, 2, 64  # of the path for labels
 
 
-def _mixing(width: int, hidden: int) -> list[nn.Module]:
-    return [layer for _ in range(DEPTH) for layer in (MixTokens(TOKENS, 2 * TOKENS), MixChannels(width, hidden))]
+def patches(shape: Shape) -> Patches:
+    """The smallest patches of which `TOKENS` cover an image."""
+    made = [Patches(size, shape) for size in PATCHES]
+    return next(each for each in made if each.rows * each.columns <= TOKENS)
+
+
+def _mixing(tokens: int, width: int, hidden: int) -> list[nn.Module]:
+    return [layer for _ in range(DEPTH) for layer in (MixTokens(tokens, 2 * tokens), MixChannels(width, hidden))]
 
 
 def _zero(layer: nn.Linear) -> nn.Linear:
@@ -55,37 +75,43 @@ def _zero(layer: nn.Linear) -> nn.Linear:
 
 
 def compressor(start: Start) -> nn.Sequential:
-    """1x28x28 -> latents (M,)."""
+    """CxHxW -> latents (M,)."""
+    grid = patches(start.shape)
+    tokens, pixels = grid.rows * grid.columns, grid.channels * grid.size**2
     rows = (start.components / start.steps).T[: start.picture]
-    linear = nn.Sequential(nn.Flatten(), FixedLinear(rows, start.middle[: start.picture] - rows @ start.mean))
+    dense = FixedLinear(rows, start.middle[: start.picture] - rows @ start.mean)
+    linear = nn.Sequential(*_resampling(start.shape, averages), nn.Flatten(), dense)
     mixer = nn.Sequential(
         Scale(1 / 128),
-        Patches(PATCH),
-        nn.Linear(PATCH**2, WIDTH),
-        *_mixing(WIDTH, HIDDEN),
-        Join(TOKENS, WIDTH),
-        _zero(Linear8(TOKENS * WIDTH, start.picture, step=1 / 128)),
+        grid,
+        nn.Linear(pixels, WIDTH),
+        *_mixing(tokens, WIDTH, HIDDEN),
+        Join(tokens, WIDTH),
+        _zero(Linear8(tokens * WIDTH, start.picture, step=1 / 128)),
         Scale(4),
     )
     return nn.Sequential(Concatenate(nn.Sequential(Add(linear, mixer)), labels(start)))
 
 
 def labels(start: Start) -> nn.Sequential:
-    """1x28x28 -> 32x14x14 -> 64x7x7 -> the latents for labels. With integers, three times as fast as with floats."""
+    """CxHxW -> 32x14x14 -> 64x7x7 -> the latents for labels, for 28 x 28 pixels; the middle ones have at most 16 rows
+    for others. With integers, three times as fast as with floats."""
+    size = next(size for size in (2, 4, 8, 16) if size * ROWS >= max(start.shape[:2]))
+    grid = Unshuffle(size, start.shape)
     last = nn.Linear(FEATURES, start.packing.labels)
     nn.init.constant_(last.bias, 1.5 / 2)  # the middle of the four levels
     return nn.Sequential(
         Scale(1 / 128),
-        nn.PixelUnshuffle(2),
+        grid,
         Levels(1 / 128),
-        ConvNorm(4, CHANNELS // 2),
+        ConvNorm(grid.channels * size**2, CHANNELS // 2),
         Levels(1 / 64),
         ConvNorm(CHANNELS // 2, CHANNELS, stride=2),
         Levels(1 / 64),
         *[layer for _ in range(BLOCKS) for layer in _block()],
         nn.Flatten(),
         Dropout(0.2),
-        nn.Linear(CHANNELS * TOKENS, FEATURES),
+        nn.Linear(CHANNELS * -(-grid.rows // 2) * -(-grid.columns // 2), FEATURES),
         nn.ReLU(),
         last,
         Scale(2),
@@ -99,24 +125,33 @@ def _block() -> list[nn.Module]:
 
 
 def decompressor(start: Start) -> nn.Sequential:
-    """Latents (M,) -> 1x28x28."""
+    """Latents (M,) -> CxHxW."""
+    grid = patches(start.shape)
+    tokens, pixels = grid.rows * grid.columns, grid.channels * grid.size**2
     mixer = nn.Sequential(
         Scale(1 / 128),
-        Patches(PATCH),
-        nn.Linear(PATCH**2, WIDTH_BACK),
-        *_mixing(WIDTH_BACK, HIDDEN_BACK),
-        _zero(nn.Linear(WIDTH_BACK, PATCH**2)),
+        grid,
+        nn.Linear(pixels, WIDTH_BACK),
+        *_mixing(tokens, WIDTH_BACK, HIDDEN_BACK),
+        _zero(nn.Linear(WIDTH_BACK, pixels)),
         Scale(128),
-        Unpatches(PATCH),
+        Unpatches(grid.size, start.shape),
     )
     return nn.Sequential(*linear_path(start), Add(nn.Sequential(), mixer))
 
 
 def linear_path(start: Start) -> list[nn.Module]:
-    """Latents (M,) -> 1x28x28, as PCA decodes them."""
+    """Latents (M,) -> CxHxW, as PCA decodes them."""
     columns = start.components * start.steps
-    side = round(len(start.mean) ** 0.5)
-    return [FixedLinear(columns, start.mean - columns @ start.middle), nn.Unflatten(1, (1, side, side))]
+    dense = FixedLinear(columns, start.mean - columns @ start.middle)
+    return [dense, nn.Unflatten(1, reduced(start.shape)), *_resampling(start.shape, enlarging)]
+
+
+def _resampling(shape: Shape, matrix: Callable[[int, int], NDArray[np.float32]]) -> list[nn.Module]:
+    """The layer between an image and the reduced one, if the linear path needs that: one of `averages`, or one of
+    `enlarging`."""
+    (_, height, width), by = sizes(shape), reduction(shape)
+    return [] if by == 1 else [Resample(matrix(height, by), matrix(width, by))]
 
 
 def classifier(start: Start, classes: int) -> nn.Sequential:

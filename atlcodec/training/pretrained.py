@@ -15,6 +15,7 @@ from atlcodec import graph, zoo
 from atlcodec.card import Model
 from atlcodec.errors import BadModel
 from atlcodec.training import export
+from atlcodec.training.layout import pictures, planes
 from atlcodec.training.networks import CLASSIFIERS, COMPRESSORS, DECOMPRESSORS, Networks, quantise
 from atlcodec.training.start import Start, blank
 
@@ -22,8 +23,8 @@ from atlcodec.training.start import Start, blank
 class Modules(nn.Module):
     """One codec. Its parts are `nn.Sequential`s:
 
-    compressor      images float32 (N, 1, 28, 28) in 0..255 -> latents float32 (N, 16, 5, 5), not clipped
-    decompressor    symbols float32 (N, 16, 5, 5) in 0..15 -> images float32 (N, 1, 28, 28), neither rounded nor clipped
+    compressor      images float32 (N, C, H, W) in 0..255 -> latents float32 (N, 16, 5, 5), not clipped
+    decompressor    symbols float32 (N, 16, 5, 5) in 0..15 -> images float32 (N, C, H, W), neither rounded nor clipped
     classifier      symbols float32 (N, 16, 5, 5) in 0..15 -> logits float32 (N, classes); None without a classifier
 
     Where latents have several widths (the architecture pca), they are float32 (N, M) in 0..`top` in place of symbols.
@@ -50,7 +51,7 @@ class Modules(nn.Module):
         """See `atlcodec.training.load`."""
         model = zoo.find(which)
         recipe, folder = model.card.recipe, model.folder
-        start = blank(model.card.packing)
+        start = blank(model.card.packing, model.card.shape)
         top = torch.from_numpy(start.packing.top.reshape(start.packing.shape))
         part = functools.partial(_part, start=start, codec=recipe)
         compressor = part(COMPRESSORS, recipe, model.file("compressor"), f"{folder}/compressor.onnx")
@@ -63,14 +64,13 @@ class Modules(nn.Module):
         return cls(compressor, decompressor, classifier, found.labels, top)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images (N, 28, 28) in 0..255, of any type, to symbols float32 (N, 16, 5, 5) in 0..15: rounded, not sealed.
+        """Images (N, *shape) in 0..255, of any type, to symbols float32 (N, 16, 5, 5) in 0..15: rounded, not sealed.
         Gradients go straight through the rounding (FSQ)."""
-        return quantise(self.compressor(images.unsqueeze(1).float()), self.top)
+        return quantise(self.compressor(planes(images)), self.top)
 
     def decode(self, symbols: Tensor) -> Tensor:
-        """Symbols float32 (N, 16, 5, 5) to images float32 (N, 28, 28), clipped to 0..255 and not rounded."""
-        images: Tensor = self.decompressor(symbols).squeeze(1).clamp(0, 255)
-        return images
+        """Symbols float32 (N, 16, 5, 5) to images float32 (N, *shape), clipped to 0..255 and not rounded."""
+        return pictures(self.decompressor(symbols)).clamp(0, 255)
 
 
 def architecture(recipe: Mapping[str, Any]) -> str | None:

@@ -33,7 +33,7 @@ class RecordDataset(Dataset[Any]):
     worker of a DataLoader, however it starts its workers.
 
     `yields` chooses the items: records uint8 (200,), their latents float32 (16, 5, 5) in 0..15 (or (M,), if they have
-    several widths), or their images uint8 (28, 28), decoded when they are read. With labels, an item is a pair with its
+    several widths), or their images uint8 (*shape), decoded when they are read. With labels, an item is a pair with its
     label, an int. `data[[3, 1, 4]]` gives a batch at once.
 
     `labels` are a list (`set.csv`), a file of labels in IDX format, or integers (N,); `classes` are then their names,

@@ -1,25 +1,38 @@
 """Where training starts from: the principal components of the training images (PCA), each with a number of bits.
 
+The components are those of pixels with the channels one after another, (C, H, W). Of larger pictures they are those of
+a reduced one: averages over squares of pixels, so that the files stay small (`layers.Resample`).
+
 The variances of image coefficients differ a thousandfold. So the first components get latents of 8 or 6 bits, the next
 ones of 4 or 3 and the rest of 2: as many of each as predict the least squared error. The step of a latent is the best
 one of a small grid. The last latents, of 2 bits, have no component: they are kept for labels."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from atlcodec.card import Shape
 from atlcodec.latents import Packing
 from atlcodec.record import SYMBOLS
+from atlcodec.training.layers import averages
+from atlcodec.training.layout import GREY, sizes
 
 Floats = NDArray[np.float32]
 
 IMAGES = 12_000  # images that the components are computed from
 FEW = 5_000  # of fewer images, copies moved by a pixel are taken in too: they fill the directions that are missing
 STEPS_FROM = 6_000  # of these, images that the steps are chosen by
+PIXELS = 4096  # of the picture that has components: a larger one is reduced
 COMPONENTS = 760  # at most; with fewer pixels, as many as there are pixels
+FEWEST = 256  # latents of at most 8 bits that fill a record: with fewer pixels, some latents stay without a component
+SMALL = 1024  # pixels of a picture whose components always come from their covariance
+VALUES = 36_000_000  # pixels of all images that are looked at together
+SOME = 64  # large images that are reduced together
 GRID = {  # steps to try for a latent of so many bits, in standard deviations of its coefficient
     8: np.linspace(0.02, 0.12, 11),
     6: np.linspace(0.06, 0.3, 9),
@@ -34,13 +47,14 @@ BITS = tuple(GRID)
 @dataclass(frozen=True)
 class Start:
     """The mean image, float32 (D,); the components, float32 (D, M), one for each latent, zero for those for labels; the
-    step of each latent and the standard deviation of its level, float32 (M,)."""
+    step of each latent and the standard deviation of its level, float32 (M,); and the shape of images."""
 
     packing: Packing
     mean: Floats
     components: Floats
     steps: Floats
     deviations: Floats
+    shape: Shape = GREY
     fitted: bool = True  # False: the weights are loaded afterwards
 
     @property
@@ -54,25 +68,38 @@ class Start:
         return self.packing.top / np.float32(2)
 
 
-def blank(packing: Packing, pixels: int = 784) -> Start:
+def reduction(shape: Shape) -> int:
+    """How many rows and columns of pixels become one, so that the reduced picture has at most `PIXELS` values."""
+    channels, height, width = sizes(shape)
+    return next(by for by in itertools.count(1) if channels * -(-height // by) * -(-width // by) <= PIXELS)
+
+
+def reduced(shape: Shape) -> tuple[int, int, int]:
+    """Channels, rows and columns of the picture that has components."""
+    channels, height, width = sizes(shape)
+    by = reduction(shape)
+    return channels, -(-height // by), -(-width // by)
+
+
+def blank(packing: Packing, shape: Shape = GREY) -> Start:
     """A start without data: for weights that are loaded afterwards."""
-    zeros, ones = np.zeros((pixels, packing.count), np.float32), np.ones(packing.count, np.float32)
-    return Start(packing, zeros[:, 0], zeros, ones, ones, fitted=False)
+    channels, height, width = reduced(shape)
+    zeros, ones = np.zeros((channels * height * width, packing.count), np.float32), np.ones(packing.count, np.float32)
+    return Start(packing, zeros[:, 0], zeros, ones, ones, shape, fitted=False)
 
 
 def fit(images: NDArray[np.uint8]) -> Start:
-    """The start of training on images, uint8 (N, H, W), two or more."""
-    chosen = np.random.default_rng(0).permutation(len(images))[:IMAGES]
-    pixels, some = _flat(images[chosen]), _flat(images[chosen[:STEPS_FROM]])
-    if len(images) < FEW:
-        pixels = np.concatenate([_flat(moved(images[chosen], dy, dx)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)])
-    mean = pixels.mean(axis=0)
-    pixels -= mean
-    some -= mean
-    variances, components = np.linalg.eigh(pixels.T @ pixels / len(pixels))
-    count = min(COMPONENTS, pixels.shape[1])
-    variances, components = np.maximum(variances[::-1][:count], 1e-6), components[:, ::-1][:, :count].copy()
-    deviations = np.sqrt(variances)
+    """The start of training on images, uint8 (N, *shape), two or more."""
+    shape = images.shape[1:]
+    found = small(images, np.random.default_rng(0).permutation(len(images))[:IMAGES])
+    moves = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)] if len(images) < FEW else [(0, 0)]
+    mean, variances, components = principal(found, moves)
+    some: Floats = found[:STEPS_FROM].reshape(-1, len(mean)) - mean
+    if len(variances) < FEWEST:
+        variances = np.pad(variances, (0, FEWEST - len(variances)))
+        components = np.pad(components, ((0, 0), (0, FEWEST - components.shape[1])))
+    variances = np.maximum(variances, np.float32(1e-6))
+    deviations: Floats = np.sqrt(variances)
     errors, steps = {}, {}
     for bits, grid in GRID.items():
         errors[bits], steps[bits] = best_steps(some @ components, deviations, bits, grid)
@@ -85,25 +112,68 @@ def fit(images: NDArray[np.uint8]) -> Start:
         np.pad(components[:, :kept], ((0, 0), (0, LABELS))).astype(np.float32),
         np.pad(step, (0, LABELS), constant_values=1).astype(np.float32),
         np.pad(deviations[:kept] / step, (0, LABELS), constant_values=1).astype(np.float32),
+        shape,
     )
 
 
-def _flat(images: NDArray[np.uint8]) -> Floats:
-    return images.reshape(len(images), -1).astype(np.float32)
+def small(images: NDArray[np.uint8], chosen: NDArray[np.int64]) -> Floats:
+    """Some images of uint8 (N, *shape), channel by channel and reduced: float32 (K, C, h, w)."""
+    shape = images.shape[1:]
+    channels, height, width = sizes(shape)
+    found = np.empty((len(chosen), *reduced(shape)), np.float32)
+    rows, columns = (averages(side, reduction(shape)) for side in (height, width))
+    for first in range(0, len(chosen), SOME):
+        some = images[chosen[first : first + SOME]].reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
+        found[first : first + SOME] = some if reduction(shape) == 1 else rows @ some.astype(np.float32) @ columns.T
+    return found
 
 
-def moved(images: NDArray[np.uint8], dy: int, dx: int) -> NDArray[np.uint8]:
-    """Images (N, H, W) moved by a pixel or none in each direction; the edge is repeated."""
-    height, width = images.shape[1:]
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    return padded[:, 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
+def principal(pictures: Floats, moves: list[tuple[int, int]]) -> tuple[Floats, Floats, Floats]:
+    """The principal components of pictures, float32 (K, C, h, w), and of copies of them that are moved so: the mean,
+    float32 (D,), the variances, (M,), the largest first, and the components, (D, M)."""
+    parts = [(len(part), part.mean(axis=0)) for part in _parts(pictures, moves)]
+    lengths, means = zip(*parts, strict=True)
+    total, mean = sum(lengths), np.average(means, axis=0, weights=lengths).astype(np.float32)
+    pixels = len(mean)
+    if total < pixels > SMALL:  # the components are sums of images
+        (part,) = _parts(pictures, moves)
+        centred = (part - mean).astype(np.float64)
+        variances, shares = np.linalg.eigh(centred @ centred.T / total)
+        kept = np.flatnonzero(variances > 1e-6)[::-1][:COMPONENTS]
+        components = centred.T @ (shares[:, kept] / np.sqrt(variances[kept] * total))
+        return mean, variances[kept].astype(np.float32), components.astype(np.float32)
+    covariance = np.zeros((pixels, pixels), np.float32)
+    for part in _parts(pictures, moves):
+        part -= mean
+        covariance += part.T @ part
+    variances, components = np.linalg.eigh(covariance / total)
+    return mean, variances[::-1][:COMPONENTS], components[:, ::-1][:, :COMPONENTS].copy()
 
 
-def fit_records(records: NDArray[np.uint8], packing: Packing, linear: tuple[Floats, Floats] | None = None) -> Start:
+def _parts(pictures: Floats, moves: list[tuple[int, int]]) -> Iterator[Floats]:
+    """Pictures and their moved copies, some moves at a time, as pixels float32 (K, D)."""
+    together = max(1, VALUES // pictures.size)
+    for first in range(0, len(moves), together):
+        some = [moved(pictures, dy, dx).reshape(len(pictures), -1) for dy, dx in moves[first : first + together]]
+        yield np.concatenate(some)
+
+
+def moved(pictures: Floats, dy: int, dx: int) -> Floats:
+    """Pictures (K, C, h, w) moved by a pixel or none in each direction; the edge is repeated."""
+    height, width = pictures.shape[2:]
+    padded = np.pad(pictures, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+    return padded[:, :, 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
+
+
+def fit_records(
+    records: NDArray[np.uint8], packing: Packing, linear: tuple[Floats, Floats] | None = None, shape: Shape = GREY
+) -> Start:
     """The start of a classifier alone, on records uint8 (N, 200): the deviations of their latents, and the linear path
-    of their codec, if it has one: its weights, float32 (D, M), and biases, float32 (D,)."""
+    of their codec, if it has one: its weights, float32 (D, M), and biases, float32 (D,). `shape` is that of images."""
     latents = packing.read(records[:IMAGES]).reshape(-1, packing.count)
-    start = replace(blank(packing), deviations=np.maximum(latents.std(axis=0), 0.5).astype(np.float32), fitted=True)
+    start = replace(
+        blank(packing, shape), deviations=np.maximum(latents.std(axis=0), 0.5).astype(np.float32), fitted=True
+    )
     if linear is not None:
         weights, biases = linear
         start = replace(start, components=weights, mean=biases + weights @ start.middle)

@@ -32,11 +32,11 @@ def _conv(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
     return [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs)]
 
 
-def teacher(classes: int) -> nn.Sequential:
-    """Images float32 (N, 1, H, W) in 0..255 -> logits (N, classes). 17 million multiply-adds for 28 x 28 pixels."""
+def teacher(classes: int, channels: int = 1) -> nn.Sequential:
+    """Images float32 (N, C, H, W) in 0..255 -> logits (N, classes). 17 million multiply-adds for 28 x 28 pixels."""
     return nn.Sequential(
         Scale(1 / 128),
-        *_conv(1, 32, stride=2),
+        *_conv(channels, 32, stride=2),
         nn.ReLU(),
         _Block(32, 32),
         _Block(32, 64, stride=2),
@@ -50,22 +50,24 @@ def teacher(classes: int) -> nn.Sequential:
     )
 
 
-def load(run: Path, classes: int) -> nn.Sequential:
-    """The teacher in the folder of a run of the recipe "labels". Raises `BadData`."""
+def load(run: Path, classes: int, channels: int = 1) -> nn.Sequential:
+    """The teacher in the folder of a run of the recipe "labels", of images with so many channels. Raises `BadData`."""
     path = run / "checkpoint.pt"
     if not path.is_file():
         raise BadData(f"{run}: no checkpoint.pt in it; name the folder of a run of the recipe labels")
     state = torch.load(path, map_location="cpu", weights_only=True)["networks"]
-    network = teacher(classes)
+    network = teacher(classes, channels)
     try:
         network.load_state_dict({name.removeprefix(PART): state[name] for name in state if name.startswith(PART)})
     except RuntimeError as error:
-        raise BadData(f"{run}: has no teacher of {classes} labels; name a run of the recipe labels") from error
+        raise BadData(
+            f"{run}: has no teacher of {classes} labels of such images; name a run of the recipe labels"
+        ) from error
     return network.eval()
 
 
 @torch.no_grad()
 def probabilities(network: nn.Module, images: Tensor) -> Tensor:
-    """What a trained teacher says of images float32 (N, 1, H, W): float32 (N, classes)."""
+    """What a trained teacher says of images float32 (N, C, H, W): float32 (N, classes)."""
     found: Tensor = network(images).float().softmax(dim=1)
     return found

@@ -23,6 +23,7 @@ from atlcodec.sets.dataset import Dataset, Images, Split
 from atlcodec.training import checkpoint, measure, pretrained
 from atlcodec.training.checkpoint import Step
 from atlcodec.training.data import Domain, domain, torch_device
+from atlcodec.training.layout import check_shape, same_shape
 from atlcodec.training.loop import Optimizers, Phase, cosine, train_epoch
 from atlcodec.training.networks import NO_START, PARTS, Networks
 from atlcodec.training.settings import Settings
@@ -61,9 +62,13 @@ class Trainer:
         if isinstance(data, Domain):
             self.domains = [data]
         else:
+            sets = [data] if isinstance(data, Dataset) else data
+            check_shape(settings.architecture, sets[0].shape)
+            for one in sets:
+                same_shape(one.name, one.shape, sets[0].shape if base is None else base.card.shape)
             self.domains = [
                 domain(one, None if number else unlabelled, outliers, settings.validation, device)
-                for number, one in enumerate([data] if isinstance(data, Dataset) else data)
+                for number, one in enumerate(sets)
             ]
         torch.manual_seed(settings.seed)
         parts = ("classifier",) if isinstance(data, Domain) else PARTS if base is None else (*PARTS, "teacher")
@@ -92,12 +97,12 @@ class Trainer:
             some = self.domains[0].images
             assert some is not None
             records = Codec(base).encode(some[:IMAGES].cpu().numpy(), effort=0)
-            return fit_records(records, base.card.packing)
+            return fit_records(records, base.card.packing, shape=base.card.shape)
         if self.settings.architecture not in ("pca", "conv"):
             return NO_START
         images = [one.images for one in self.domains if one.images is not None]
         if images:
-            return fit(torch.cat(images).cpu().numpy())
+            return fit((images[0] if len(images) == 1 else torch.cat(images)).cpu().numpy())
         (only,) = self.domains
         assert only.records is not None
         return fit_records(only.records.cpu().numpy(), only.packing, only.linear)
