@@ -146,7 +146,9 @@ def principal(pictures: Floats, moves: list[tuple[int, int]]) -> tuple[Floats, F
     for part in _parts(pictures, moves):
         part -= mean
         covariance += part.T @ part
-    variances, components = np.linalg.eigh(covariance / total)
+        del part  # it may take 200 MB
+    covariance /= total
+    variances, components = np.linalg.eigh(covariance)
     return mean, variances[::-1][:COMPONENTS], components[:, ::-1][:, :COMPONENTS].copy()
 
 
@@ -160,6 +162,8 @@ def _parts(pictures: Floats, moves: list[tuple[int, int]]) -> Iterator[Floats]:
 
 def moved(pictures: Floats, dy: int, dx: int) -> Floats:
     """Pictures (K, C, h, w) moved by a pixel or none in each direction; the edge is repeated."""
+    if not dy and not dx:
+        return pictures
     height, width = pictures.shape[2:]
     padded = np.pad(pictures, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
     return padded[:, :, 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
