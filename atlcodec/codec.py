@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import threading
 
@@ -19,6 +20,7 @@ Probabilities = NDArray[np.float32]
 
 CHUNK_OF_CLASSIFIER = 1024  # rows; its activations are small
 CHUNK_OF_SEARCH = 128
+LARGE = 64 * 64 * 3  # values of an image; of larger ones a chunk has fewer rows, or all threads would run out of memory
 UNSURE = 6.0  # dB for each factor of e in a label's probability; fitted to the accuracy on all training sets
 
 
@@ -83,7 +85,8 @@ class Codec:
             return record.pack(refine.symbols(chunk, latents, refine_once, evaluations, self.id, packing))
 
         rows, shape = self._as_images(images), (record.RECORD_BYTES,)
-        return engine.in_chunks(encode, rows, shape, chunk_rows=CHUNK_OF_SEARCH if refiner else engine.CHUNK, stop=stop)
+        most = self._rows(CHUNK_OF_SEARCH if refiner else engine.CHUNK)
+        return engine.in_chunks(encode, rows, shape, chunk_rows=most, stop=stop)
 
     def decode(self, records: ArrayLike | bytes, *, verify: bool = True) -> Images:
         """Records, uint8 (N, 200) or bytes, to images, uint8 (N, *shape).
@@ -91,7 +94,9 @@ class Codec:
         Raises `NotARecord`, or `DamagedRecord` if a seal is not this codec's. `verify=False` is for symbols that were
         packed and not sealed."""
         packed, check = record.as_records(records), self.check if verify else None
-        return engine.in_chunks(self._decompressor, packed, self.shape, check=check)
+        return engine.in_chunks(
+            self._decompressor, packed, self.shape, check=check, chunk_rows=self._rows(engine.CHUNK)
+        )
 
     def classify(self, records: ArrayLike | bytes, *, verify: bool = True) -> Probabilities:
         """Records, uint8 (N, 200) or bytes, to probabilities, float32 (N, classes): each row sums to 1, and the columns
@@ -124,7 +129,8 @@ class Codec:
     def latents(self, images: ArrayLike) -> NDArray[np.float32]:
         """The compressor's output before rounding: images, uint8 (N, *shape) -> float32 (N, 16, 5, 5) in 0..15; or (N,
         M), if the latents have several widths (`latents.Packing`)."""
-        return engine.in_chunks(self._compressor, self._as_images(images), self.model.card.packing.shape, np.float32)
+        rows, shape = self._as_images(images), self.model.card.packing.shape
+        return engine.in_chunks(self._compressor, rows, shape, np.float32, chunk_rows=self._rows(engine.CHUNK))
 
     def check(self, records: Records, first: int) -> None:
         """Raise `DamagedRecord` unless this codec sealed every record; the first one has the number `first`."""
@@ -139,6 +145,10 @@ class Codec:
             why = zoo.explain(wrong, {self.id: self.model})
             where = f"{name}: " if name else ""
             raise DamagedRecord(f"{where}record {numbers[bad[0]]}: {why}")
+
+    def _rows(self, most: int) -> int:
+        """How many images go through a network at once: `most`, or fewer large ones."""
+        return max(16, most * LARGE // max(LARGE, math.prod(self.shape)))
 
     @property
     def labels(self) -> tuple[str, ...]:
