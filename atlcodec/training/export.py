@@ -22,11 +22,12 @@ from atlcodec import record
 from atlcodec.card import Shape
 from atlcodec.latents import UNIFORM, Packing
 from atlcodec.training import gradient, onnx_packing
-from atlcodec.training.layers import FixedLinear, Resample, Scale, Standardise, TrustLast
+from atlcodec.training.layers import FixedLinear, Scale, Standardise, TrustLast
 from atlcodec.training.layout import GREY
 from atlcodec.training.networks import Networks
 from atlcodec.training.onnx_builder import GraphBuilder, Port
 from atlcodec.training.onnx_layers import add_layers
+from atlcodec.training.resample import Resample
 
 BEFORE_DENSE = (Scale, Standardise, TrustLast, nn.Flatten)  # layers that a dense one behind them takes in
 RECORDS: Port = (TensorProto.UINT8, ["N", record.RECORD_BYTES])

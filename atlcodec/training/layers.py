@@ -1,4 +1,5 @@
-"""The layers that networks are made of beside PyTorch's own; `export.py` can write each of them as ONNX."""
+"""The layers that networks are made of beside PyTorch's own; `export.py` can write each of them as ONNX. Those of
+patches are in `grid.py`."""
 
 from __future__ import annotations
 
@@ -9,9 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-
-from atlcodec.card import Shape
-from atlcodec.training.layout import GREY, sizes
 
 
 class Scale(nn.Module):
@@ -132,142 +130,6 @@ class Dropout(nn.Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * (torch.rand_like(x) >= self.p) * (1 / (1 - self.p)) if self.training else x
-
-
-class _Grid(nn.Module):
-    """Divides images of a shape into squares of `size` pixels: `rows` times `columns` of them. At the right and below,
-    zeros fill up sides that do not divide."""
-
-    def __init__(self, size: int, shape: Shape = GREY) -> None:
-        super().__init__()
-        self.size = size
-        self.channels, self.height, self.width = sizes(shape)
-        self.rows, self.columns = -(-self.height // size), -(-self.width // size)
-
-    @property
-    def divides(self) -> bool:
-        """Whether nothing has to be filled up."""
-        return self.padded == (self.height, self.width)
-
-    @property
-    def padded(self) -> tuple[int, int]:
-        """The sides of images that are filled up."""
-        return self.rows * self.size, self.columns * self.size
-
-    def unshuffled(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C * pixels of a square, rows, columns)."""
-        if not self.divides:
-            height, width = self.padded
-            x = functional.pad(x, (0, width - self.width, 0, height - self.height))
-        return functional.pixel_unshuffle(x, self.size)
-
-
-class Unshuffle(_Grid):
-    """Squares of pixels as channels: (N, C, H, W) -> (N, C * pixels of a square, rows, columns)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.unshuffled(x)
-
-
-class Patches(_Grid):
-    """Images (N, C, H, W) as a grid of square patches, one after another: (tokens, N, C * pixels of a patch)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.unshuffled(x).flatten(2).permute(2, 0, 1).contiguous()
-
-
-class Unpatches(_Grid):
-    """Back again: (tokens, N, C * pixels of a patch) -> (N, C, H, W)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x.permute(1, 2, 0).reshape(x.shape[1], x.shape[2], self.rows, self.columns)
-        return functional.pixel_shuffle(x, self.size)[:, :, : self.height, : self.width]
-
-
-def averages(side: int, by: int) -> NDArray[np.float32]:
-    """The matrix that reduces `side` pixels to their averages over `by` of them, float32 (ceil(side / by), side). The
-    last average is that of the pixels that are left."""
-    own = (np.arange(side) // by == np.arange(-(-side // by))[:, None]).astype(np.float64)
-    return np.asarray(own / own.sum(axis=1, keepdims=True), np.float32)
-
-
-def enlarging(side: int, by: int) -> NDArray[np.float32]:
-    """The matrix that makes `side` pixels of such averages, float32 (side, ceil(side / by)): each average stands at the
-    middle of its pixels, with straight lines in between, and does not change beyond the first and the last one."""
-    middles = averages(side, by).astype(np.float64) @ np.arange(side)
-    steps = [np.interp(np.arange(side), middles, row) for row in np.eye(len(middles))]
-    return np.stack(steps, axis=1).astype(np.float32)
-
-
-class Resample(nn.Module):
-    """Images of another size, by one fixed matrix for the rows, (H', H), and one for the columns, (W', W): (N, C, H, W)
-    -> (N, C, H', W'). Always in float32."""
-
-    rows: Tensor
-    columns: Tensor
-
-    def __init__(self, rows: NDArray[np.float32], columns: NDArray[np.float32]) -> None:
-        super().__init__()
-        self.register_buffer("rows", torch.from_numpy(rows))
-        self.register_buffer("columns", torch.from_numpy(np.ascontiguousarray(columns.T)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            return self.rows @ x.float() @ self.columns
-
-    def squares(self, x: Tensor) -> Tensor:
-        """The sums of squares of the pixels that become of images (N, C, H, W): (N,)."""
-        return (x * (self.rows.t() @ self.rows @ x @ self.columns @ self.columns.t())).sum(dim=(1, 2, 3))
-
-
-class Tokens(nn.Module):
-    """Features (N, tokens * channels) as (tokens, N, channels)."""
-
-    def __init__(self, tokens: int) -> None:
-        super().__init__()
-        self.tokens = tokens
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.view(len(x), self.tokens, -1).transpose(0, 1).contiguous()
-
-
-class Join(nn.Module):
-    """(tokens, N, channels) as features (N, tokens * channels)."""
-
-    def __init__(self, tokens: int, channels: int) -> None:
-        super().__init__()
-        self.tokens, self.channels = tokens, channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.transpose(0, 1).flatten(1)
-
-
-class _Mix(nn.Module):
-    """The weights of x + B relu(A x + a), which starts as the identity."""
-
-    def __init__(self, size: int, hidden: int) -> None:
-        super().__init__()
-        like = nn.Linear(size, hidden)
-        self.weight, self.bias = like.weight, like.bias
-        self.back = nn.Parameter(torch.zeros(size, hidden))
-
-
-class MixChannels(_Mix):
-    """Over the last dimension, the channels."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        flat = x.reshape(-1, x.shape[-1])
-        hidden = functional.relu(functional.linear(flat, self.weight, self.bias))
-        return torch.addmm(flat, hidden, self.back.t()).view(x.shape)
-
-
-class MixTokens(_Mix):
-    """Over the first dimension, the tokens."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        flat = x.reshape(len(x), -1)
-        hidden = functional.relu(torch.addmm(self.bias.unsqueeze(1), self.weight, flat))
-        return torch.addmm(flat, self.back, hidden).view(x.shape)
 
 
 def dense_classifier(wide: int, narrow: int, classes: int, dropout: float) -> nn.Sequential:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from atlcodec.training.layers import Join, MixChannels, MixTokens, Patches, Scale, Tokens, Unpatches, dense_classifier
+from atlcodec.training.grid import Join, MixChannels, MixTokens, Patches, Tokens, Unpatches
+from atlcodec.training.layers import Scale, dense_classifier
 
 PATCH, TOKENS = 4, 49
 WIDTH, HIDDEN, DEPTH = 64, 256, 3

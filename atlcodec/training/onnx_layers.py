@@ -11,6 +11,8 @@ from torch import nn
 from atlcodec import record
 from atlcodec.errors import BadModel
 from atlcodec.latents import Packing
+from atlcodec.training import onnx_grid
+from atlcodec.training.grid import Join, MixChannels, MixTokens, Patches, Tokens, Unpatches, Unshuffle
 from atlcodec.training.layers import (
     Add,
     BatchNorm,
@@ -18,24 +20,17 @@ from atlcodec.training.layers import (
     ConvNorm,
     ConvPool2d,
     FixedLinear,
-    Join,
     Levels,
     Linear8,
-    MixChannels,
-    MixTokens,
-    Patches,
     PhasesConv2d,
-    Resample,
     Scale,
     Standardise,
-    Tokens,
     TrustLast,
-    Unpatches,
-    Unshuffle,
     UpscaleConv2d,
 )
 from atlcodec.training.onnx_builder import GraphBuilder
 from atlcodec.training.onnx_packing import pieces
+from atlcodec.training.resample import Resample
 
 Floats = NDArray[np.float32]
 Linear = nn.Conv2d | nn.Linear | FixedLinear | UpscaleConv2d | PhasesConv2d | ConvPool2d
@@ -96,12 +91,10 @@ def add_layers(
             writer.levels(layer)
         elif isinstance(layer, ConvNorm):
             writer.integer_conv(name, layer)
-        elif isinstance(layer, Resample) and writer.factor == 1:
-            writer.resample(name, layer)
         elif writer.factor != 1 and not isinstance(layer, UNSCALED):
             raise BadModel(f"a Scale before {type(layer).__name__} cannot be folded")
         else:
-            writer.other(layer)
+            writer.other(name, layer)
     if writer.factor != 1:
         raise BadModel("a Scale must have a convolution or a dense layer before or after it")
     writer.shuffle()
@@ -210,52 +203,20 @@ class _Layers:
         values = [self.g.weight(f"{name}.{part}", _array(getattr(layer, part))) for part in parts]
         self.x = self.g.add("BatchNormalization", self.x, *values, epsilon=layer.eps)
 
-    def resample(self, name: str, layer: Resample) -> None:
-        g, rows = self.g, self.g.weight(f"{name}.rows", _array(layer.rows))
-        self.x = g.add("MatMul", g.add("MatMul", rows, self.x), g.weight(f"{name}.columns", _array(layer.columns)))
-
-    def patches(self, layer: Patches) -> str:
-        g, size = self.g, layer.size
-        x = self.x if layer.divides else g.padded(self.x, (layer.height, layer.width), layer.padded)
-        if layer.channels == 1:
-            x = g.add("Reshape", x, g.ints(-1, layer.rows, size, layer.columns, size))
-            return g.add("Transpose", x, perm=[1, 3, 0, 2, 4])
-        x = g.add("Reshape", x, g.ints(-1, layer.channels, layer.rows, size, layer.columns, size))
-        return g.add("Transpose", x, perm=[2, 4, 0, 1, 3, 5])
-
-    def unpatches(self, layer: Unpatches) -> str:
-        g, size = self.g, layer.size
-        if layer.channels == 1:
-            x = g.add("Reshape", self.x, g.ints(layer.rows, layer.columns, -1, size, size))
-            x = g.add("Transpose", x, perm=[2, 0, 3, 1, 4])
-        else:
-            x = g.add("Reshape", self.x, g.ints(layer.rows, layer.columns, -1, layer.channels, size, size))
-            x = g.add("Transpose", x, perm=[2, 3, 0, 4, 1, 5])
-        x = g.add("Reshape", x, g.ints(-1, layer.channels, *layer.padded))
-        return x if layer.divides else g.cropped(x, layer.padded, (layer.height, layer.width))
-
-    def unshuffle(self, layer: Unshuffle) -> str:
-        """ONNX has an operator for this, which orders the results of several channels otherwise."""
-        g, size = self.g, layer.size
-        x = self.x if layer.divides else g.padded(self.x, (layer.height, layer.width), layer.padded)
-        if layer.channels == 1:
-            return g.add("SpaceToDepth", x, blocksize=size)
-        x = g.add("Reshape", x, g.ints(-1, layer.channels, layer.rows, size, layer.columns, size))
-        x = g.add("Transpose", x, perm=[0, 1, 3, 5, 2, 4])
-        return g.add("Reshape", x, g.ints(-1, layer.channels * size**2, layer.rows, layer.columns))
-
-    def other(self, layer: nn.Module) -> None:
-        """A layer without weights."""
+    def other(self, name: str, layer: nn.Module) -> None:
+        """A layer without weights that are learned."""
         g, x = self.g, self.x
         match layer:
             case Patches():
-                x, self.tokens = self.patches(layer), True
+                x, self.tokens = onnx_grid.patches(g, x, layer), True
             case Unshuffle():
-                x = self.unshuffle(layer)
+                x = onnx_grid.unshuffle(g, x, layer)
+            case Resample():
+                x = onnx_grid.resample(g, x, name, layer)
             case nn.PixelUnshuffle():  # of one channel: of several, ONNX would order them otherwise
                 x = g.add("SpaceToDepth", x, blocksize=layer.downscale_factor)
             case Unpatches():
-                x, self.tokens = self.unpatches(layer), False
+                x, self.tokens = onnx_grid.unpatches(g, x, layer), False
             case Tokens():
                 x = g.add("Transpose", g.add("Reshape", x, g.ints(0, layer.tokens, -1)), perm=[1, 0, 2])
                 self.tokens = True

@@ -26,28 +26,21 @@ from numpy.typing import NDArray
 from torch import nn
 
 from atlcodec.card import Shape
+from atlcodec.training.grid import Join, MixChannels, MixTokens, Patches, Unpatches, Unshuffle
 from atlcodec.training.layers import (
     Add,
     Concatenate,
     ConvNorm,
     Dropout,
     FixedLinear,
-    Join,
     Levels,
     Linear8,
-    MixChannels,
-    MixTokens,
-    Patches,
-    Resample,
     Scale,
     Standardise,
     TrustLast,
-    Unpatches,
-    Unshuffle,
-    averages,
-    enlarging,
 )
 from atlcodec.training.layout import sizes
+from atlcodec.training.resample import Resample, averages, enlarging
 from atlcodec.training.start import Start, reduced, reduction
 
 PATCHES, TOKENS = (4, 8, 16, 32), 64  # sides of a patch to choose from; the most tokens
@@ -59,7 +52,7 @@ CHANNELS, BLOCKS, FEATURES = 64, 2, 64  # of the path for labels
 
 
 def patches(shape: Shape) -> Patches:
-    """The smallest patches of which `TOKENS` cover an image."""
+    """The smallest patches that cover an image with at most `TOKENS` of them."""
     made = [Patches(size, shape) for size in PATCHES]
     return next(each for each in made if each.rows * each.columns <= TOKENS)
 

@@ -31,7 +31,11 @@ def param(
 class Settings:
     """What every recipe needs to know."""
 
-    architecture: str = param("pca", "Architecture of the three networks.", choices=ARCHITECTURES)
+    architecture: str = param(
+        "pca",
+        "Architecture of the three networks. All but pca take 28 x 28 grey images only.",
+        choices=ARCHITECTURES,
+    )
     seed: int = param(0, "Seed of the weights, the order of the images, and augmentation.")
     batch_size: int = param(128, "Images in a mini-batch.", least=1)
     learning_rate: float = param(2e-3, "Highest learning rate (Adam).", above=0)

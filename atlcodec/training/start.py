@@ -1,7 +1,7 @@
 """Where training starts from: the principal components of the training images (PCA), each with a number of bits.
 
 The components are those of pixels with the channels one after another, (C, H, W). Of larger pictures they are those of
-a reduced one: averages over squares of pixels, so that the files stay small (`layers.Resample`).
+a reduced one: averages over squares of pixels, so that the files stay small (`resample.py`).
 
 The variances of image coefficients differ a thousandfold. So the first components get latents of 8 or 6 bits, the next
 ones of 4 or 3 and the rest of 2: as many of each as predict the least squared error. The step of a latent is the best
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from atlcodec.card import Shape
 from atlcodec.latents import Packing
 from atlcodec.record import SYMBOLS
-from atlcodec.training.layers import averages
 from atlcodec.training.layout import GREY, sizes
+from atlcodec.training.resample import averages
 
 Floats = NDArray[np.float32]
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 import atlcodec
-from atlcodec import engine, picture, training
+from atlcodec import engine, picture, training, zoo
 from atlcodec.card import LARGEST_FILE, Shape, read_model
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, BadData
@@ -21,11 +21,12 @@ from atlcodec.sets.dataset import Dataset, Split
 from atlcodec.training import export, publish, recipes, start
 from atlcodec.training.augment import augment, random_affine, random_shift
 from atlcodec.training.data import outlier_images
-from atlcodec.training.heads import encode, linear_path
-from atlcodec.training.layers import Patches, Unpatches, averages, enlarging
+from atlcodec.training.grid import Patches, Unpatches
+from atlcodec.training.heads import encode, linear_path, train
 from atlcodec.training.layout import pictures, planes
 from atlcodec.training.loop import Phase
 from atlcodec.training.networks import Networks
+from atlcodec.training.resample import averages, enlarging
 from atlcodec.training.settings import HeadSettings, Joint, Settings
 from atlcodec.training.trainer import Trainer
 from check_codec import check_codec
@@ -114,6 +115,17 @@ def test_the_refiner_gives_the_steps_of_the_latents(fitted: tuple[Networks, Pixe
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("name", ["mnist", "fashion", "kmnist"])
+def test_the_ids_of_the_bundled_codecs_stay(name: str) -> None:
+    """A decompressor of 28 x 28 grey pixels has the same bytes as before there were other shapes."""
+    model = zoo.find(name)
+    network = training.pca.decompressor(start.blank(model.card.packing)).eval()
+    file = model.file("decompressor")
+    network.load_state_dict(export.weights(file, model.card.packing))
+    nonces = range(4)  # one of them made the id a free one
+    assert file in [export.decompressor(network, nonce, model.card.packing) for nonce in nonces]
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("shape", [(28, 28), COLOUR, (8, 8), (64, 48, 3)], ids=str)
 def test_training_begins_at_the_quality_of_pca(shape: Shape) -> None:
@@ -194,7 +206,10 @@ def test_a_codec_of_it_is_one_like_all_others(shape: Shape, tmp_path: Path) -> N
         return
     with pytest.raises(BadData, match="conv classifier needs a codec of 28 x 28 grey images"):
         linear_path(model)
-    assert len(encode(data, model, HeadSettings(copies=1, augment="affine"))) == 2 * 54
+    head = HeadSettings(copies=1, epochs=2)
+    examples = encode(data, model, head)
+    assert len(examples) == 2 * 54
+    assert publish.head(tmp_path / "head", train(examples, head, tmp_path / "run2"), examples, {"name": "again"}) > 0.4
     again = Trainer(settings, data, tmp_path / "labels", base=model)  # labels anew, with a teacher in colour
     again.train(Phase(("teacher",), "teacher"), 1)
     assert 0 <= again.measure("teacher") <= 1
