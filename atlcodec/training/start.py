@@ -1,7 +1,7 @@
 """Where training starts from: the principal components of the training images (PCA), each with a number of bits.
 
 The components are those of pixels with the channels one after another, (C, H, W). Of larger pictures they are those of
-a reduced one: averages over squares of pixels, so that the files stay small (`resample.py`).
+a reduced one, so that the files stay small (`resample.py`).
 
 The variances of image coefficients differ a thousandfold. So the first components get latents of 8 or 6 bits, the next
 ones of 4 or 3 and the rest of 2: as many of each as predict the least squared error. The step of a latent is the best
@@ -20,7 +20,7 @@ from atlcodec.card import Shape
 from atlcodec.latents import Packing
 from atlcodec.record import SYMBOLS
 from atlcodec.training.layout import GREY, sizes
-from atlcodec.training.resample import averages
+from atlcodec.training.resample import nearest
 
 Floats = NDArray[np.float32]
 
@@ -121,7 +121,7 @@ def small(images: NDArray[np.uint8], chosen: NDArray[np.int64]) -> Floats:
     shape = images.shape[1:]
     channels, height, width = sizes(shape)
     found = np.empty((len(chosen), *reduced(shape)), np.float32)
-    rows, columns = (averages(side, reduction(shape)) for side in (height, width))
+    rows, columns = (nearest(side, reduction(shape)) for side in (height, width))
     for first in range(0, len(chosen), SOME):
         some = images[chosen[first : first + SOME]].reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
         found[first : first + SOME] = some if reduction(shape) == 1 else rows @ some.astype(np.float32) @ columns.T

@@ -26,7 +26,7 @@ from atlcodec.training.heads import encode, linear_path, train
 from atlcodec.training.layout import pictures, planes
 from atlcodec.training.loop import Phase
 from atlcodec.training.networks import Networks
-from atlcodec.training.resample import averages, enlarging
+from atlcodec.training.resample import averages, enlarging, nearest
 from atlcodec.training.settings import HeadSettings, Joint, Settings
 from atlcodec.training.trainer import Trainer
 from check_codec import check_codec
@@ -159,6 +159,7 @@ def test_a_slope_survives_the_reduction(side: int, by: int) -> None:
     inner = slice(by, side - 2 * by)
     np.testing.assert_allclose((enlarging(side, by) @ small)[inner], slope[inner], atol=1e-3)
     np.testing.assert_allclose(enlarging(side, by).sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(nearest(side, by) @ enlarging(side, by), np.eye(len(small)), atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, LARGE, (8, 256), (255, 9, 3)], ids=str)
