@@ -184,7 +184,7 @@ def read_head(folder: Path) -> Head:
     if not _is_sha256(raw.get("sha256")) or not _is_sha256(raw.get("codec")):
         raise BadModel(f"{folder}: the card must give the SHA-256 of classifier.onnx and of the codec")
     unsure_below = raw.get("unsure_below", 0)
-    if not _is_number(unsure_below) or not 0 <= unsure_below <= 1:
+    if isinstance(unsure_below, bool) or not _is_number(unsure_below) or not 0 <= unsure_below <= 1:
         raise BadModel(f"{folder}: the card's unsure_below must be a number from 0 to 1")
     name, recipe = valid_name(raw.get("name"), folder), _object(raw, "recipe", folder)
     return Head(folder, HeadCard(name, tuple(labels), raw["sha256"], raw["codec"], float(unsure_below), recipe))

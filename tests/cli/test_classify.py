@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -48,19 +49,29 @@ def test_info(cli: Cli, here: Path) -> None:
         assert line["histogram"] == [int((symbols == level).sum()) for level in range(16)]
 
 
-@pytest.mark.parametrize("bad", [-0.1, 1.5, "0.5", True])
-def test_a_weak_label_is_unsure(bad: object, cli: Cli, here: Path, mine: Path) -> None:
+def with_unsure_below(value: object, model: Path, folder: Path) -> Path:
+    """A copy of a model whose head's card has this entry."""
+    shutil.copytree(model, folder)
+    update_card(folder / "heads" / "letters", {"unsure_below": value})
+    return folder
+
+
+def test_a_weak_label_is_unsure(cli: Cli, here: Path, mine: Path) -> None:
     """The head's card says below which probability, and an option overrides it."""
-    head, images = mine / "heads" / "letters", np.zeros((2, 28, 28), np.uint8)
-    packed = Codec.load(mine).encode(images, 0)
+    packed = Codec.load(mine).encode(np.zeros((2, 28, 28), np.uint8), 0)
     (here / "x.atlc").write_bytes(packed.tobytes())
     plain = cli("classify", "-m", mine, "x.atlc").lines
     assert not any("unsure" in line for line in plain)
-    update_card(head, {"unsure_below": 0.9999})
-    weak = cli("classify", "-m", mine, "x.atlc").lines
+    model = with_unsure_below(0.9999, mine, here / "doubting")
+    weak = cli("classify", "-m", model, "x.atlc").lines
     assert weak == [line.replace(": ", ": unsure, perhaps ") for line in plain]
-    assert [line["unsure"] for line in json_lines(cli("classify", "-m", mine, "--json", "x.atlc"))] == [True, True]
-    assert cli("classify", "-m", mine, "--min-probability", "0", "x.atlc").lines == plain
-    assert atlcodec.classify(packed[0], model=mine).unsure
-    update_card(head, {"unsure_below": bad})
-    assert "unsure_below must be a number from 0 to 1" in cli("classify", "-m", mine, "x.atlc").complaint
+    assert [line["unsure"] for line in json_lines(cli("classify", "-m", model, "--json", "x.atlc"))] == [True, True]
+    assert cli("classify", "-m", model, "--min-probability", "0", "x.atlc").lines == plain
+    assert atlcodec.classify(packed[0], model=model).unsure
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.5, "0.5", True])
+def test_a_bad_card_of_a_head(bad: object, cli: Cli, here: Path, mine: Path) -> None:
+    (here / "x.atlc").write_bytes(Codec.load(mine).encode(np.zeros((1, 28, 28), np.uint8), 0).tobytes())
+    model = with_unsure_below(bad, mine, here / "bad")
+    assert "unsure_below must be a number from 0 to 1" in cli("classify", "-m", model, "x.atlc").complaint

@@ -65,7 +65,7 @@ def test_a_warning_names_images_of_poor_quality(cli: Cli, here: Path) -> None:
     (warning,) = [line for line in ran.err.splitlines() if "warning" in line]
     assert re.fullmatch(
         r"atlc: warning: noise\.png: [\d.]+ dB is poor: images like those of \w+ reach [\d.]+ dB; "
-        r"is it dark on white \(invert it\), or another kind of image\?",
+        r"is it dark on white \(--invert\), or another kind of image\?",
         warning,
     )
 
