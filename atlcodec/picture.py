@@ -25,7 +25,9 @@ from atlcodec.fit import NOTHING, Fit
 LARGEST = 64_000_000  # pixels that are read; a small file with more could take all memory
 TRANSPARENT = "is partly transparent; --background auto (background='auto') puts it on black or white"
 LARGEST_FILE = 256 << 20  # bytes read from a pipe
-FORMATS = tuple("PNG JPEG GIF WEBP TIFF BMP PPM".split())  # other formats start external programs (EPS: Ghostscript)
+FORMATS = tuple(
+    "PNG JPEG GIF WEBP AVIF TIFF BMP PPM".split()
+)  # other formats start external programs (EPS: Ghostscript)
 
 
 def read(
@@ -62,7 +64,9 @@ def _explained(name: str) -> Iterator[None]:
     except BadImage:
         raise
     except UnidentifiedImageError as error:
-        raise BadImage(f"{name}: not an image in one of the formats {', '.join(FORMATS)}") from error
+        heic = "; a HEIC photo can be saved as JPEG with Pillow and the package pillow-heif"
+        hint = heic if name.lower().endswith((".heic", ".heif")) else ""
+        raise BadImage(f"{name}: not an image in one of the formats {', '.join(FORMATS)}{hint}") from error
     except Image.DecompressionBombError as error:
         raise BadImage(f"{name}: too many pixels to read safely; make it smaller with another program") from error
     except FileNotFoundError as error:

@@ -25,7 +25,9 @@ from atlcodec.sets.paths import OutputPaths, why_unsafe
 
 BATCH = 4096  # images at a time at most: enough for the threads of the encoder. A setting; tests make it small
 PER_PROCESS = 8192  # images for each reading process: fewer do not pay for its start. A setting, too
-SUFFIXES = frozenset(".png .jpg .jpeg .jpe .jfif .gif .webp .tif .tiff .bmp .dib .pbm .pgm .ppm .pnm".split())
+SUFFIXES = frozenset(
+    ".png .jpg .jpeg .jpe .jfif .gif .webp .avif .heic .heif .tif .tiff .bmp .dib .pbm .pgm .ppm .pnm".split()
+)
 
 Name = tuple[str, str | None]  # path and label
 Read = tuple[Images, dict[int, str]]  # images, and by number what is wrong with the others

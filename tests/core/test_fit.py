@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 import atlcodec
 from atlcodec import picture
@@ -134,3 +134,16 @@ def test_the_same_names_in_python_and_on_the_command_line(cli: Cli, tmp_path: Pa
     assert (tmp_path / "b.atlc").read_bytes() == python
     assert done.records == 1
     assert "two different numbers" in cli("encode", path, "--range", "1", "1").misuse
+
+
+def test_photos_of_telephones(tmp_path: Path) -> None:
+    """AVIF is read where Pillow can; HEIC is not, and the message says what can be done."""
+    (tmp_path / "x.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    with pytest.raises(
+        BadImage, match=r"x\.HEIC: not an image .*saved as JPEG with Pillow and the package pillow-heif"
+    ):
+        picture.read(tmp_path / "x.HEIC")
+    if not features.check("avif"):
+        pytest.skip("this Pillow reads no AVIF")
+    halves().save(tmp_path / "x.avif", quality=100)
+    assert np.abs(picture.read(tmp_path / "x.avif").astype(int) - np.asarray(halves())).mean() < 2
