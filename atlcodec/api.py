@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from atlcodec import metrics, record, zoo
-from atlcodec.card import Shape
 from atlcodec.choice import suited
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import BadImage, NotARecord
 from atlcodec.fit import Fit, FitOptions
 from atlcodec.reader import cached_codec, codec_of
 from atlcodec.record import Records
+from atlcodec.shape import Shape
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -22,18 +22,15 @@ from typing import Any
 from atlcodec import record
 from atlcodec.errors import BadModel, MissingModel
 from atlcodec.latents import Packing
+from atlcodec.shape import MEANING, Shape, of_list
 
 BUNDLED = Path(__file__).parent / "models"
-SIDES = range(8, 257)  # rows and columns that the images of a codec may have
 EFFORT = 5  # of a search by gradients; a card with a faster search names another
 LARGEST_FILE = 64 << 20  # bytes
 LARGEST_CARD = 1 << 20
 MOST_LABELS = 10_000
 LONGEST_LABEL = 200  # characters
 PARTS = ("compressor.onnx", "decompressor.onnx", "refiner.onnx")
-
-
-Shape = tuple[int, ...]  # of one image: (rows, columns), or (rows, columns, 3) for red, green and blue
 
 
 @dataclass(frozen=True)
@@ -153,6 +150,10 @@ def read_model(folder: Path) -> Model:
         raise BadModel(f"{folder}: the id {id} is reserved for records of other kinds")
     if raw.get("default_head", "") is not None:
         valid_name(raw.get("default_head"), folder)
+    shape = of_list(raw.get("shape"))
+    if shape is None:
+        given = str(raw.get("shape"))[:40]
+        raise BadModel(f"{folder}: the card must give the shape of its images: {MEANING}, not {given}")
     figures, searched = _object(raw, "figures", folder), _object(raw, "searched", folder)
     if not all(_is_number(figures.get(key, 0)) for key in ("psnr", "psnr_low", "accuracy")):
         raise BadModel(f"{folder}: the card's figures are not numbers")
@@ -160,7 +161,7 @@ def read_model(folder: Path) -> Model:
         name=valid_name(raw.get("name"), folder),
         digests=digests,
         default_head=raw["default_head"],
-        shape=_shape(raw, folder),
+        shape=shape,
         packing=_packing(raw, folder),
         effort=_effort(raw, folder),
         figures=figures,
@@ -251,22 +252,6 @@ def _effort(raw: Mapping[str, Any], folder: Path) -> int:
     if type(effort) is not int or not 0 <= effort <= 9:
         raise BadModel(f"{folder}: effort in card.json must be a whole number from 0 to 9, not {str(effort)[:20]}")
     return effort
-
-
-def _shape(raw: dict[str, Any], folder: Path) -> Shape:
-    shape = raw.get("shape")
-    if (
-        not isinstance(shape, list)
-        or not all(type(side) is int for side in shape)
-        or not all(side in SIDES for side in shape[:2])
-        or shape[2:] not in ([], [3])
-        or len(shape) < 2
-    ):
-        raise BadModel(
-            f"{folder}: the card must give the shape of its images: [rows, columns], or [rows, columns, 3] for "
-            f"colours, with {SIDES[0]} to {SIDES[-1]} rows and columns, not {str(shape)[:40]}"
-        )
-    return tuple(shape)
 
 
 def _packing(raw: Mapping[str, Any], folder: Path) -> Packing:

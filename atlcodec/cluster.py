@@ -30,12 +30,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec import columns, record, zoo
-from atlcodec.card import Shape
 from atlcodec.codec import Codec, Images
 from atlcodec.columns import Batch, Texts
 from atlcodec.errors import BadImage, NotARecord, UnknownModel
 from atlcodec.reader import Reader
 from atlcodec.record import Records
+from atlcodec.shape import Shape
 
 if TYPE_CHECKING:
     pass

@@ -56,7 +56,7 @@ def read(
 
 @contextlib.contextmanager
 def _explained(name: str) -> Iterator[None]:
-    """Raise an `AtlcError` for whatever Pillow raises."""
+    """Raise an `AtlcError` for all that Pillow raises."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large images and odd metadata; the size is checked

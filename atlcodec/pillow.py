@@ -24,12 +24,12 @@ import numpy as np
 from PIL import Image, ImageFile, ImageSequence
 
 from atlcodec import api, picture, record, zoo
-from atlcodec.card import Shape
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import AtlcError, BadModel, NotARecord, UnknownModel
 from atlcodec.fit import Fit, FitOptions
 from atlcodec.reader import codec_of
 from atlcodec.record import RECORD_BYTES
+from atlcodec.shape import Shape
 
 FORMAT = "ATLC"
 AHEAD = 64  # records decoded at once when frames are read in order: a frame takes a quarter of the time

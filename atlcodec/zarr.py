@@ -28,11 +28,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from atlcodec import zoo
-from atlcodec.card import Shape
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import AtlcError, BadImage, NotARecord, UnknownModel
 from atlcodec.reader import cached_codec
 from atlcodec.record import RECORD_BYTES, Records, as_records
+from atlcodec.shape import Shape
 
 try:
     import numcodecs

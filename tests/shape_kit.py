@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto
 
-from atlcodec.card import Shape
 from atlcodec.card_writer import write_model
+from atlcodec.shape import Shape
 from atlcodec.training.onnx_builder import GraphBuilder, Port
 
 RECORDS: Port = (TensorProto.UINT8, ["N", 200])

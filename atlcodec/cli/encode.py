@@ -10,9 +10,10 @@ import click
 from atlcodec.cli.common import ErrorCount, escape, log, meter
 from atlcodec.cli.encode_files import encode_files
 from atlcodec.cli.files import STANDARD, check_ending, is_folder, shown, standard_output
+from atlcodec.cli.fitting import fit_options
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
-from atlcodec.fit import HOWS, Fit
+from atlcodec.fit import Fit
 from atlcodec.sets.paths import AlreadyExists, is_device
 
 
@@ -28,25 +29,7 @@ from atlcodec.sets.paths import AlreadyExists, is_device
     help="0 is fast, 9 is slow and gives the best quality. [default: what the model's card says]",
 )
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
-@click.option(
-    "--fit",
-    type=click.Choice(HOWS),
-    help="For images of another size. contain: scale, with bars if the shape differs; cover: cut off what is too much; "
-    "stretch: change the shape.",
-)
-@click.option("--resize", "fit", flag_value="contain", help="The same as --fit contain.")
-@click.option(
-    "--gray", "--grey", is_flag=True, help="Convert colours to luminance, transparency to black, 16 bits to 8."
-)
-@click.option("--background", metavar="COLOUR", help="Behind transparent parts: black, white, #rrggbb, or auto.")
-@click.option("--invert", is_flag=True, help="Make black white: for dark drawings on white.")
-@click.option(
-    "--range",
-    type=(float, float),
-    metavar="LOW HIGH",
-    help="Of 16-bit and floating-point images: which value becomes black, and which white.",
-)
-@click.option("--frame", type=click.IntRange(0), metavar="N", help="Of an animation, take this frame, from 0.")
+@fit_options
 @click.option("--append", is_flag=True, help="Add a folder's images to an existing set.")
 @click.option(
     "-j",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from atlcodec import api, metrics, picture
-from atlcodec.card import Shape
 from atlcodec.cli.common import ErrorCount, log, progress
 from atlcodec.cli.files import (
     STANDARD,
@@ -26,6 +25,7 @@ from atlcodec.sets import manifest
 from atlcodec.sets.encoder import Encoder, choose, each_alone
 from atlcodec.sets.paths import refuse_existing
 from atlcodec.sets.sources import ImageFiles, Loaded
+from atlcodec.shape import Shape
 
 
 def encode_files(

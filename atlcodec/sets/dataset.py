@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec import picture
-from atlcodec.card import SIDES, Shape
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.sets import folders, idx, official
+from atlcodec.shape import SIDES, Shape
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]

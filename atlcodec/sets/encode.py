@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Unpack
 
 from atlcodec import __version__, api, atomic, engine, metrics, zoo
-from atlcodec.card import Shape
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, MissingFile
 from atlcodec.fit import Fit, FitOptions
@@ -22,6 +21,7 @@ from atlcodec.sets.manifest import counted
 from atlcodec.sets.paths import is_device, refuse_existing
 from atlcodec.sets.sinks import Existing, Sink
 from atlcodec.sets.sources import Batch, Source
+from atlcodec.shape import Shape
 
 Log = Callable[[str], None]
 Progress = Callable[[int, int], None]

@@ -19,8 +19,8 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.card import SIDES
 from atlcodec.errors import BadData
+from atlcodec.shape import SIDES
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 LARGEST = 1 << 30  # bytes of one decompressed file: a gzip bomb stops here

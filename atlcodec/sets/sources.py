@@ -14,14 +14,14 @@ from typing import Protocol
 
 import numpy as np
 
-from atlcodec import picture
-from atlcodec.card import Shape
 from atlcodec.codec import Images
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.fit import NOTHING, Fit
 from atlcodec.sets import folders, idx, official
+from atlcodec.sets.image_files import Read, read_files, stack
 from atlcodec.sets.manifest import counted, is_label
 from atlcodec.sets.paths import OutputPaths, why_unsafe
+from atlcodec.shape import Shape
 
 BATCH = 4096  # images at a time at most: enough for the threads of the encoder. A setting; tests make it small
 PER_PROCESS = 8192  # images for each reading process: fewer do not pay for its start. A setting, too
@@ -30,7 +30,6 @@ SUFFIXES = frozenset(
 )
 
 Name = tuple[str, str | None]  # path and label
-Read = tuple[Images, dict[int, str]]  # images, and by number what is wrong with the others
 
 
 @dataclass(frozen=True)
@@ -238,7 +237,7 @@ class ImageFiles:
                 good.append((name, None))
             except AtlcError as error:
                 problems.append(str(error))
-        self.loaded = Loaded(_stack(images, shape), good, problems)
+        self.loaded = Loaded(stack(images, shape), good, problems)
 
     def __len__(self) -> int:
         return len(self.loaded.names) + len(self.loaded.problems)
@@ -252,21 +251,6 @@ class ImageFiles:
 
     def sample(self, count: int) -> Images:
         return self.loaded.images[:: -(-len(self.loaded.images) // count) or 1]
-
-
-def read_files(root: str, paths: list[str], *, shape: Shape, how: Fit) -> Read:
-    """The images that can be read, uint8 (N, *shape), and by number what is wrong with the others."""
-    images, problems = [], {}
-    for number, path in enumerate(paths):
-        try:
-            images.append(picture.read(os.path.join(root, path), how, shape=shape))
-        except AtlcError as error:
-            problems[number] = str(error)
-    return _stack(images, shape), problems
-
-
-def _stack(images: list[Images], shape: Shape) -> Images:
-    return np.stack(images) if images else np.empty((0, *shape), np.uint8)
 
 
 def _left_out(others: list[str]) -> list[str]:

@@ -19,8 +19,8 @@ from onnx import TensorProto, numpy_helper
 from torch import nn
 
 from atlcodec import record
-from atlcodec.card import Shape
 from atlcodec.latents import UNIFORM, Packing
+from atlcodec.shape import Shape
 from atlcodec.training import gradient, onnx_packing
 from atlcodec.training.layers import FixedLinear, Scale, Standardise, TrustLast
 from atlcodec.training.layout import GREY

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atlcodec.card import Shape
+from atlcodec.shape import Shape
 from atlcodec.training.layout import GREY, sizes
 
 

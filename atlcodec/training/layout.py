@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from atlcodec.card import Shape
 from atlcodec.errors import AtlcError, BadData
+from atlcodec.shape import Shape
 
 GREY: Shape = (28, 28)  # the shape of the bundled codecs, and the only one of some architectures
 CHUNK = 2048  # such images that go through a network at once; of larger ones, fewer

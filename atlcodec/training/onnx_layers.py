@@ -274,7 +274,7 @@ def _integers(weights: Floats) -> tuple[NDArray[np.int8], Floats]:
 
 
 def _few_digits(steps: Floats) -> Floats:
-    """Steps rounded up to 16 bits, so that small multiples of them are exact, and none of them zero."""
+    """Steps rounded up to 16 bits, so that small multiples of them are exact; a step of zero becomes a tiny one."""
     steps = np.maximum(steps, np.float32(1e-30))
     return (steps.view(np.int32) + 0xFF & ~0xFF).view(np.float32)
 

@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from atlcodec.card import Shape
+from atlcodec.shape import Shape
 from atlcodec.training.grid import Join, MixChannels, MixTokens, Patches, Unpatches, Unshuffle
 from atlcodec.training.layers import (
     Add,

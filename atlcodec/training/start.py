@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.card import Shape
 from atlcodec.latents import Packing
 from atlcodec.record import SYMBOLS
+from atlcodec.shape import Shape
 from atlcodec.training.layout import GREY, sizes
 from atlcodec.training.resample import nearest
 

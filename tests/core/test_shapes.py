@@ -12,10 +12,10 @@ from PIL import Image
 
 import atlcodec
 from atlcodec import picture, zoo
-from atlcodec.card import Shape
 from atlcodec.card_writer import update_card
 from atlcodec.codec import Codec
 from atlcodec.errors import BadImage, BadModel
+from atlcodec.shape import Shape
 from check_codec import check_codec
 from kit import Cli
 from shape_kit import LABELS, pictures, write_codec

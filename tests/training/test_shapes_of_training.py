@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 import atlcodec
 from atlcodec import engine, picture, training, zoo
-from atlcodec.card import LARGEST_FILE, Shape, read_model
+from atlcodec.card import LARGEST_FILE, read_model
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.latents import Packing
 from atlcodec.sets.dataset import Dataset, Split
+from atlcodec.shape import Shape
 from atlcodec.training import export, publish, recipes, start
 from atlcodec.training.augment import augment, random_affine, random_shift
 from atlcodec.training.data import outlier_images

@@ -1,0 +1,39 @@
+"""The options of `atlc encode` for images of other sizes and kinds: the fields of `Fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from atlcodec.fit import HOWS
+
+OPTIONS = (
+    click.option(
+        "--fit",
+        type=click.Choice(HOWS),
+        help="For images of another size. contain: scale, with bars beside it; cover: cut off what is too much; "
+        "stretch: change the shape.",
+    ),
+    click.option("--resize", "fit", flag_value="contain", help="The same as --fit contain."),
+    click.option(
+        "--gray", "--grey", is_flag=True, help="Convert colours to luminance, transparency to black, 16 bits to 8."
+    ),
+    click.option("--background", metavar="COLOUR", help="Behind transparent parts: black, white, #rrggbb, or auto."),
+    click.option("--invert", is_flag=True, help="Make black white: for dark drawings on white."),
+    click.option(
+        "--range",
+        type=(float, float),
+        metavar="LOW HIGH",
+        help="Of 16-bit and floating-point images: which value becomes black, and which white.",
+    ),
+    click.option("--frame", type=click.IntRange(0), metavar="N", help="Of an animation, take this frame, from 0."),
+)
+
+
+def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options to a command."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
