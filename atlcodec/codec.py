@@ -19,7 +19,7 @@ Images = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
 
 CHUNK_OF_CLASSIFIER = 1024  # rows; its activations are small
-CHUNK_OF_SEARCH = 128
+CHUNK_OF_SEARCH = 64
 LARGE = 64 * 64 * 3  # values of an image; of larger ones a chunk has fewer rows, or all threads would run out of memory
 UNSURE = 6.0  # dB for each factor of e in a label's probability; fitted to the accuracy on all training sets
 
