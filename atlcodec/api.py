@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from atlcodec import metrics, record, zoo
-from atlcodec.choice import suited
+from atlcodec.choice import default_shape, suited
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import BadImage, NotARecord
 from atlcodec.fit import Fit, FitOptions
 from atlcodec.reader import cached_codec, codec_of
 from atlcodec.record import Records
-from atlcodec.shape import Shape
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -49,23 +48,24 @@ def encode(
     each. `effort` is that of `Codec.encode`. `how` makes an image file or a Pillow image one of the codec's shape, by
     the names of `fit.Fit`: fit="contain", gray=True, background="auto", invert=True. Raises `BadImage`, `UnknownModel`,
     `FileNotFoundError`."""
+    codec = None if model is None else codec_named(model)
+    shape = codec.shape if codec else default_shape()
     if isinstance(image, bytes | str | os.PathLike) or hasattr(image, "getbands") or hasattr(image, "read"):
         from atlcodec import picture
 
         source = (
             io.BytesIO(image) if isinstance(image, bytes) else cast("str | os.PathLike[str] | BinaryIO | Image", image)
         )
-        name, shape = "the image" if isinstance(image, bytes) else "", shape_of(model)
+        name = "the image" if isinstance(image, bytes) else ""
         pixels = picture.read(source, Fit(**how), name=name, shape=shape)
     else:
         pixels = np.asarray(image)
-        if pixels.shape != (wanted := shape_of(model)):
+        if pixels.shape != shape:
             raise BadImage(
-                f"one image must be uint8 {wanted}, not {pixels.dtype} {pixels.shape}; use Codec.encode for many at "
-                "once"
+                f"one image must be uint8 {shape}, not {pixels.dtype} {pixels.shape}; use Codec.encode for many at once"
             )
     images = pixels[None]
-    records = choose(images, effort=effort)[1] if model is None else codec_named(model).encode(images, effort)
+    records = codec.encode(images, effort) if codec else choose(images, effort=effort)[1]
     return records.tobytes()
 
 
@@ -100,19 +100,14 @@ def choose(
     """The codec that suits images, uint8 (N, *shape), best, by the mean of `Codec.suitability`: one for all of them.
 
     It chooses at effort 0, among the bundled models of the default list that take this shape, or the codecs that you
-    give. Returns the codec, its
-    records with this `effort`, uint8 (N, 200), and the mean squared error of each decoded image, float64 (N,). Raises
-    `UnknownModel` if there is no codec to choose from, `BadImage` if none takes images of this shape."""
+    give. Returns the codec, its records with this `effort`, uint8 (N, 200), and the mean squared error of each decoded
+    image, float64 (N,). Raises `UnknownModel` if there is no codec to choose from, `BadImage` if none takes images of
+    this shape."""
     found = suited(images, among)
     codec, records = found.codecs[found.whole], found.records[found.whole]
     if effort != 0 and codec.model.refines:
         records = codec.encode(images, effort)
     return codec, records, metrics.squared_error(images, codec.decode(records))
-
-
-def shape_of(model: str | os.PathLike[str] | None) -> Shape:
-    """The shape of the images that a model takes; without one, those of the default list. Raises `UnknownModel`."""
-    return (zoo.default()[0] if model is None else zoo.find(model)).card.shape
 
 
 def codec_named(which: str | os.PathLike[str]) -> Codec:

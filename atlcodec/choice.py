@@ -13,6 +13,7 @@ from atlcodec.codec import Codec, Images
 from atlcodec.errors import BadImage, UnknownModel
 from atlcodec.reader import cached_codec
 from atlcodec.record import Records
+from atlcodec.shape import Shape
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ def suited(images: Images, among: Sequence[Codec] | None = None) -> Suited:
     records = [codec.encode(images, effort=0) for codec in codecs]
     scores = [codec.suitability(images, made) for codec, made in zip(codecs, records, strict=True)]
     return Suited(codecs, records, np.stack(scores))
+
+
+def default_shape() -> Shape:
+    """The shape of the images that a model is chosen for where nobody names one."""
+    return zoo.default()[0].card.shape
 
 
 def defaults(shape: tuple[int, ...]) -> list[Codec]:

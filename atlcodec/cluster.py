@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import columns, record, zoo
+from atlcodec import columns, record
+from atlcodec.choice import default_shape
 from atlcodec.codec import Codec, Images
 from atlcodec.columns import Batch, Texts
 from atlcodec.errors import BadImage, NotARecord, UnknownModel
@@ -65,9 +66,8 @@ class Encode(_Function):
 
     def __post_init__(self) -> None:
         self._codec = Codec.load(self.model)
-        self._encode(
-            np.zeros((1, *self._codec.shape), np.uint8)
-        )  # raises before the first batch if its files are invalid
+        blank = np.zeros((1, *self._codec.shape), np.uint8)
+        self._encode(blank)  # raises before the first batch if its files are invalid
 
     def __call__(self, batch: Batch) -> Batch:
         images, problems = columns.read(batch, "image", self._codec.shape, BadImage)
@@ -98,7 +98,7 @@ class Decode(_Function):
     def _shape(self, codecs: list[Codec]) -> Shape:
         """Of the images of a batch. Without a readable record, that of the codec that you name, or of the default
         ones."""
-        shapes = {codec.shape for codec in codecs or self._codecs.named} or {zoo.default()[0].card.shape}
+        shapes = {codec.shape for codec in codecs or self._codecs.named} or {default_shape()}
         if len(shapes) > 1:
             raise NotARecord("the batch has records of images of several shapes; name one model, or sort them by shape")
         return shapes.pop()

@@ -106,11 +106,7 @@ class Codec:
         classifier = self._classifier
 
         def classify(chunk: Records) -> Probabilities:
-            logits = np.ascontiguousarray(classifier(chunk).T)  # classes first: sums over few rows are quick
-            logits -= logits.max(axis=0)
-            np.exp(logits, out=logits)
-            probabilities: Probabilities = logits / logits.sum(axis=0)
-            return probabilities.T
+            return metrics.probabilities(classifier(chunk))
 
         packed, check = record.as_records(records), self.check if verify else None
         shape = (len(self.labels),)

@@ -27,6 +27,15 @@ def psnr_each(mse: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(-10 * np.log10(np.maximum(mse, FLOOR) / 255**2))
 
 
+def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Softmax: float32 (N, classes) -> the same; each row sums to 1."""
+    columns = np.ascontiguousarray(logits.T)  # classes first: sums over few rows are quick
+    columns -= columns.max(axis=0)
+    np.exp(columns, out=columns)
+    found: NDArray[np.float32] = columns / columns.sum(axis=0)
+    return found.T
+
+
 def accuracy(scores: NDArray[np.float32], labels: NDArray[np.integer]) -> float:
     """Share of rows whose highest score is the label's: float32 (N, classes), integers (N,) -> 0..1."""
     return float((scores.argmax(axis=1) == labels).mean())

@@ -25,9 +25,8 @@ from atlcodec.fit import NOTHING, Fit
 LARGEST = 64_000_000  # pixels that are read; a small file with more could take all memory
 TRANSPARENT = "is partly transparent; --background auto (background='auto') puts it on black or white"
 LARGEST_FILE = 256 << 20  # bytes read from a pipe
-FORMATS = tuple(
-    "PNG JPEG GIF WEBP AVIF TIFF BMP PPM".split()
-)  # other formats start external programs (EPS: Ghostscript)
+# Other formats start external programs (EPS: Ghostscript).
+FORMATS = tuple("PNG JPEG GIF WEBP AVIF TIFF BMP PPM".split())
 
 
 def read(

@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageSequence
 
 from atlcodec import api, picture, record, zoo
+from atlcodec.choice import default_shape
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import AtlcError, BadModel, NotARecord, UnknownModel
 from atlcodec.fit import Fit, FitOptions
@@ -214,9 +215,10 @@ def _write(image: Image.Image, frames: list[Image.Image], file: IO[bytes]) -> No
     names = [f"frame {number}" for number in range(len(frames))] if len(frames) > 1 else ["the image"]
     named = zip(frames, names, strict=True)
     model, effort = options.get("model"), options.get("effort")
-    shape = api.shape_of(model)
+    codec = None if model is None else Codec.load(model)
+    shape = codec.shape if codec else default_shape()
     pixels = np.stack([picture.read(frame, how, name=name, shape=shape) for frame, name in named])
-    records = api.choose(pixels, effort=effort)[1] if model is None else Codec.load(model).encode(pixels, effort)
+    records = codec.encode(pixels, effort) if codec else api.choose(pixels, effort=effort)[1]
     if options.get("append"):
         file.seek(0, os.SEEK_END)
         if torn := file.tell() % RECORD_BYTES:

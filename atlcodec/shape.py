@@ -4,9 +4,7 @@ from __future__ import annotations
 
 Shape = tuple[int, ...]
 SIDES = range(8, 257)  # rows and columns that the images of a codec may have
-MEANING = (
-    f"[rows, columns], or [rows, columns, 3] for colours, with {SIDES[0]} to {SIDES[-1]} rows and columns"  # in a card
-)
+MEANING = f"[rows, columns], or [rows, columns, 3] for colours, with {SIDES[0]} to {SIDES[-1]} rows and columns"
 
 
 def of_list(value: object) -> Shape | None:

@@ -84,7 +84,9 @@ def _text(records: RecordSet, row: Row, top: int, least: float | None) -> str:
 
 
 def _unsure(row: Row, least: float | None) -> bool:
-    return float(row.value.max()) < (row.codec.head.card.unsure_below if least is None else least)
+    if least is None:
+        least = row.codec.head.card.unsure_below
+    return float(row.value.max()) < least
 
 
 def _best(row: Row, top: int) -> list[tuple[str, float]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atlcodec import api, metrics, picture
+from atlcodec import metrics, picture
+from atlcodec.choice import default_shape
 from atlcodec.cli.common import ErrorCount, log, progress
 from atlcodec.cli.files import (
     STANDARD,
@@ -46,7 +47,7 @@ def encode_files(
         if together != STANDARD:
             refuse_existing(Path(together), force)
     errors = ErrorCount()
-    shape = fixed.shape if fixed else api.shape_of(None)
+    shape = fixed.shape if fixed else default_shape()
     source = ImageFiles(
         progress(names, "reading", len(names)),
         lambda name: _load(name, None if together else targets[name], force, how, shape),

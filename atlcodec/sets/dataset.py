@@ -108,15 +108,12 @@ def _find(where: str | os.PathLike[str], log: Callable[[str], None]) -> Path:
 
 
 def _load_idx(folder: Path, shape: Shape | None) -> Dataset:
-    parts = idx.parts(folder)
+    parts = idx.parts(folder, shape)
     if not parts or parts[0].name != "train":
         raise BadData(f"{folder}: {idx.FILES[0]} (or {idx.FILES[0]}.gz) is missing")
     digests: dict[str, str] = {}
     splits: dict[str, Split] = {}
-    shape = shape or parts[0].shape
     for part in parts:
-        if part.shape != shape:
-            raise BadData(f"{part.path}: has images of the shape {part.shape}, not {shape}")
         images, digest = idx.read(part.path)
         splits[part.name] = Split(images, None if part.labels is None else part.labels.astype(np.int64))
         images_name, labels_name = idx.FILES[:2] if part.name == "train" else idx.FILES[2:]

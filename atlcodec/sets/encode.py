@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Unpack
 
-from atlcodec import __version__, api, atomic, engine, metrics, zoo
+from atlcodec import __version__, atomic, engine, metrics, zoo
+from atlcodec.choice import default_shape
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, MissingFile
 from atlcodec.fit import Fit, FitOptions
@@ -86,8 +87,9 @@ def encode_folder(
     if not os.path.isdir(folder):
         raise AtlcError(f"{folder}: is not a folder")
     fixed = Codec.load(model) if model is not None else None
-    options = {"effort": effort, "append": append, **Fit(**how).asked()}
-    run = _Run(os.fspath(folder), fixed, options, Fit(**how), jobs or engine.threads(), log, problem, progress)
+    fit = Fit(**how)
+    options = {"effort": effort, "append": append, **fit.asked()}
+    run = _Run(os.fspath(folder), fixed, options, fit, jobs or engine.threads(), log, problem, progress)
     if is_stream(output):
         return run.to_stream(output)
     assert isinstance(output, str | os.PathLike)
@@ -135,7 +137,9 @@ class _Run:
             "before": {"records": existing.records, "list_bytes": existing.list_bytes},
         }
         effort = self.options["effort"]
-        batches = source.batches(batch_size(codec.model.card.effort if effort is None else effort))
+        if effort is None:
+            effort = codec.model.card.effort
+        batches = source.batches(batch_size(effort))
         batches, problems = journal.resume(job, codec.id, batches, overwrite)
         self._report(problems)
         if journal.discarded:
@@ -200,7 +204,7 @@ class _Run:
         models = zoo.models()
         if self.fixed is None and len(existing.ids) == 1 and existing.ids[0] in models:
             return models[existing.ids[0]].card.shape
-        return self.fixed.shape if self.fixed else api.shape_of(None)
+        return self.fixed.shape if self.fixed else default_shape()
 
     def _choose(self, source: Source, existing: Existing, output: str) -> tuple[Codec, str]:
         """The codec for the whole set, and `EncodedSet.choice`."""

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec.errors import BadData
-from atlcodec.shape import SIDES
+from atlcodec.shape import SIDES, Shape
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 LARGEST = 1 << 30  # bytes of one decompressed file: a gzip bomb stops here
@@ -76,8 +76,9 @@ def read(path: Path) -> tuple[NDArray[np.uint8], str]:
     return np.frombuffer(raw, np.uint8, -1, start).reshape(shape), hashlib.sha256(raw).hexdigest()
 
 
-def parts(folder: Path) -> list[Part]:
-    """The training and the test images of a folder, those that exist. Their headers and labels are checked.
+def parts(folder: Path, wanted: Shape | None = None) -> list[Part]:
+    """The training and the test images of a folder, those that exist. Their headers and labels are checked, and that
+    all images have the shape that is wanted, or that of the first ones.
 
     Raises `BadData`."""
     found = []
@@ -92,6 +93,9 @@ def parts(folder: Path) -> list[Part]:
                 f"{path}: has images of the shape {tuple(shape)}; atlcodec takes {SIDES[0]} to {SIDES[-1]} rows and "
                 "columns"
             )
+        wanted = wanted or tuple(shape)
+        if tuple(shape) != wanted:
+            raise BadData(f"{path}: has images of the shape {tuple(shape)}, not {wanted}")
         labels, digest = read(labels_path) if labels_path else (None, "")
         if labels is not None and labels.shape != (count,):
             raise BadData(f"{folder}: {count} images but {labels.shape} labels in {labels_name}")

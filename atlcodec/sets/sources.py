@@ -78,11 +78,8 @@ def find(
     `labelled`, a folder is a label even if it is the only one.
 
     Raises `BadData` if it has no images, or invalid IDX files."""
-    parts = idx.parts(Path(folder))
+    parts = idx.parts(Path(folder), shape)
     if parts:
-        for part in parts:
-            if part.shape != shape:
-                raise BadData(f"{part.path}: has images of the shape {part.shape}, not {shape}")
         source: Source = IdxFiles(folder, parts, taken)
     else:
         layout = folders.layout(folder, fewest=1 if labelled else 2)

@@ -101,13 +101,14 @@ def encode(
     learnt, held_out = split_validation(data.train, settings.validation)
     assert learnt.labels is not None
     network = None if taught_by is None else teacher.load(taught_by, len(data.classes), sizes(data.shape)[0])
-    records, said = [codec.encode(learnt.images, effort=0)], [_said(network, torch.from_numpy(learnt.images.copy()))]
     images, generator = torch.from_numpy(learnt.images.copy()), torch.Generator().manual_seed(settings.seed)
+    records, said = [codec.encode(learnt.images, effort=0)], [_said(network, images)] if network else []
     for copy in range(settings.copies):
         log(f"encoding copy {copy + 1} of {settings.copies}")
         changed = augment(images, settings.augment, generator, share=1, strength=settings.augment_strength)
         records.append(codec.encode(changed.numpy(), effort=0))
-        said.append(_said(network, changed))
+        if network:
+            said.append(_said(network, changed))
     return Examples(
         model,
         np.concatenate(records),
@@ -115,14 +116,12 @@ def encode(
         data.classes,
         data.describe(),
         Split(codec.encode(held_out.images, effort=0), held_out.labels),
-        None if network is None else np.concatenate(said),
+        np.concatenate(said) if network else None,
     )
 
 
-def _said(network: nn.Module | None, images: Tensor) -> NDArray[np.float32]:
-    """What a teacher, if there is one, says of images uint8 (N, *shape)."""
-    if network is None:
-        return np.empty((0, 0), np.float32)
+def _said(network: nn.Module, images: Tensor) -> NDArray[np.float32]:
+    """What a teacher says of images uint8 (N, *shape)."""
     return np.concatenate([teacher.probabilities(network, planes(chunk)).numpy() for chunk in chunks(images)])
 
 
@@ -175,10 +174,7 @@ def train(
     batches = -(-len(learning) // settings.batch_size)
     epochs = settings.epochs or min(200, max(20, 2000 // batches))
     trainer.plan({classifier(): epochs})
-    for epoch in range(epochs):
-        rates = trainer.learning_rate(epoch / epochs), trainer.learning_rate((epoch + 1) / epochs)
-        trainer.train(classifier(), 1, rates)
-        trainer.measure("classifier")
+    trainer.train_measured(classifier(), epochs, "classifier")
     return trainer
 
 

@@ -93,10 +93,6 @@ class Epoch:
     settings: Settings
     generator: torch.Generator
 
-    @property
-    def compresses(self) -> bool:
-        return self.phase.compresses
-
     def loss(self, rows: Tensor, task: Task) -> Tensor:
         """Squared error of pixels in 0..1 (autoencoder), cross-entropy (classifier), or their weighted sum (joint).
 
@@ -104,7 +100,7 @@ class Epoch:
         if task == "teacher":
             return self.teacher_loss(rows)
         domain, settings = self.phase.domain, self.settings
-        taught = self.compresses and self.nets.teacher is not None
+        taught = self.phase.compresses and self.nets.teacher is not None
         changed = (settings.augment != "none" or settings.mixup > 0 or taught) and task != "autoencoder"
         learnt = rows[: int((rows < len(self.data.labels)).sum())] if task == "joint" else rows  # these come first
         unchanged = task != "classifier" or not changed  # whether this task sees images as they are, too
@@ -133,21 +129,21 @@ class Epoch:
             smoothing = 0.0 if taught else settings.label_smoothing  # what a teacher says is smooth already
             cross_entropy = functional.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
             loss = loss + (settings.weight if task == "joint" else 1) * cross_entropy
-        if task == "classifier" and not self.compresses and self.data.outliers is not None:
+        if task == "classifier" and not self.phase.compresses and self.data.outliers is not None:
             loss = loss + OUTLIER_WEIGHT * self.outlier_loss(len(rows))
         return loss
 
     def images(self, rows: Tensor, task: Task) -> Tensor | None:
         """The images of a mini-batch, uint8 (N, *shape), shifted if labels are learned from them; None where only
         records are needed."""
-        if not self.compresses and task != "autoencoder":
+        if not self.phase.compresses and task != "autoencoder":
             return None
         assert self.data.images is not None
         images = self.data.images.index_select(0, rows)  # several times as fast as indexing
         shift = self.settings.shift if task != "autoencoder" else 0
         if self.settings.architecture == "pca" and len(self.data) < FEW:
             shift = max(shift, SHIFT)
-        if self.compresses and shift:
+        if self.phase.compresses and shift:
             images = random_shift(images, shift, self.generator)
         return images
 
@@ -183,7 +179,7 @@ class Epoch:
 
     def symbols(self, rows: Tensor, images: Tensor | None) -> Tensor:
         """Symbols from the compressor, or from the records that a frozen compressor made."""
-        if self.compresses and images is not None:
+        if self.phase.compresses and images is not None:
             return self.compressed(images)
         if self.data.records is None:
             assert self.data.images is not None
@@ -191,7 +187,7 @@ class Epoch:
         return self.nets.unpack(self.data.records.index_select(0, rows))
 
     def compressed(self, images: Tensor) -> Tensor:
-        with torch.set_grad_enabled(self.compresses):
+        with torch.set_grad_enabled(self.phase.compresses):
             latents = self.nets.compressor(planes(images))
         return self.nets.quantise(latents)
 

@@ -63,7 +63,7 @@ def codecs(
             )
             codec = Codec.load(folder)
             taken.add(codec.id)
-            if head and trainer.domains[number].held_out.images.ndim > 2:
+            if head:
                 add_unsure(codec, trainer.domains[number].held_out.images)
             figures = add_figures(folder, codec, data, trainer.domains[number].held_out if data.test is None else None)
             published.append(Published(output / own if several else output, codec.id, figures))
@@ -118,9 +118,8 @@ def head(output: Path, trainer: Trainer, examples: Examples, card: Mapping[str, 
     logits = np.concatenate([graph(records) for records in np.array_split(held_out.images, -(-len(held_out) // 1024))])
     assert held_out.labels is not None
     accuracy = metrics.accuracy(logits, held_out.labels)
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     about = {
-        "unsure_below": unsure_below((odds / odds.sum(axis=1, keepdims=True)).max(axis=1)),
+        "unsure_below": unsure_below(metrics.probabilities(logits).max(axis=1)),
         "labels": list(examples.classes),
         "figures": {
             "measured on": f"{examples.describe['name']}, validation",

@@ -69,12 +69,8 @@ def labels(trainer: Trainer, p: Labels) -> None:
     """Labels anew for a codec of the architecture pca: a teacher, the latents for labels, and the classifier."""
     teacher, both = Phase(("teacher",), "teacher"), Phase(("labels", "classifier"), "classifier")
     trainer.plan({teacher: p.teacher, both: p.epochs, classifier(): p.tune})
-    for phase, epochs in ((teacher, p.teacher), (both, p.epochs)):
-        for epoch in range(epochs):
-            trainer.train(
-                phase, 1, (trainer.learning_rate(epoch / epochs), trainer.learning_rate((epoch + 1) / epochs))
-            )
-            trainer.measure("teacher" if phase is teacher else "classifier")
+    trainer.train_measured(teacher, p.teacher, "teacher")
+    trainer.train_measured(both, p.epochs, "classifier")
     fine_tune(trainer, 0, p.tune)
 
 

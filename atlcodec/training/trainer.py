@@ -143,6 +143,12 @@ class Trainer:
                 raise AtlcError("the training diverged (its loss is not finite); lower the learning rate")
             self._record(Step(str(phase), phase.domain, loss, time.perf_counter() - started))
 
+    def train_measured(self, phase: Phase, epochs: int, task: Literal["classifier", "teacher"]) -> None:
+        """Train a phase for some epochs along the schedule, and measure after each."""
+        for epoch in range(epochs):
+            self.train(phase, 1, (self.learning_rate(epoch / epochs), self.learning_rate((epoch + 1) / epochs)))
+            self.measure(task)
+
     def measure(
         self, task: Literal["autoencoder", "classifier", "teacher"], *, domain: int = 0, test: Split | None = None
     ) -> float:
