@@ -126,6 +126,7 @@ def _run(given: dict[str, Any], settings: Settings, own: Any, run: Path, card: d
             outliers=outlier_images(outliers, settings.validation),
             start=export.weights(start.file("compressor")) if start and not base else None,
             base=base,
+            taught_by=own.teacher_size if base and own.teacher else None,
             # The same command resumes the same run, so a checkpoint must have been made with all of this.
             fingerprint=hashlib.sha256(repr((card["recipe"], card["data"])).encode()).hexdigest(),
             log=log,

@@ -45,11 +45,23 @@ def random_affine(images: Tensor, strength: float, generator: torch.Generator, *
     return pictures(functional.grid_sample(planes(images), grid, align_corners=False)).round().to(torch.uint8)
 
 
+def cutout(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Make half of the images black in a rectangle of 3/7 of their sides, whose middle lies anywhere (DeVries and
+    Taylor 2017)."""
+    n, height, width = images.shape[:3]
+    middle_y, middle_x, chosen = torch.rand(3, n, 1, 1, generator=generator).to(images.device)
+    y = torch.arange(height, device=images.device).view(1, -1, 1) + 0.5
+    x = torch.arange(width, device=images.device).view(1, 1, -1) + 0.5
+    inside = ((y - middle_y * height).abs() < height * 3 / 14) & ((x - middle_x * width).abs() < width * 3 / 14)
+    black = inside & (chosen < 0.5)
+    return images.masked_fill(black.view(n, height, width, *[1] * (images.dim() - 3)), 0)
+
+
 def augment(
     images: Tensor, changes: str, generator: torch.Generator, share: float = 0.5, strength: float = 1
 ) -> Tensor:
-    """Change a share of the images, chosen at random. `changes` are "affine", "elastic" (affine, and bent) and "mirror"
-    (which flips half of the chosen ones), joined by "+". Raises `ValueError`."""
+    """Change a share of the images, chosen at random. `changes` are "affine", "elastic" (affine, and bent), "mirror"
+    (which flips half of the chosen ones) and "cutout", joined by "+". Raises `ValueError`."""
     chosen = (torch.rand(len(images), generator=generator) < share).nonzero().squeeze(1).to(images.device)
     if not len(chosen):
         return images
@@ -60,6 +72,8 @@ def augment(
         elif change == "mirror":
             flips = (torch.rand(len(changed), generator=generator) < 0.5).to(images.device)
             changed = torch.where(flips.view(-1, *[1] * (images.dim() - 1)), changed.flip(2), changed)
+        elif change == "cutout":
+            changed = cutout(changed, generator)
         else:
-            raise ValueError(f"unknown augmentation {change!r}; use affine, elastic, mirror, or two with a plus")
+            raise ValueError(f"unknown augmentation {change!r}; use affine, elastic, mirror, cutout, joined by a plus")
     return images.index_copy(0, chosen, changed)

@@ -22,14 +22,14 @@ from atlcodec import record
 from atlcodec.latents import UNIFORM, Packing
 from atlcodec.shape import Shape
 from atlcodec.training import gradient, onnx_packing
-from atlcodec.training.layers import FixedLinear, Scale, Standardise, TrustLast
+from atlcodec.training.layers import FixedLinear, Last, Scale, Standardise
 from atlcodec.training.layout import GREY
 from atlcodec.training.networks import Networks
 from atlcodec.training.onnx_builder import GraphBuilder, Port
 from atlcodec.training.onnx_layers import add_layers
 from atlcodec.training.resample import Resample
 
-BEFORE_DENSE = (Scale, Standardise, TrustLast, nn.Flatten)  # layers that a dense one behind them takes in
+BEFORE_DENSE = (Scale, Standardise, nn.Flatten)  # layers that a dense one behind them takes in
 RECORDS: Port = (TensorProto.UINT8, ["N", record.RECORD_BYTES])
 
 
@@ -123,7 +123,8 @@ def classifier(network: nn.Module, classes: int, packing: Packing = UNIFORM) -> 
     if isinstance(layers[0], nn.Linear):  # its inputs are small integers: a product of integers is four times as fast
         x = add_layers(g, network, onnx_packing.integers(g, packing), integers=packing)
     else:
-        x = add_layers(g, network, onnx_packing.latents(g, packing))
+        last = layers[0].count if isinstance(layers[0], Last) else 0
+        x = add_layers(g, network, onnx_packing.last(g, packing, last) if last else onnx_packing.latents(g, packing))
     return g.finish({"records": RECORDS}, {"logits": (x, (TensorProto.FLOAT, ["N", classes]))})
 
 

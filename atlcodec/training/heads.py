@@ -100,7 +100,9 @@ def encode(
         raise BadData(f"{data.name}: no labels to train a classifier on")
     learnt, held_out = split_validation(data.train, settings.validation)
     assert learnt.labels is not None
-    network = None if taught_by is None else teacher.load(taught_by, len(data.classes), sizes(data.shape)[0])
+    network = None
+    if taught_by is not None:
+        network = teacher.load(taught_by, len(data.classes), sizes(data.shape)[0]).to(torch_device(settings.device))
     images, generator = torch.from_numpy(learnt.images.copy()), torch.Generator().manual_seed(settings.seed)
     records, said = [codec.encode(learnt.images, effort=0)], [_said(network, images)] if network else []
     for copy in range(settings.copies):
@@ -122,7 +124,9 @@ def encode(
 
 def _said(network: nn.Module, images: Tensor) -> NDArray[np.float32]:
     """What a teacher says of images uint8 (N, *shape)."""
-    return np.concatenate([teacher.probabilities(network, planes(chunk)).numpy() for chunk in chunks(images)])
+    device = next(network.parameters()).device
+    parts = [teacher.probabilities(network, planes(chunk.to(device))).cpu().numpy() for chunk in chunks(images)]
+    return np.concatenate(parts)
 
 
 def split(examples: Examples, settings: HeadSettings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -193,7 +197,7 @@ def trainer_settings(settings: HeadSettings, model: Model) -> Settings:
     own = pretrained.architecture(model.card.recipe)
     architecture = settings.architecture
     if architecture == "codec":
-        architecture = own if own in CLASSIFIERS else "lenet"
+        architecture = "dense" if own == "pca" else own if own in CLASSIFIERS else "lenet"
     return Settings(
         architecture=architecture,
         seed=settings.seed,

@@ -100,7 +100,7 @@ class Epoch:
         if task == "teacher":
             return self.teacher_loss(rows)
         domain, settings = self.phase.domain, self.settings
-        taught = self.phase.compresses and self.nets.teacher is not None
+        taught = task == "classifier" and self.nets.teacher is not None
         changed = (settings.augment != "none" or settings.mixup > 0 or taught) and task != "autoencoder"
         learnt = rows[: int((rows < len(self.data.labels)).sum())] if task == "joint" else rows  # these come first
         unchanged = task != "classifier" or not changed  # whether this task sees images as they are, too
@@ -244,7 +244,8 @@ def lr_warmup(optimizer: torch.optim.AdamW, steps: int) -> float:
     most ReLUs die."""
     if not steps:
         return 1.0
-    taken = next((int(state["step"]) for state in optimizer.state.values()), 0)
+    first = optimizer.param_groups[0]
+    taken = first["taken"] = first.get("taken", -1) + 1  # the optimiser's own count may lie on a GPU
     return float(min(1.0, 0.01 ** (1 - taken / steps)))
 
 

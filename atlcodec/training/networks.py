@@ -68,6 +68,7 @@ CLASSIFIERS: dict[str, Callable[[Start, int], nn.Sequential]] = {
     "lenet": lambda start, classes: lenet.classifier(classes),
     "mixer": lambda start, classes: mixer.classifier(classes),
     "pca": pca.classifier,
+    "dense": pca.dense_classifier,
     "conv": conv.classifier,
 }
 NO_START = blank(UNIFORM)
@@ -75,14 +76,19 @@ NO_START = blank(UNIFORM)
 
 class Networks(nn.Module):
     """One compressor, and for each domain (data set) a decompressor and a classifier. `classes` are the number of
-    classes of each domain. `parts` are those to build: the classifier alone is enough to train a head, and "teacher"
-    comes beside the three of a codec. `start` is where training starts from; its packing is that of the latents, its
-    shape that of images. Raises `AtlcError` if the architecture does not take these."""
+    classes of each domain. `parts` are those to build: the classifier alone is enough to train a head. `start` is where
+    training starts from; its packing is that of the latents, its shape that of images. `taught_by` is the size of a
+    teacher beside them, if there is one. Raises `AtlcError` if the architecture does not take these."""
 
     top: Tensor
 
     def __init__(
-        self, architecture: str, classes: Sequence[int], parts: Sequence[str] = PARTS, start: Start = NO_START
+        self,
+        architecture: str,
+        classes: Sequence[int],
+        parts: Sequence[str] = PARTS,
+        start: Start = NO_START,
+        taught_by: str | None = None,
     ) -> None:
         super().__init__()
         check_shape(architecture, start.shape)
@@ -96,7 +102,7 @@ class Networks(nn.Module):
             self.decompressors = nn.ModuleList(DECOMPRESSORS[architecture](start) for _ in classes)
         if "classifier" in parts:
             self.classifiers = nn.ModuleList(CLASSIFIERS[architecture](start, count) for count in classes)
-        self.teacher = teacher(classes[0], sizes(start.shape)[0]) if "teacher" in parts else None
+        self.teacher = teacher(classes[0], sizes(start.shape)[0], taught_by) if taught_by else None
 
     def part(self, name: str, domain: int = 0) -> nn.Module:
         """`compressor`, `decompressor` or `classifier`, the latter two of one domain; `teacher`; or `labels`, the path

@@ -20,12 +20,12 @@ from atlcodec.training.layers import (
     ConvNorm,
     ConvPool2d,
     FixedLinear,
+    Last,
     Levels,
     Linear8,
     PhasesConv2d,
     Scale,
     Standardise,
-    TrustLast,
     UpscaleConv2d,
 )
 from atlcodec.training.onnx_builder import GraphBuilder
@@ -56,7 +56,7 @@ def add_layers(
     A Scale is folded into the linear layer behind it, or into the one before it; a Standardise into the one behind it.
     Raises `BadModel` for layers that cannot be exported."""
     children = network.named_children()
-    named = [(prefix + name, layer) for name, layer in children if not isinstance(layer, nn.Dropout | TrustLast)]
+    named = [(prefix + name, layer) for name, layer in children if not isinstance(layer, nn.Dropout)]
     writer = _Layers(g, x, integers, step)
     for index, (name, layer) in enumerate(named):
         if not isinstance(layer, nn.ReLU):  # a ReLU goes before the shuffle, as in the files of released models
@@ -224,6 +224,8 @@ class _Layers:
                 x = g.add("Reshape", x, g.ints(layer.tokens, -1, layer.channels))
                 x = g.add("Transpose", x, perm=[1, 0, 2])
                 x, self.tokens = g.add("Reshape", x, g.ints(-1, layer.tokens * layer.channels)), False
+            case Last():
+                x = g.add("Slice", x, g.ints(-layer.count), g.ints(MOST), g.ints(1)) if layer.count else x
             case nn.Unflatten():
                 x = g.add("Reshape", x, g.ints(-1, *layer.unflattened_size))
             case nn.ReLU():

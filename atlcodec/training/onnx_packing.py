@@ -28,6 +28,17 @@ def latents(g: GraphBuilder, packing: Packing) -> str:
     return groups[0] if len(groups) == 1 else g.add("Concat", *groups, axis=1)
 
 
+def last(g: GraphBuilder, packing: Packing, count: int) -> str:
+    """The last `count` latents, float32 (N, count); or all of them, if those are not whole bytes of one width."""
+    bits, most = packing.widths[-1]
+    size, rest = divmod(bits * count, 8)
+    if packing.uniform or rest or count > most or size * 8 % (bits if 8 % bits == 0 else 24):
+        return latents(g, packing)
+    part = g.add("Slice", "records", g.ints(RECORD_BYTES - size), g.ints(RECORD_BYTES), g.ints(1))
+    part = g.add("Cast", part, to=TensorProto.FLOAT)
+    return part if bits == 8 else _cut(g, part, bits, count)
+
+
 def integers(g: GraphBuilder, packing: Packing) -> str:
     """The input `records` -> latents cut where bytes end, uint8 (N, P), in the order of `pieces`."""
     if packing.uniform:

@@ -4,7 +4,7 @@ as zero.
     compressor      image -> components / steps, plus what a mixer adds -> latents
                     image -> convolutions -> the last latents, which are for labels
     decompressor    latents -> mean + components * steps = an image; plus what a mixer corrects in it
-    classifier      all latents -> logits
+    classifier      the last latents -> logits
 
 The picture's latents learn from the squared error alone, the latents for labels from the labels alone. So neither task
 disturbs the other in the compressor: 16 of 1,600 bits are what the labels cost the picture.
@@ -33,11 +33,11 @@ from atlcodec.training.layers import (
     ConvNorm,
     Dropout,
     FixedLinear,
+    Last,
     Levels,
     Linear8,
     Scale,
     Standardise,
-    TrustLast,
 )
 from atlcodec.training.layout import sizes
 from atlcodec.training.resample import Resample, enlarging, nearest
@@ -49,6 +49,7 @@ DEPTH = 2
 WIDTH, HIDDEN = 48, 128  # of the compressor
 WIDTH_BACK, HIDDEN_BACK = 64, 192  # of the decompressor
 CHANNELS, BLOCKS, FEATURES = 64, 2, 64  # of the path for labels
+LABELS_HIDDEN = 128  # of the classifier
 
 
 def patches(shape: Shape) -> Patches:
@@ -148,10 +149,22 @@ def _resampling(shape: Shape, matrix: Callable[[int, int], NDArray[np.float32]])
 
 
 def classifier(start: Start, classes: int) -> nn.Sequential:
-    """M -> 256 -> 64 -> classes."""
+    """The latents for labels -> 128 -> classes. It does not look at the others: with them, it learns the training
+    images by heart, and is less right about new ones."""
+    count = start.packing.labels or start.packing.count
     return nn.Sequential(
-        standardised(start),
-        TrustLast(start.packing.labels, hidden=0.9),
+        Last(start.packing.labels),
+        standardised(start, count),
+        nn.Linear(count, LABELS_HIDDEN),
+        nn.ReLU(),
+        nn.Linear(LABELS_HIDDEN, classes),
+    )
+
+
+def dense_classifier(start: Start, classes: int) -> nn.Sequential:
+    """M -> 256 -> 64 -> classes: for records whose latents for labels were learned from other labels."""
+    return nn.Sequential(
+        standardised(start, start.packing.count),
         nn.Linear(start.packing.count, 256),
         nn.ReLU(),
         Dropout(0.2),
@@ -162,6 +175,7 @@ def classifier(start: Start, classes: int) -> nn.Sequential:
     )
 
 
-def standardised(start: Start) -> Standardise:
+def standardised(start: Start, count: int) -> Standardise:
+    """The last `count` latents."""
     mean = start.middle if start.fitted else np.zeros_like(start.middle)  # exported weights contain it
-    return Standardise(torch.from_numpy(mean), torch.from_numpy(1 / start.deviations))
+    return Standardise(torch.from_numpy(mean[-count:]), torch.from_numpy(1 / start.deviations[-count:]))

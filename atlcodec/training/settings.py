@@ -3,12 +3,18 @@ the command line is made from these classes."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 ARCHITECTURES = ("lenet", "mixer", "pca")
-AUGMENT = ("affine", "mirror", "affine+mirror", "elastic", "elastic+mirror")
+# Every way to join some of affine (or elastic), mirror and cutout.
+AUGMENT = tuple(
+    "+".join(filter(None, changes))
+    for changes in itertools.product(("", "affine", "elastic"), ("", "mirror"), ("", "cutout"))
+    if any(changes)
+)
 
 
 def param(
@@ -89,9 +95,9 @@ class HeadSettings:
 
     architecture: str = param(
         "codec",
-        "Architecture of the classifier. codec: the same as the codec's, if it is known, else lenet. conv: more "
-        "accurate and slower, for pca codecs.",
-        choices=["codec", *ARCHITECTURES, "conv"],
+        "Architecture of the classifier. codec: what suits the codec's own. For pca codecs, dense: all latents; pca: "
+        "the latents for labels alone; conv: more accurate and slower.",
+        choices=["codec", *ARCHITECTURES, "dense", "conv"],
     )
     seed: int = param(0, "Seed of the weights, the order of the records, and the validation split.")
     batch_size: int = param(512, "Records in a mini-batch.", least=1)
@@ -156,6 +162,9 @@ class Labels:
     """Labels anew for a codec that exists: its latents for labels, and a classifier of them."""
 
     teacher: int = param(0, "Epochs of a strong classifier of the images, from which the labels are learned.", least=0)
+    teacher_size: str = param(
+        "small", "Size of that classifier. large: for a GPU; it takes 20 times as long.", choices=["small", "large"]
+    )
     epochs: int = param(50, "Epochs of the latents for labels and the classifier.", least=1)
     tune: int = param(10, "Epochs of the classifier alone at the end, behind the frozen compressor.", least=0)
 

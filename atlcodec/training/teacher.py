@@ -13,6 +13,7 @@ from atlcodec.errors import BadData
 from atlcodec.training.layers import Scale
 
 PART = "teacher."  # begins the names of its weights in a checkpoint
+WIDTHS = {"small": 32, "large": 64}  # channels of the first layers, by size
 
 
 class _Block(nn.Module):
@@ -32,21 +33,24 @@ def _conv(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
     return [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs)]
 
 
-def teacher(classes: int, channels: int = 1) -> nn.Sequential:
-    """Images float32 (N, C, H, W) in 0..255 -> logits (N, classes). 17 million multiply-adds for 28 x 28 pixels."""
+def teacher(classes: int, channels: int = 1, size: str = "small") -> nn.Sequential:
+    """Images float32 (N, C, H, W) in 0..255 -> logits (N, classes). For 28 x 28 pixels, 17 million multiply-adds; or
+    380 million for the size "large"."""
+    width = WIDTHS[size]
+    first = [_Block(width, width)] if size == "small" else [_Block(width, width), _Block(width, width)]
     return nn.Sequential(
         Scale(1 / 128),
-        *_conv(channels, 32, stride=2),
+        *_conv(channels, width, stride=2 if size == "small" else 1),
         nn.ReLU(),
-        _Block(32, 32),
-        _Block(32, 64, stride=2),
-        _Block(64, 64),
-        _Block(64, 128, stride=2),
-        _Block(128, 128),
+        *first,
+        _Block(width, 2 * width, stride=2),
+        _Block(2 * width, 2 * width),
+        _Block(2 * width, 4 * width, stride=2),
+        _Block(4 * width, 4 * width),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Dropout(0.2),
-        nn.Linear(128, classes),
+        nn.Linear(4 * width, classes),
     )
 
 
@@ -56,9 +60,11 @@ def load(run: Path, classes: int, channels: int = 1) -> nn.Sequential:
     if not path.is_file():
         raise BadData(f"{run}: no checkpoint.pt in it; name the folder of a run of the recipe labels")
     state = torch.load(path, map_location="cpu", weights_only=True)["networks"]
-    network = teacher(classes, channels)
+    weights = {name.removeprefix(PART): state[name] for name in state if name.startswith(PART)}
+    width = len(weights.get("1.weight", ()))
+    network = teacher(classes, channels, next((size for size in WIDTHS if WIDTHS[size] == width), "small"))
     try:
-        network.load_state_dict({name.removeprefix(PART): state[name] for name in state if name.startswith(PART)})
+        network.load_state_dict(weights)
     except RuntimeError as error:
         raise BadData(
             f"{run}: has no teacher of {classes} labels of such images; name a run of the recipe labels"

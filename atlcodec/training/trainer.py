@@ -35,10 +35,10 @@ class Trainer:
 
     `unlabelled` images serve the autoencoder beside those of the first data set. `outliers` are images of other kinds:
     behind a frozen compressor, the classifier learns to be unsure of them. `start` are weights that the compressor
-    begins with. `base` is a codec of the architecture pca whose pictures stay as they are: its labels are trained, and
-    a teacher of them. `fingerprint`, a hash of the recipe and the data, identifies the run together with the settings:
-    a checkpoint of another run is refused. `log` gets a line of progress after each step. `watch` is called with the
-    trainer after each step, and once at the start of a resumed run.
+    begins with. `base` is a codec of the architecture pca whose pictures stay as they are: its labels are trained.
+    `taught_by` is the size of a teacher of them. `fingerprint`, a hash of the recipe and the data, identifies the run
+    together with the settings: a checkpoint of another run is refused. `log` gets a line of progress after each step.
+    `watch` is called with the trainer after each step, and once at the start of a resumed run.
 
     Raises `AtlcError` (device), `BadData`."""
 
@@ -52,6 +52,7 @@ class Trainer:
         outliers: Images | None = None,
         start: dict[str, Tensor] | None = None,
         base: Model | None = None,
+        taught_by: str | None = None,
         fingerprint: str = "",
         log: Callable[[str], None] = lambda _: None,
         watch: Callable[[Trainer], None] = lambda _: None,
@@ -71,13 +72,13 @@ class Trainer:
                 for number, one in enumerate(sets)
             ]
         torch.manual_seed(settings.seed)
-        parts = ("classifier",) if isinstance(data, Domain) else PARTS if base is None else (*PARTS, "teacher")
+        parts = ("classifier",) if isinstance(data, Domain) else PARTS
         if start is not None and settings.architecture == "pca":
             raise AtlcError(
                 "a pca codec cannot start from another model's compressor; start from a lenet or mixer model"
             )
         classes = [one.classes for one in self.domains]
-        self.nets = Networks(settings.architecture, classes, parts, self._origin(base)).to(device)
+        self.nets = Networks(settings.architecture, classes, parts, self._origin(base), taught_by).to(device)
         if start is not None:
             self.nets.compressor.load_state_dict(start)
         if base is not None:
@@ -98,7 +99,7 @@ class Trainer:
             assert some is not None
             records = Codec(base).encode(some[:IMAGES].cpu().numpy(), effort=0)
             return fit_records(records, base.card.packing, shape=base.card.shape)
-        if self.settings.architecture not in ("pca", "conv"):
+        if self.settings.architecture not in ("pca", "dense", "conv"):
             return NO_START
         images = [one.images for one in self.domains if one.images is not None]
         if images:
