@@ -100,7 +100,8 @@ def _about(given: dict[str, Any], outliers: Sequence[Dataset]) -> dict[str, Any]
         start = zoo.find(given["start"])
         about["start"] = f"{start.name} {start.sha256}"
         if given["recipe"] == "labels":
-            about["pictures"] = {"command": start.card.command, "recipe": start.card.recipe}
+            own = {"command": start.card.command, "recipe": start.card.recipe}
+            about["pictures"] = start.card.recipe.get("pictures", own)  # labels may have been trained anew before
     if outliers:
         about["outliers"] = [one.describe() for one in outliers]
     return about

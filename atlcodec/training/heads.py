@@ -104,13 +104,13 @@ def encode(
     if taught_by is not None:
         network = teacher.load(taught_by, len(data.classes), sizes(data.shape)[0]).to(torch_device(settings.device))
     images, generator = torch.from_numpy(learnt.images.copy()), torch.Generator().manual_seed(settings.seed)
-    records, said = [codec.encode(learnt.images, effort=0)], [_said(network, images)] if network else []
+    records, said = [codec.encode(learnt.images, effort=0)], [_said(network, images, settings.precision)] if network else []
     for copy in range(settings.copies):
         log(f"encoding copy {copy + 1} of {settings.copies}")
         changed = augment(images, settings.augment, generator, share=1, strength=settings.augment_strength)
         records.append(codec.encode(changed.numpy(), effort=0))
         if network:
-            said.append(_said(network, changed))
+            said.append(_said(network, changed, settings.precision))
     return Examples(
         model,
         np.concatenate(records),
@@ -122,10 +122,11 @@ def encode(
     )
 
 
-def _said(network: nn.Module, images: Tensor) -> NDArray[np.float32]:
+def _said(network: nn.Module, images: Tensor, precision: str) -> NDArray[np.float32]:
     """What a teacher says of images uint8 (N, *shape)."""
     device = next(network.parameters()).device
-    parts = [teacher.probabilities(network, planes(chunk.to(device))).cpu().numpy() for chunk in chunks(images)]
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        parts = [teacher.probabilities(network, planes(chunk.to(device))).cpu().numpy() for chunk in chunks(images)]
     return np.concatenate(parts)
 
 

@@ -29,7 +29,7 @@ SETTINGS = Settings(batch_size=32, learning_rate=4e-3, augment="affine", augment
 
 @pytest.fixture(scope="module")
 def trainer(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
-    made = Trainer(SETTINGS, DATA, tmp_path_factory.mktemp("labels"), base=BASE)
+    made = Trainer(SETTINGS, DATA, tmp_path_factory.mktemp("labels"), base=BASE, taught_by="small")
     recipes.run("labels", made, Labels(teacher=3, epochs=4, tune=1))
     return made
 
@@ -61,7 +61,7 @@ def test_the_id_and_the_pictures_stay(model: Model) -> None:
 
 
 def test_a_stopped_run_resumes(trainer: Trainer) -> None:
-    again = Trainer(SETTINGS, DATA, trainer.folder, base=BASE)
+    again = Trainer(SETTINGS, DATA, trainer.folder, base=BASE, taught_by="small")
     assert [step.name for step in again.steps] == [step.name for step in trainer.steps]
     for name, value in trainer.nets.state_dict().items():
         assert torch.equal(again.nets.state_dict()[name], value), name

@@ -44,7 +44,9 @@ PHASES = {
 def make(folder: Path, name: str, **options: Any) -> Trainer:
     data = [bars(), replace(bars(120), name="more bars")] if name == "multi-domain" else bars()
     if name == "labels":
-        return Trainer(replace(SETTINGS, architecture="pca"), data, folder, base=zoo.find("kmnist"), **options)
+        return Trainer(
+            replace(SETTINGS, architecture="pca"), data, folder, base=zoo.find("kmnist"), taught_by="small", **options
+        )
     return Trainer(SETTINGS, data, folder, **options)
 
 
