@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from atlcodec.api import Prediction, classify, decode, encode
 from atlcodec.codec import Codec
-from atlcodec.errors import AtlcError, BadData, BadImage, BadModel, DamagedRecord, NotARecord, UnknownModel
+from atlcodec.errors import (
+    AtlcError,
+    BadData,
+    BadImage,
+    BadModel,
+    DamagedRecord,
+    LossWarning,
+    NotARecord,
+    UnknownModel,
+)
 from atlcodec.files import RecordFile, open, write
 from atlcodec.record import pack, seal, unpack
 
@@ -54,6 +63,7 @@ __all__ = [
     "BadModel",
     "Codec",
     "DamagedRecord",
+    "LossWarning",
     "NotARecord",
     "Prediction",
     "RecordFile",

@@ -151,6 +151,10 @@ class Codec:
         """The classes of its classifier, in the order of the probabilities. Raises `UnknownModel` if it has none."""
         return self.head.labels
 
+    def is_unsure(self, probability: float, least: float | None = None) -> bool:
+        """Whether a label with this probability is weak: below `least`, or below what the classifier's card says."""
+        return probability < (self.head.card.unsure_below if least is None else least)
+
     @functools.cached_property
     def head(self) -> Head:
         return zoo.head(self.model, self._head_name)
