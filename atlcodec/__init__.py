@@ -1,7 +1,7 @@
-"""atlcodec: 28 x 28 grey images in records of 200 bytes, which can be classified without being decoded.
+"""atlcodec: small images of one kind in records of 200 bytes, which can be classified without being decoded.
 
 record = atlcodec.encode("seven.png")        # 200 bytes
-image = atlcodec.decode(record)              # uint8 (28, 28)
+image = atlcodec.decode(record)              # uint8, of the codec's shape
 answer = atlcodec.classify(record)           # Prediction(label="7", ...)
 
 Every error is an `AtlcError`; for a missing file it is a `FileNotFoundError` too. The modules `arrow`, `cluster`,

@@ -28,9 +28,9 @@ class Codec:
     """One model. `Codec.load` finds it; its networks are loaded when they are first used.
 
     >>> codec = Codec.load("mnist")
-    >>> records = codec.encode(np.zeros((3, 28, 28), np.uint8))
-    >>> records.shape, codec.decode(records).shape, codec.classify(records).shape
-    ((3, 200), (3, 28, 28), (3, 10))
+    >>> records = codec.encode(np.zeros((3, *codec.shape), np.uint8))
+    >>> records.shape, codec.decode(records).shape == (3, *codec.shape), codec.classify(records).shape
+    ((3, 200), True, (3, 10))
     """
 
     def __init__(self, model: Model, head: str | None = None) -> None:

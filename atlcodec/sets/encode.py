@@ -42,9 +42,7 @@ class EncodedSet:
     psnr: float | None  # dB, of up to 1,000 images or a few more; None without images
     problems: tuple[str, ...]  # images that could not be encoded, and why
     warning: str  # "" if the images suit the model
-    against: (
-        str  # what `psnr` is measured against: "" for the images as they are, else "scaled to 28 x 28", "in grey" ..
-    )
+    against: str  # what `psnr` is measured against: "" for the images as they are, else "in grey" or other changes
     losses: tuple[str, ...]  # what images lost on the way to the model's shape
 
     @property
