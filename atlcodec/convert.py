@@ -45,6 +45,7 @@ class Conversion:
         self._name, self._shape, self._how = name, shape, how
         self._changes: dict[str, str] = {}
         self._losses: dict[str, str] = {}
+        self._flattened = False  # whether transparent parts were put on a ground
 
     def run(self, image: Image.Image) -> Prepared:
         shape = self._shape
@@ -65,7 +66,9 @@ class Conversion:
             pixels, bars = self._scaled(pixels, (shape[1], shape[0]))
         array = np.array(pixels, np.uint8)
         if not _varies(array) and _varies(_visible(image)):
-            self._losses["blank"] = "became blank: all its pixels are equal now"
+            helps = "; --background auto (background='auto') puts transparent parts on the ground that contrasts"
+            helped = self._flattened and self._how.background != "auto"
+            self._losses["blank"] = f"became blank: all its pixels are equal now{helps if helped else ''}"
         if bars is not None:
             at = (bars.width - pixels.width) // 2, (bars.height - pixels.height) // 2
             bars.paste(pixels, at)
@@ -181,6 +184,7 @@ class Conversion:
             return layers
         if not (self._how.gray or self._how.background):
             raise self._bad(TRANSPARENT)
+        self._flattened = True
         visible = np.asarray(layers.getchannel("A"), np.float64) + 1e-9
         brightness = float(np.average(np.asarray(layers.convert("RGB").convert("L")), weights=visible))
         return Image.alpha_composite(Image.new("RGBA", layers.size, (*self._ground(brightness), 255)), layers)

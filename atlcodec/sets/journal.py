@@ -113,6 +113,7 @@ class Journal:
                 f"{self._output}: another command stopped while it wrote this file; run that command again, or delete "
                 f"{self.folder}"
             )
+        job = json.loads(json.dumps(job))  # as it will be read: with lists for tuples
         kept: list[dict[str, Any]] = []
         rest = batches
         if self.job == job:

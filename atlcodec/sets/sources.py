@@ -119,9 +119,9 @@ class ImageFolder:
             if not isinstance(entry, OSError) and not _is_image(entry):
                 others.append(path)
                 continue
-            why = _why_not(path, entry)
-            for each in self._split(path) if frames and not why else [path]:
-                first = None if why else taken.add(each)
+            wrong = _why_not(path, entry)
+            for each in self._split(path) if frames and not wrong else [path]:
+                why, first = wrong, None if wrong else taken.add(each)
                 if first is not None and first < existing:
                     self.repeats.append(each)
                 elif first is not None:

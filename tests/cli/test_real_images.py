@@ -140,7 +140,8 @@ def test_a_transparent_icon(cli: Cli, workplace: Path) -> None:
     against = f" against the image reduced to {SIDE} x {SIDE}"
     check(cli, "icon.png", expected, "--fit", "contain", "--background", "auto", against=against)
     for lost in (("--background", "black"), ("--gray",)):
-        reported(cli, "icon.png", "became blank: all its pixels are equal now", options=("--fit", "contain", *lost))
+        words = "became blank: all its pixels are equal now; --background auto"
+        reported(cli, "icon.png", words, options=("--fit", "contain", *lost))
 
 
 def test_an_animation(cli: Cli, workplace: Path) -> None:
@@ -230,5 +231,6 @@ def test_a_folder_says_each_kind_of_loss_once(cli: Cli, workplace: Path) -> None
         first = str(Path("in", "0.png"))
         assert lines == [
             f"atlc: warning: {first}: reduced from 308 x 308 to {SIDE} x {SIDE} pixels (and 3 others alike)",
-            f"atlc: warning: {Path('in', 'icon.png')}: became blank: all its pixels are equal now",
+            f"atlc: warning: {Path('in', 'icon.png')}: became blank: all its pixels are equal now; --background auto "
+            "(background='auto') puts transparent parts on the ground that contrasts",
         ]

@@ -135,7 +135,10 @@ def test_what_is_lost_is_said() -> None:
     assert prepare(halves(400, 300), fit="contain").losses == {"reduced": "reduced from 400 x 300 to 27 x 20 pixels"}
     assert prepare(halves(100, 9000), fit="cover").losses == {}
     assert prepare(halves(301, 200), fit="stretch").losses == {"reduced": "reduced from 301 x 200 to 30 x 20 pixels"}
-    blank = {"blank": "became blank: all its pixels are equal now"}
+    blank = {
+        "blank": "became blank: all its pixels are equal now; --background auto (background='auto') "
+        "puts transparent parts on the ground that contrasts"
+    }
     assert prepare(drawing(0), background="black").losses == blank
     assert prepare(drawing(0), background="auto").losses == {}
     assert prepare(drawing(0), (40, 90), background="black", fit="contain").losses == blank  # beside its bars, too
@@ -148,6 +151,10 @@ def test_what_is_lost_is_said() -> None:
     assert prepare(Image.fromarray(ramp), range=(0, 4095)).losses == {}
     assert prepare(Image.fromarray(ramp), range=(0, 2000)).losses == {
         "clipped": "clipped 300 of 600 values, which are outside of --range 0 2000 (range=(0, 2000))"
+    }
+    assert prepare(Image.fromarray(ramp + 1), range=(0, 1)).losses == {
+        "blank": "became blank: all its pixels are equal now",
+        "clipped": "clipped 580 of 600 values, which are outside of --range 0 1 (range=(0, 1))",
     }
     broken = np.full((20, 30), 0.5, np.float32)
     broken[:2] = [[np.nan], [np.inf]]

@@ -133,11 +133,12 @@ def test_images_are_added(output: str, cli: Cli, both: dict[str, Pixels], draw: 
 @pytest.mark.usefixtures("batches_of_two")
 def test_a_stopped_run_continues(cli: Cli, both: dict[str, Pixels], monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(np.kron(seven(), np.ones((11, 11), np.uint8))).save("in/seven/0.png")  # something is lost
-    whole = cli("encode", "in", "-o", "whole.atlc", "--each", "--resize").err
+    how = "--each", "--resize", "--range", "0", "4095"
+    whole = cli("encode", "in", "-o", "whole.atlc", *how).err
     with monkeypatch.context() as patch:
         stop_after(3, patch)
-        assert cli("encode", "in", "-o", "set.atlc", "--each", "--resize").code == 130
-    ran = cli("encode", "in", "-o", "set.atlc", "--each", "--resize")
+        assert cli("encode", "in", "-o", "set.atlc", *how).code == 130
+    ran = cli("encode", "in", "-o", "set.atlc", *how)
     assert "6 images are encoded already" in ran.err
     assert Path("set.atlc").read_bytes() == Path("whole.atlc").read_bytes()
     assert Path("set.csv").read_text("utf-8") == Path("whole.csv").read_text("utf-8")
@@ -191,6 +192,17 @@ def test_the_frames_of_an_animation_in_a_folder(cli: Cli, workplace: Path) -> No
     os.remove("in/b/broken.gif")
     complaint = cli("encode", "in", "-o", "set.atlc", "--append", "--frame", "all").complaint
     assert "5 images are in the set already (a/wave-0000.gif, ...)" in complaint
+
+
+def test_a_frame_that_has_the_path_of_another_image(cli: Cli, workplace: Path) -> None:
+    frames = [Image.fromarray(seven(slant)) for slant in range(3)]
+    Path("in").mkdir()
+    frames[0].save("in/wave.gif", save_all=True, append_images=frames[1:])
+    frames[1].save("in/wave-0001.gif")
+    ran = cli("encode", "in", "-o", "set.atlc", "--frame", "all", "-m", MNIST)
+    assert ran.code == 1
+    assert "wave-0001.gif: its path is the same as another one on some systems" in ran.err
+    assert [entry.path for entry in manifest.read("set.csv")] == ["wave-0001.gif", "wave-0000.gif", "wave-0002.gif"]
 
 
 def test_losses_are_counted_and_kept_as_json() -> None:
