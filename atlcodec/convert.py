@@ -21,6 +21,7 @@ TRANSPARENT = "is partly transparent; --background auto (background='auto') puts
 RANGED = "--range LOW HIGH (range=(low, high)) says which becomes black and which white"
 TENFOLD = 10  # pixels that become one: more than that is said
 DEEPEST = 0xFFFF
+ORIENTATION = 0x0112  # the tag of EXIF
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,13 @@ class Conversion:
 
     def run(self, image: Image.Image) -> Prepared:
         shape = self._shape
+        deep = ";16" in str(getattr(image, "tile", ""))  # Pillow forgets it when it loads the image, or its EXIF
         wrong = ""
-        if shape and (image.height, image.width) != shape[:2] and not self._how.fit:
-            size = f"{image.width} x {image.height} pixels, not {shape[1]} x {shape[0]}"
-            wrong = f"{size}; --fit contain (fit='contain') scales it"
+        if shape and not self._how.fit and (size := _upright_size(image)) != shape[1::-1]:
+            what = f"{size[0]} x {size[1]} pixels, not {shape[1]} x {shape[0]}"
+            wrong = f"{what}; --fit contain (fit='contain') scales it"
         try:
-            pixels = self._pixels(image)
+            pixels = self._pixels(image, deep)
         except BadImage as error:
             if wrong:  # name both options at once
                 raise BadImage(f"{self._name}: {wrong}; and it {str(error).removeprefix(f'{self._name}: ')}") from error
@@ -106,10 +108,11 @@ class Conversion:
     def _bad(self, why: str) -> BadImage:
         return BadImage(f"{self._name}: {why}")
 
-    def _pixels(self, image: Image.Image) -> Image.Image:
-        """The image, upright, in mode L or RGB: as its codec wants it, or without a shape as it is."""
+    def _pixels(self, image: Image.Image, deep: bool) -> Image.Image:
+        """The image, upright, in mode L or RGB: as its codec wants it, or without a shape as it is. `deep` ones have
+        16 bits a channel."""
         how, shape = self._how, self._shape
-        if image.mode in ("LA", "RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")) and not how.gray:
+        if deep and image.mode in ("LA", "RGB", "RGBA") and not how.gray:
             raise self._bad("has 16 bits a channel; --gray (gray=True) takes 8 of them")
         image.load()
         upright = ImageOps.exif_transpose(image)
@@ -195,6 +198,12 @@ class Conversion:
             return (0, 0, 0) if brightness >= 128 else (255, 255, 255)
         red, green, blue, *_ = _colour_named(self._how.background or "black")
         return red, green, blue
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """Columns and rows, as the orientation in EXIF says."""
+    on_its_side = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
+    return (image.height, image.width) if on_its_side else image.size
 
 
 def _colour_named(name: str) -> tuple[int, ...]:

@@ -93,7 +93,7 @@ def test_a_photo_of_a_telephone(cli: Cli, workplace: Path) -> None:
     exif[0x0112] = 6  # to be turned to the right
     pixels = np.rot90(scene(1200, 1600))
     Image.fromarray(pixels).save("phone.jpg", exif=exif, quality=95)
-    refused(cli, "phone.jpg", "1600 x 1200 pixels", "--fit contain", "--gray")
+    refused(cli, "phone.jpg", "1200 x 1600 pixels", "--fit contain", "--gray")
     with Image.open("phone.jpg") as photo:
         expected = reduced(photo)
     assert not expected[:, :3].any()  # bars beside it: it stands

@@ -161,6 +161,20 @@ def test_what_is_lost_is_said() -> None:
     assert prepare(Image.fromarray(broken), range=(1, 0)).losses["clipped"].startswith("clipped 60 of 600 values")
 
 
+def test_the_size_is_that_of_the_image_when_it_is_upright() -> None:
+    """A photo on its side is scaled only if that is asked for, and needs no option if it has the right size."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for size, upright in (((20, 30), (30, 20)), ((30, 20), (20, 30))):
+        file = io.BytesIO()
+        halves(*size).save(file, "PNG", exif=exif)
+        if upright == SHAPE[::-1]:
+            assert picture.read(file, shape=SHAPE).tolist() == np.rot90(np.asarray(halves(*size)), -1).tolist()
+        else:
+            with pytest.raises(BadImage, match="20 x 30 pixels, not 30 x 20; --fit contain"):
+                picture.read(file, shape=SHAPE)
+
+
 def test_what_psnr_is_measured_against_is_said() -> None:
     colours = Image.new("RGB", (300, 200), (10, 20, 30))
     assert prepare(halves(30, 20), fit="contain", gray=True).against == ""
