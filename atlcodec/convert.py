@@ -50,18 +50,13 @@ class Conversion:
 
     def run(self, image: Image.Image) -> Prepared:
         shape = self._shape
-        deep = ";16" in str(getattr(image, "tile", ""))  # Pillow forgets it when it loads the image, or its EXIF
-        wrong = ""
-        if shape and not self._how.fit and (size := _upright_size(image)) != shape[1::-1]:
-            what = f"{size[0]} x {size[1]} pixels, not {shape[1]} x {shape[0]}"
-            wrong = f"{what}; --fit contain (fit='contain') scales it"
         try:
-            pixels = self._pixels(image, deep)
+            pixels = self.upright(image)
         except BadImage as error:
-            if wrong:  # name both options at once
+            if wrong := self._wrong_size(_upright_size(image)):  # name both options at once
                 raise BadImage(f"{self._name}: {wrong}; and it {str(error).removeprefix(f'{self._name}: ')}") from error
             raise
-        if wrong:
+        if wrong := self._wrong_size(pixels.size):
             raise self._bad(wrong)
         bars = None
         if shape and pixels.size != shape[1::-1]:
@@ -76,6 +71,22 @@ class Conversion:
             bars.paste(pixels, at)
             array = np.array(bars, np.uint8)
         return Prepared(array, self._changes, self._losses)
+
+    def upright(self, image: Image.Image) -> Image.Image:
+        """The image, upright, in mode L or RGB: as its codec wants it, or without a shape as it is."""
+        how, shape = self._how, self._shape
+        if image.mode in ("LA", "RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")) and not how.gray:
+            raise self._bad("has 16 bits a channel; --gray (gray=True) takes 8 of them")
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        grey = how.gray or (shape is not None and len(shape) == 2)
+        pixels = self._grey(upright) if grey else self._colour(upright)
+        if how.invert:
+            pixels = ImageOps.invert(pixels)
+            self._changes["inverted"] = "inverted"
+        if shape is None:
+            return pixels.getchannel("R") if pixels.mode == "RGB" and _is_grey(pixels) else pixels
+        return pixels.convert("RGB" if len(shape) == 3 else "L")
 
     def values(self, deep: NDArray[Any], *, clear: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
         """Values of 16 bits, 32 bits or floating point -> uint8 of the same shape. `clear` are transparent, and do not
@@ -108,22 +119,12 @@ class Conversion:
     def _bad(self, why: str) -> BadImage:
         return BadImage(f"{self._name}: {why}")
 
-    def _pixels(self, image: Image.Image, deep: bool) -> Image.Image:
-        """The image, upright, in mode L or RGB: as its codec wants it, or without a shape as it is. `deep` ones have
-        16 bits a channel."""
-        how, shape = self._how, self._shape
-        if deep and image.mode in ("LA", "RGB", "RGBA") and not how.gray:
-            raise self._bad("has 16 bits a channel; --gray (gray=True) takes 8 of them")
-        image.load()
-        upright = ImageOps.exif_transpose(image)
-        grey = how.gray or (shape is not None and len(shape) == 2)
-        pixels = self._grey(upright) if grey else self._colour(upright)
-        if how.invert:
-            pixels = ImageOps.invert(pixels)
-            self._changes["inverted"] = "inverted"
-        if shape is None:
-            return pixels.getchannel("R") if pixels.mode == "RGB" and _is_grey(pixels) else pixels
-        return pixels.convert("RGB" if len(shape) == 3 else "L")
+    def _wrong_size(self, size: tuple[int, int]) -> str:
+        """What is wrong with an image of this size, if nothing may be done about it."""
+        if self._shape is None or self._how.fit or size == self._shape[1::-1]:
+            return ""
+        what = f"{size[0]} x {size[1]} pixels, not {self._shape[1]} x {self._shape[0]}"
+        return f"{what}; --fit contain (fit='contain') scales it"
 
     def _scaled(self, image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, Image.Image | None]:
         """The image scaled to (columns, rows), or into them; then also the bars, onto which it is to be put."""
