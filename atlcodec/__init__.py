@@ -1,7 +1,7 @@
-"""atlcodec: 28 x 28 grey images in records of 200 bytes, which can be classified without being decoded.
+"""atlcodec: small images of one kind in records of 200 bytes, which can be classified without being decoded.
 
 record = atlcodec.encode("seven.png")        # 200 bytes
-image = atlcodec.decode(record)              # uint8 (28, 28)
+image = atlcodec.decode(record)              # uint8, of the codec's shape
 answer = atlcodec.classify(record)           # Prediction(label="7", ...)
 
 Every error is an `AtlcError`; for a missing file it is a `FileNotFoundError` too. The modules `arrow`, `cluster`,
@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from atlcodec.api import Prediction, classify, decode, encode
 from atlcodec.codec import Codec
-from atlcodec.errors import AtlcError, BadData, BadImage, BadModel, DamagedRecord, NotARecord, UnknownModel
+from atlcodec.errors import (
+    AtlcError,
+    BadData,
+    BadImage,
+    BadModel,
+    DamagedRecord,
+    LossWarning,
+    NotARecord,
+    UnknownModel,
+)
 from atlcodec.files import RecordFile, open, write
 from atlcodec.record import pack, seal, unpack
 
@@ -54,6 +63,7 @@ __all__ = [
     "BadModel",
     "Codec",
     "DamagedRecord",
+    "LossWarning",
     "NotARecord",
     "Prediction",
     "RecordFile",

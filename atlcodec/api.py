@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Unpack, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,10 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from atlcodec import metrics, record, zoo
 from atlcodec.choice import default_shape, suited
 from atlcodec.codec import Codec, Images
-from atlcodec.errors import BadImage, NotARecord
-from atlcodec.fit import Fit, FitOptions
+from atlcodec.errors import LossWarning, NotARecord
+from atlcodec.fit import NOTHING, Fit, FitOptions
 from atlcodec.reader import cached_codec, codec_of
 from atlcodec.record import Records
+from atlcodec.shape import Shape
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,32 +43,38 @@ def encode(
     effort: int | None = None,
     **how: Unpack[FitOptions],
 ) -> bytes:
-    """One image (a path, the bytes of an image file, an open image file, a Pillow image, or uint8 of the codec's shape)
-    to one sealed record of 200 bytes.
+    """One image to one sealed record of 200 bytes: a path, the bytes of an image file, an open image file, a Pillow
+    image, or an array (rows, columns) or (rows, columns, 3 or 4) of 8 or 16 bits or floating point.
 
     Without `model`, `choose` tries every bundled model of the default list: it encodes, decodes and classifies with
-    each. `effort` is that of `Codec.encode`. `how` makes an image file or a Pillow image one of the codec's shape, by
-    the names of `fit.Fit`: fit="contain", gray=True, background="auto", invert=True. Raises `BadImage`, `UnknownModel`,
-    `FileNotFoundError`."""
+    each. `effort` is that of `Codec.encode`. `how` makes an image one of the codec's shape, by the names of `fit.Fit`:
+    fit="contain", gray=True, background="auto", invert=True, range=(0, 4095). A `LossWarning` says what was lost then.
+    Raises `BadImage`, `UnknownModel`, `FileNotFoundError`."""
     codec = None if model is None else codec_named(model)
     shape = codec.shape if codec else default_shape()
-    if isinstance(image, bytes | str | os.PathLike) or hasattr(image, "getbands") or hasattr(image, "read"):
-        from atlcodec import picture
-
-        source = (
-            io.BytesIO(image) if isinstance(image, bytes) else cast("str | os.PathLike[str] | BinaryIO | Image", image)
-        )
-        name = "the image" if isinstance(image, bytes) else ""
-        pixels = picture.read(source, Fit(**how), name=name, shape=shape)
-    else:
-        pixels = np.asarray(image)
-        if pixels.shape != shape:
-            raise BadImage(
-                f"one image must be uint8 {shape}, not {pixels.dtype} {pixels.shape}; use Codec.encode for many at once"
-            )
-    images = pixels[None]
+    images = _pixels(image, Fit(**how), shape)[None]
     records = codec.encode(images, effort) if codec else choose(images, effort=effort)[1]
     return records.tobytes()
+
+
+def _pixels(image: Any, how: Fit, shape: Shape) -> Images:
+    """An image of any kind to uint8 (*shape). Warns of what it loses."""
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape == shape and how == NOTHING:
+        return image
+    from atlcodec import picture  # imported only when needed: Pillow takes a while
+
+    name = "the image" if isinstance(image, bytes) or not hasattr(image, "read") else "the input"
+    if isinstance(image, str | os.PathLike):
+        name = os.fspath(image)
+    if isinstance(image, bytes | str | os.PathLike) or hasattr(image, "getbands") or hasattr(image, "read"):
+        prepared = picture.prepare(
+            io.BytesIO(image) if isinstance(image, bytes) else image, how, name=name, shape=shape
+        )
+    else:
+        prepared = picture.from_array(np.asarray(image), how, name=name, shape=shape)
+    for loss in prepared.losses.values():
+        warnings.warn(f"{name}: {loss}", LossWarning, stacklevel=3)
+    return prepared.pixels
 
 
 def decode(record: ArrayLike | bytes, model: str | os.PathLike[str] | None = None) -> Images:
@@ -90,7 +98,7 @@ def classify(
     probabilities = codec.classify(packed)[0]
     index = int(probabilities.argmax())
     probability = float(probabilities[index])
-    unsure = probability < codec.head.card.unsure_below
+    unsure = codec.is_unsure(probability)
     return Prediction(codec.labels[index], index, probability, codec.name, codec.head.name, unsure)
 
 

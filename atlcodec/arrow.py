@@ -3,6 +3,7 @@
     record    fixed_size_binary(200)     the record, sealed
     label     string, may be null        what the image shows, if that is known
     path      string, may be null        the image's path in its folder, as in the list beside an .atlc file
+    model     string                     the name of its codec, only in tables with records of several ones
 
 The schema's metadata names the codecs under the key `atlc.ids`: ids of eight hex digits with commas between them. It is
 not checked: the seals say which records are whole. `sets.parquet` reads and writes Parquet files with these columns.
@@ -24,24 +25,28 @@ from atlcodec.record import RECORD_BYTES, Records
 IDS = b"atlc.ids"
 
 
-def schema() -> Any:
-    """The columns, as a `pyarrow.Schema`."""
+def schema(*, models: bool = False) -> Any:
+    """The columns, as a `pyarrow.Schema`: with `models`, also the column `model`."""
     pa = require_pyarrow()
     return pa.schema(
         [
             pa.field("record", pa.binary(RECORD_BYTES), nullable=False),
             pa.field("label", pa.string()),
             pa.field("path", pa.string()),
+            *([pa.field("model", pa.string())] if models else []),
         ]
     )
 
 
 def batch(
-    records: ArrayLike | bytes, labels: Sequence[str | None] | None = None, paths: Sequence[str | None] | None = None
+    records: ArrayLike | bytes,
+    labels: Sequence[str | None] | None = None,
+    paths: Sequence[str | None] | None = None,
+    models: Sequence[str] | None = None,
 ) -> Any:
     """Records, uint8 (N, 200) or bytes, to a `pyarrow.RecordBatch` on the same memory.
 
-    Raises `NotARecord`, or `BadData` for another number of labels or paths."""
+    Raises `NotARecord`, or `BadData` for another number of labels, paths or models."""
     pa = require_pyarrow()
     packed = record.as_records(records)
     column = pa.FixedSizeBinaryArray.from_buffers(
@@ -53,7 +58,11 @@ def batch(
     ]
     if any(len(texts) != len(packed) for texts in beside):
         raise BadData(f"{len(packed)} records, but {len(beside[0])} labels and {len(beside[1])} paths")
-    return pa.record_batch([column, *beside], schema=schema())
+    if models is not None:
+        if len(models) != len(packed):
+            raise BadData(f"{len(packed)} records, but {len(models)} models")
+        beside.append(pa.array(models, pa.string()))
+    return pa.record_batch([column, *beside], schema=schema(models=models is not None))
 
 
 def records(source: Any) -> Records:

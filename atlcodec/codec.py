@@ -28,9 +28,9 @@ class Codec:
     """One model. `Codec.load` finds it; its networks are loaded when they are first used.
 
     >>> codec = Codec.load("mnist")
-    >>> records = codec.encode(np.zeros((3, 28, 28), np.uint8))
-    >>> records.shape, codec.decode(records).shape, codec.classify(records).shape
-    ((3, 200), (3, 28, 28), (3, 10))
+    >>> records = codec.encode(np.zeros((3, *codec.shape), np.uint8))
+    >>> records.shape, codec.decode(records).shape == (3, *codec.shape), codec.classify(records).shape
+    ((3, 200), True, (3, 10))
     """
 
     def __init__(self, model: Model, head: str | None = None) -> None:
@@ -150,6 +150,10 @@ class Codec:
     def labels(self) -> tuple[str, ...]:
         """The classes of its classifier, in the order of the probabilities. Raises `UnknownModel` if it has none."""
         return self.head.labels
+
+    def is_unsure(self, probability: float, least: float | None = None) -> bool:
+        """Whether a label with this probability is weak: below `least`, or below what the classifier's card says."""
+        return probability < (self.head.card.unsure_below if least is None else least)
 
     @functools.cached_property
     def head(self) -> Head:

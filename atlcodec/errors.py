@@ -39,6 +39,10 @@ class BadImage(AtlcError, ValueError):
     """An image of the wrong size or mode, or one that cannot be read."""
 
 
+class LossWarning(UserWarning):
+    """An image became blank or dark, or much smaller, or some of its values were cut off."""
+
+
 class BadModel(AtlcError, ValueError):
     """A model folder that does not match its card."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypedDict
 
 How = Literal["contain", "cover", "stretch"]
+Frame = int | Literal["all"]
 HOWS: tuple[How, ...] = ("contain", "cover", "stretch")
 
 
@@ -19,7 +20,7 @@ class FitOptions(TypedDict, total=False):
     background: str | None
     invert: bool
     range: tuple[float, float] | None
-    frame: int | None
+    frame: Frame | None
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Fit:
                 or auto: black behind bright parts, white behind dark ones
     invert      black becomes white
     range       of 16-bit and floating-point values: the one that becomes black, and the one that becomes white
-    frame       which frame of an animation, from 0
+    frame       which frame of an animation, from 0; or all, where each frame becomes a record
 
     Raises `ValueError` for a value that is not one of these."""
 
@@ -42,13 +43,15 @@ class Fit:
     background: str | None = None
     invert: bool = False
     range: tuple[float, float] | None = None
-    frame: int | None = None
+    frame: Frame | None = None
 
     def __post_init__(self) -> None:
         if self.fit not in (None, *HOWS):
             raise ValueError(f"fit must be {', '.join(HOWS)} or None, not {self.fit!r}")
         if self.range is not None and not self.range[0] != self.range[1]:
             raise ValueError(f"range must be two different numbers, not {self.range!r}")
+        if isinstance(self.frame, str) and self.frame != "all":
+            raise ValueError(f"frame must be a number from 0, all or None, not {self.frame!r}")
 
     def asked(self) -> dict[str, object]:
         """The fields that are not their defaults."""

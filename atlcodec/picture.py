@@ -1,8 +1,5 @@
-"""Image files <-> uint8 arrays. Image files come in here; the bridge `pillow` shows records as images. Only these two
-files know Pillow.
-
-An image of another size or in colour is refused, and the message names the option that converts it. A colour image with
-three equal channels counts as grey; so does one without transparent pixels."""
+"""Image files <-> uint8 arrays. Image files come in here, and `convert` makes them fit; the bridge `pillow` shows
+records as images. Only these three files know Pillow."""
 
 from __future__ import annotations
 
@@ -11,46 +8,112 @@ import io
 import os
 import stat
 import warnings
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
-from PIL.Image import Resampling
+from PIL import Image, UnidentifiedImageError
 
-from atlcodec.errors import BadImage, MissingFile
+from atlcodec.convert import Conversion, Prepared
+from atlcodec.errors import AtlcError, BadImage, MissingFile
 from atlcodec.fit import NOTHING, Fit
 
 LARGEST = 64_000_000  # pixels that are read; a small file with more could take all memory
-TRANSPARENT = "is partly transparent; --background auto (background='auto') puts it on black or white"
 LARGEST_FILE = 256 << 20  # bytes read from a pipe
 # Other formats start external programs (EPS: Ghostscript).
 FORMATS = tuple("PNG JPEG GIF WEBP AVIF TIFF BMP PPM".split())
 
 
+Source = str | os.PathLike[str] | BinaryIO | Image.Image
+
+
 def read(
-    source: str | os.PathLike[str] | BinaryIO | Image.Image,
-    how: Fit = NOTHING,
-    *,
-    name: str = "",
-    shape: tuple[int, ...] | None = None,
+    source: Source, how: Fit = NOTHING, *, name: str = "", shape: tuple[int, ...] | None = None
 ) -> NDArray[np.uint8]:
+    """The pixels of `prepare` alone."""
+    return prepare(source, how, name=name, shape=shape).pixels
+
+
+def prepare(source: Source, how: Fit = NOTHING, *, name: str = "", shape: tuple[int, ...] | None = None) -> Prepared:
     """An image file, an open binary file or a Pillow image -> uint8 of `shape`: (rows, columns) for grey, or (rows,
     columns, 3) for red, green and blue. Without `shape`, it is that of the image.
 
     `how` says what may be done to the image. The orientation in EXIF is applied. `name` is used in messages. Raises
     `BadImage`, `FileNotFoundError`."""
-    if not name:
-        if isinstance(source, Image.Image):
-            name = "the image"
-        else:
-            name = os.fspath(source) if isinstance(source, str | os.PathLike) else "the input"
+    name = name or _named(source)
+    with _explained(name), _opened(source, name) as image:
+        _take_frame(image, name, how)
+        return _prepared(image, name, shape, how)
+
+
+def frames(
+    source: Source,
+    how: Fit = NOTHING,
+    *,
+    name: str = "",
+    shape: tuple[int, ...] | None = None,
+    numbers: Sequence[int] | None = None,
+) -> list[Prepared | AtlcError]:
+    """The same for all frames of an animation, or for those with these numbers; for each, why it cannot be read."""
+    name = name or _named(source)
+    found: list[Prepared | AtlcError] = []
+    with _explained(name), _opened(source, name) as image:
+        for number in range(_frame_count(image)) if numbers is None else numbers:
+            try:
+                with _explained(f"{name}: frame {number}"):
+                    image.seek(number)
+                    found.append(_prepared(image, f"{name}: frame {number}", shape, how))
+            except AtlcError as error:
+                found.append(error)
+    return found
+
+
+def frame_count(source: Source, name: str = "") -> int:
+    """How many frames an animation has; 1 for other images. Raises what `prepare` raises."""
+    name = name or _named(source)
+    with _explained(name), _opened(source, name) as image:
+        return _frame_count(image)
+
+
+def from_array(array: NDArray[Any], how: Fit = NOTHING, *, name: str, shape: tuple[int, ...]) -> Prepared:
+    """The same as `prepare` for an array: (rows, columns), or (rows, columns, 2 to 4) for grey and alpha, for colours,
+    and for colours and alpha. Values of 8 bits, others as in images of 16 bits or of floating point."""
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or channels not in (1, 2, 3, 4) or array.dtype.kind not in "buif" or not array.size:
+        raise BadImage(
+            f"{name}: one image must be (rows, columns) or (rows, columns, 3), not {array.dtype} {array.shape}; use "
+            "Codec.encode for many at once"
+        )
+    conversion = Conversion(name, shape, how)
+    if array.dtype.kind == "b":
+        array = array * np.uint8(255)
+    elif array.dtype != np.uint8:
+        deep, array = array, np.empty(array.shape, np.uint8)
+        colours = (..., slice(channels - 1 if channels in (2, 4) else channels)) if array.ndim == 3 else ...
+        array[colours] = conversion.values(deep[colours])
+        if channels in (2, 4):  # opacity has its own range: 0 to 1, or all values of its type
+            most = 1.0 if deep.dtype.kind == "f" else float(np.iinfo(deep.dtype).max)
+            array[..., -1] = np.rint(np.clip(np.nan_to_num(deep[..., -1] / most), 0, 1) * 255)
     with _explained(name):
-        if isinstance(source, Image.Image):
-            return _to_array(source, name, shape, how)
+        image = Image.fromarray(np.ascontiguousarray(array[..., 0] if array.ndim == 3 and channels == 1 else array))
+        _check_size(image, name)
+        return conversion.run(image)
+
+
+def _named(source: Source) -> str:
+    if isinstance(source, Image.Image):
+        return "the image"
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else "the input"
+
+
+@contextlib.contextmanager
+def _opened(source: Source, name: str) -> Iterator[Image.Image]:
+    if isinstance(source, Image.Image):
+        yield source
+    else:
         with Image.open(_seekable(source, name), formats=FORMATS) as image:
-            return _to_array(image, name, shape, how)
+            yield image
 
 
 @contextlib.contextmanager
@@ -82,44 +145,40 @@ def _seekable(source: str | os.PathLike[str] | BinaryIO, name: str) -> str | os.
         if stat.S_ISREG(os.stat(source).st_mode):
             return source
         with open(source, "rb") as file:
-            data = file.read(LARGEST_FILE + 1)
-    elif source.seekable():
-        return source
-    else:
-        data = source.read(LARGEST_FILE + 1)
+            return io.BytesIO(all_bytes(file, name))
+    return source if source.seekable() else io.BytesIO(all_bytes(source, name))
+
+
+def all_bytes(source: BinaryIO, name: str) -> bytes:
+    """What is left in an open file. Raises `BadImage` if that is too much."""
+    data = source.read(LARGEST_FILE + 1)
     if len(data) > LARGEST_FILE:
         raise BadImage(f"{name}: is larger than {LARGEST_FILE} bytes")
-    return io.BytesIO(data)
+    return data
 
 
-def _to_array(image: Image.Image, name: str, shape: tuple[int, ...] | None, how: Fit) -> NDArray[np.uint8]:
-    _take_frame(image, name, how)
+def _prepared(image: Image.Image, name: str, shape: tuple[int, ...] | None, how: Fit) -> Prepared:
     _check_size(image, name)
-    width, height = image.size
-    wrong = ""
-    if shape and (height, width) != shape[:2] and not how.fit:
-        wrong = f"{width} x {height} pixels, not {shape[1]} x {shape[0]}; --fit contain (fit='contain') scales it"
-    try:
-        pixels = _pixels(image, name, shape, how)
-    except BadImage as error:
-        if wrong:  # name both options at once
-            raise BadImage(f"{name}: {wrong}; and it {str(error).removeprefix(f'{name}: ')}") from error
-        raise
-    if wrong:
-        raise BadImage(f"{name}: {wrong}")
-    if shape and pixels.size != shape[1::-1]:
-        pixels = _fitted(pixels, (shape[1], shape[0]), how)
-    return np.array(pixels, np.uint8)
+    return Conversion(name, shape, how).run(image)
+
+
+def _frame_count(image: Image.Image) -> int:
+    # An MPO is a photo that holds its own preview.
+    return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
 
 
 def _take_frame(image: Image.Image, name: str, how: Fit) -> None:
-    frames = getattr(image, "n_frames", 1)
-    if how.frame is not None:
-        if not 0 <= how.frame < frames:
-            raise BadImage(f"{name}: has the frames 0 to {frames - 1}, not {how.frame}")
+    count = _frame_count(image)
+    if how.frame == "all":
+        if count > 1:
+            raise BadImage(f"{name}: has {count} frames, which make {count} records; name one of them: frame=0")
+    elif how.frame is not None:
+        count = getattr(image, "n_frames", 1)
+        if not 0 <= how.frame < count:
+            raise BadImage(f"{name}: has the frames 0 to {count - 1}, not {how.frame}")
         image.seek(how.frame)
-    elif frames > 1 and image.format != "MPO":  # an MPO is a photo that holds its own preview
-        raise BadImage(f"{name}: has {frames} frames; --frame 0 (frame=0) takes the first")
+    elif count > 1:
+        raise BadImage(f"{name}: has {count} frames; --frame 0 (frame=0) takes the first, --frame all each of them")
 
 
 def _check_size(image: Image.Image, name: str) -> None:
@@ -129,117 +188,6 @@ def _check_size(image: Image.Image, name: str) -> None:
         raise BadImage(f"{name}: the image is empty ({size})")
     if width * height > LARGEST:
         raise BadImage(f"{name}: {size} are too many to read safely; make it smaller with another program")
-
-
-def _pixels(image: Image.Image, name: str, shape: tuple[int, ...] | None, how: Fit) -> Image.Image:
-    """The image, upright, in mode L or RGB: as its codec wants it, or without a shape as it is."""
-    if image.mode in ("LA", "RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")) and not how.gray:
-        raise BadImage(f"{name}: has 16 bits a channel; --gray (gray=True) takes 8 of them")
-    image.load()
-    upright = ImageOps.exif_transpose(image)
-    if how.gray or (shape is not None and len(shape) == 2):
-        pixels = _grey(upright, name, how)
-    else:
-        pixels = _colour(upright, name, how)
-    if how.invert:
-        pixels = ImageOps.invert(pixels)
-    if shape is None:
-        return pixels.getchannel("R") if pixels.mode == "RGB" and _is_grey(pixels) else pixels
-    return pixels.convert("RGB" if len(shape) == 3 else "L")
-
-
-def _fitted(image: Image.Image, size: tuple[int, int], how: Fit) -> Image.Image:
-    """The image scaled to (columns, rows)."""
-    if how.fit == "stretch":
-        return image.resize(size, Resampling.BICUBIC)
-    if how.fit == "cover":
-        return ImageOps.fit(image, size, Resampling.BICUBIC)
-    scale = min(size[0] / image.width, size[1] / image.height)
-    width, height = max(1, round(scale * image.width)), max(1, round(scale * image.height))
-    beside = "black" if how.background in (None, "auto") else how.background
-    fitted = Image.new("RGB", size, _colour_named(beside or "black")).convert(image.mode)
-    at = (size[0] - width) // 2, (size[1] - height) // 2
-    fitted.paste(image.resize((width, height), Resampling.BICUBIC), at)
-    return fitted
-
-
-def _colour(image: Image.Image, name: str, how: Fit) -> Image.Image:
-    """In mode RGB. Grey images, also those of 16 bits, get three equal channels."""
-    if image.mode in ("1", "L", "F") or image.mode.startswith("I"):
-        return _grey(image, name, how).convert("RGB")
-    return _opaque(image, name, how).convert("RGB")
-
-
-def _grey(image: Image.Image, name: str, how: Fit) -> Image.Image:
-    """In mode L."""
-    if image.mode in ("1", "L") and "transparency" not in image.info:
-        return image.convert("L")
-    if image.mode == "F" or image.mode.startswith("I"):
-        return _eight_bits(image, name, how)
-    colours = _opaque(image, name, how).convert("RGB")
-    if _is_grey(colours):
-        return colours.getchannel("R")
-    if not how.gray:
-        raise BadImage(f"{name}: is in colour; --gray (gray=True) takes its luminance")
-    return colours.convert("L")
-
-
-def _eight_bits(image: Image.Image, name: str, how: Fit) -> Image.Image:
-    """Values of 16 bits, 32 bits or floating point in mode L."""
-    ranged = "--range LOW HIGH (range=(low, high)) says which becomes black and which white"
-    deep = np.array(image).astype(np.float64)
-    clear = deep == image.info.get("transparency", -1)
-    if clear.any() and not (how.gray or how.background):
-        raise BadImage(f"{name}: {TRANSPARENT}")
-    low, high = how.range or (0, 0xFFFF)
-    if how.range is None:
-        if image.mode == "F":
-            raise BadImage(f"{name}: has floating-point pixels; {ranged}")
-        if deep.min() < 0 or deep.max() > 0xFFFF:
-            raise BadImage(f"{name}: has 32-bit values; {ranged}")
-        if not how.gray and np.any(deep[~clear] % 257):
-            raise BadImage(f"{name}: has 16 bits a pixel; --gray (gray=True) rounds them to 8; {ranged}")
-    with np.errstate(invalid="ignore"):
-        scaled = np.nan_to_num((deep - low) * (255 / (high - low)))
-    pixels = (np.clip(scaled, 0, 255) + 0.5).astype(np.uint8)
-    if clear.any():
-        pixels[clear] = _ground(float(pixels[~clear].mean()) if not clear.all() else 0, how)[0]
-    return Image.fromarray(pixels)
-
-
-def _opaque(image: Image.Image, name: str, how: Fit) -> Image.Image:
-    """An image with transparent parts on its background; others as they are."""
-    if image.mode not in ("LA", "La", "PA", "RGBA", "RGBa") and "transparency" not in image.info:
-        return image
-    layers = image.convert("RGBA")
-    if layers.getchannel("A").getextrema() == (255, 255):
-        return layers
-    if not (how.gray or how.background):
-        raise BadImage(f"{name}: {TRANSPARENT}")
-    visible = np.asarray(layers.getchannel("A"), np.float64) + 1e-9
-    brightness = float(np.average(np.asarray(layers.convert("RGB").convert("L")), weights=visible))
-    return Image.alpha_composite(Image.new("RGBA", layers.size, (*_ground(brightness, how), 255)), layers)
-
-
-def _ground(brightness: float, how: Fit) -> tuple[int, int, int]:
-    """The colour behind transparent parts, if the others have this mean brightness."""
-    if how.background == "auto":
-        return (0, 0, 0) if brightness >= 128 else (255, 255, 255)
-    red, green, blue, *_ = _colour_named(how.background or "black")
-    return red, green, blue
-
-
-def _colour_named(name: str) -> tuple[int, ...]:
-    try:
-        return ImageColor.getrgb(name)
-    except ValueError:
-        raise BadImage(f"unknown background {name!r}; use black, white, auto, or a colour like #ff8000") from None
-
-
-def _is_grey(image: Image.Image) -> bool:
-    """Whether the channels of red, green and blue are equal."""
-    red, green, blue = (np.asarray(channel) for channel in image.convert("RGB").split())
-    return np.array_equal(red, green) and np.array_equal(green, blue)
 
 
 def png(image: NDArray[np.uint8]) -> bytes:

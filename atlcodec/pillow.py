@@ -16,6 +16,7 @@ import functools
 import io
 import os
 import time
+import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
@@ -26,7 +27,7 @@ from PIL import Image, ImageFile, ImageSequence
 from atlcodec import api, picture, record, zoo
 from atlcodec.choice import default_shape
 from atlcodec.codec import Codec, Images
-from atlcodec.errors import AtlcError, BadModel, NotARecord, UnknownModel
+from atlcodec.errors import AtlcError, BadModel, LossWarning, NotARecord, UnknownModel
 from atlcodec.fit import Fit, FitOptions
 from atlcodec.reader import codec_of
 from atlcodec.record import RECORD_BYTES
@@ -217,7 +218,11 @@ def _write(image: Image.Image, frames: list[Image.Image], file: IO[bytes]) -> No
     model, effort = options.get("model"), options.get("effort")
     codec = None if model is None else Codec.load(model)
     shape = codec.shape if codec else default_shape()
-    pixels = np.stack([picture.read(frame, how, name=name, shape=shape) for frame, name in named])
+    prepared = [picture.prepare(frame, how, name=name, shape=shape) for frame, name in named]
+    for one, name in zip(prepared, names, strict=True):
+        for loss in one.losses.values():
+            warnings.warn(f"{name}: {loss}", LossWarning, stacklevel=2)
+    pixels = np.stack([one.pixels for one in prepared])
     records = codec.encode(pixels, effort) if codec else api.choose(pixels, effort=effort)[1]
     if options.get("append"):
         file.seek(0, os.SEEK_END)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,50 @@ import atlcodec
 from atlcodec.codec import Codec
 from atlcodec.sets import manifest, sources
 from drawings import Pixels
-from kit import MNIST, put
+from kit import MNIST, environment, put
 
 Draw = Callable[[float], Pixels]
 ORDER = ["1/b.png", "1/deep/er/c.png", "1/z.png", "10/a.png", "2/x.png", "2-x/a.png", "flat.png"]  # that of their parts
+
+DIES = """
+import os, signal
+from pathlib import Path
+from atlcodec import files
+from atlcodec.sets import journal, sources
+sources.BATCH = 2
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def nth(function, number, then=die):
+    calls = iter(range(1000))
+    def counted(*arguments, **options):
+        if next(calls) == number:
+            return then(*arguments, **options)
+        return function(*arguments, **options)
+    return counted
+
+def torn(self, batch, loaded, records, quality):
+    with self.records.open("ab") as file:
+        file.write(records.tobytes()[:333])
+    with self.list.open("ab") as file:
+        file.write(b"4,half a li")
+    with self._log.open("ab") as file:
+        file.write(b'{"stamp": "')
+    die()
+
+{patch}
+from atlcodec.cli import main
+main()
+"""
+MOMENTS = {  # and how many images are not encoded again
+    "journal.Journal.add = nth(journal.Journal.add, 0)": 0,
+    "journal.Journal.add = nth(journal.Journal.add, 2)": 3,
+    "journal.Journal.add = nth(journal.Journal.add, 2, torn)": 3,
+    "os.replace = nth(os.replace, 2)": 7,  # the log and the job were put in place before; now the list would be
+    "os.replace = nth(os.replace, 3)": 7,  # the list is there, the records not
+    "journal.Journal.remove = die": 7,
+}
 
 
 @pytest.fixture
@@ -75,3 +118,15 @@ def packed(workplace: Path, draw: Draw) -> Callable[..., None]:
         Path("set.csv").write_text("\n".join(lines) + "\n", "utf-8")
 
     return pack
+
+
+def killed(patch: str, *arguments: str | Path) -> None:
+    """Run `atlc` with these arguments, and let the patch kill it."""
+    ran = subprocess.run(
+        [sys.executable, "-c", DIES.replace("{patch}", patch), *map(str, arguments)],
+        env=environment(),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert ran.returncode == -signal.SIGKILL, ran.stderr

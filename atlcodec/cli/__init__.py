@@ -45,7 +45,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="atlcodec")
 def atlc() -> None:
-    """Store 28 x 28 grey images in records of 200 bytes, and classify the records without decoding them."""
+    """Store small images in records of 200 bytes, and classify the records without decoding them."""
 
 
 def main() -> None:

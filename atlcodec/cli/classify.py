@@ -68,7 +68,7 @@ def _json(records: RecordSet, row: Row, top: int, least: float | None) -> str:
         "label": answers[0][0],
         "index": int(row.value.argmax()),
         "probability": round(answers[0][1], 6),
-        "unsure": _unsure(row, least),
+        "unsure": row.codec.is_unsure(answers[0][1], least),
     }
     if row.entry is not None:
         line |= {"path": row.entry.path, "true_label": row.entry.label}
@@ -79,14 +79,8 @@ def _json(records: RecordSet, row: Row, top: int, least: float | None) -> str:
 
 def _text(records: RecordSet, row: Row, top: int, least: float | None) -> str:
     which = f"{records.name}[{row.number}]" if len(records) > 1 else records.name
-    unsure = "unsure, perhaps " if _unsure(row, least) else ""
+    unsure = "unsure, perhaps " if row.codec.is_unsure(float(row.value.max()), least) else ""
     return escape(f"{which}: {unsure}" + ", ".join(f"{label} ({p:.1%})" for label, p in _best(row, top)))
-
-
-def _unsure(row: Row, least: float | None) -> bool:
-    if least is None:
-        least = row.codec.head.card.unsure_below
-    return float(row.value.max()) < least
 
 
 def _best(row: Row, top: int) -> list[tuple[str, float]]:

@@ -31,6 +31,7 @@ from atlcodec.sets.paths import AlreadyExists, is_device
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
 @fit_options
 @click.option("--append", is_flag=True, help="Add a folder's images to an existing set.")
+@click.option("--each", is_flag=True, help="In a set, give each image the model that fits it best.")
 @click.option(
     "-j",
     "--jobs",
@@ -45,6 +46,7 @@ def encode(
     effort: int | None,
     force: bool,
     append: bool,
+    each: bool,
     jobs: int | None,
     **how: Any,
 ) -> None:
@@ -58,12 +60,20 @@ def encode(
         convert = Fit(**how)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    if each and model is not None:
+        raise click.UsageError("--each gives each image its own model, -m names one for all; give one of them")
     if len(images) == 1 and images[0] != STANDARD and Path(images[0]).is_dir():
         if append and force:
             raise click.UsageError("--append adds to a set, -f overwrites it; give one of them")
-        options = {"model": model, "effort": effort, "overwrite": force, "append": append, "jobs": jobs}
+        options = {"model": model, "effort": effort, "overwrite": force, "append": append, "each": each, "jobs": jobs}
         _encode_folder(images[0], output, options | how)
         return
+    _refuse_folders(images, output, append)
+    encode_files(images, output, Codec.load(model) if model is not None else None, effort, force, convert, each)
+
+
+def _refuse_folders(images: tuple[str, ...], output: str | None, append: bool) -> None:
+    """Refuse what only works with one folder, and a folder among others."""
     for name in images:
         if name != STANDARD and Path(name).is_dir():
             raise click.UsageError(
@@ -73,7 +83,6 @@ def encode(
         raise click.UsageError("--append takes one folder of images")
     if output is not None and output.lower().endswith(".parquet"):
         raise click.UsageError("a Parquet file is made from a folder of images")
-    encode_files(images, output, Codec.load(model) if model is not None else None, effort, force, convert)
 
 
 def _encode_folder(folder: str, output: str | None, options: dict[str, Any]) -> None:
@@ -102,7 +111,9 @@ def _encode_folder(folder: str, output: str | None, options: dict[str, Any]) -> 
         how = f"{done.model} ({done.choice})" if done.choice else done.model
         where = ", ".join(map(str, done.paths)) or shown(output)
         size = done.paths[0].stat().st_size if done.paths else done.bytes
-        log(f"{done.images} images -> {where}  {size} bytes  {how}  {done.psnr:.1f} dB")
-        if done.warning:
-            log(done.warning)
+        against = f" against the images {done.against}" if done.against else ""
+        log(f"{done.images} images -> {where}  {size} bytes  {how}  {done.psnr:.1f} dB{against}")
+        for line in (done.warning, *(f"atlc: warning: {loss}" for loss in done.losses)):
+            if line:
+                log(line)
     errors.exit()

@@ -9,6 +9,20 @@ import click
 
 from atlcodec.fit import HOWS
 
+
+class _Frame(click.ParamType):  # type: ignore[type-arg]
+    """A number from 0, or all."""
+
+    name = "frame"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "all" or value is None:
+            return value
+        if not str(value).lstrip("-").isdecimal():
+            self.fail(f"{value!r} is neither a number nor all", param, ctx)
+        return click.IntRange(0).convert(value, param, ctx)
+
+
 OPTIONS = (
     click.option(
         "--fit",
@@ -28,7 +42,12 @@ OPTIONS = (
         metavar="LOW HIGH",
         help="Of 16-bit and floating-point images: which value becomes black, and which white.",
     ),
-    click.option("--frame", type=click.IntRange(0), metavar="N", help="Of an animation, take this frame, from 0."),
+    click.option(
+        "--frame",
+        type=_Frame(),
+        metavar="N|all",
+        help="Of an animation, take this frame, from 0; or all: each frame becomes a record.",
+    ),
 )
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Unpack
 
-from atlcodec import __version__, atomic, engine, metrics, zoo
-from atlcodec.choice import default_shape
+from atlcodec import __version__, atomic, engine, files, metrics, record, zoo
+from atlcodec.choice import default_shape, defaults
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, MissingFile
 from atlcodec.fit import Fit, FitOptions
 from atlcodec.record import RECORD_BYTES
 from atlcodec.sets import sinks, sources
-from atlcodec.sets.encoder import SAMPLE, Encoder, choose
+from atlcodec.sets.encoder import SAMPLE, Encoder, choose, named
 from atlcodec.sets.journal import Journal
+from atlcodec.sets.losses import Losses
 from atlcodec.sets.manifest import counted
 from atlcodec.sets.paths import is_device, refuse_existing
 from atlcodec.sets.sinks import Existing, Sink
@@ -35,11 +37,13 @@ class EncodedSet:
     paths: tuple[Path, ...]  # the files it wrote; none if no image could be encoded
     images: int  # that are now encoded, with those of a run that was stopped
     records: int  # in the file, with those that were there before
-    model: str
-    choice: str  # "" if you named the model, "chosen", or "as before" if it wrote the existing records
+    model: str  # its name, or with `each` those of all: "30 of mnist, 10 of fashion"
+    choice: str  # "" if you named the model, "chosen", "each its own", or "as before" if it wrote the existing records
     psnr: float | None  # dB, of up to 1,000 images or a few more; None without images
     problems: tuple[str, ...]  # images that could not be encoded, and why
     warning: str  # "" if the images suit the model
+    against: str  # what `psnr` is measured against: "" for the images as they are, else "in grey" or other changes
+    losses: tuple[str, ...]  # what images lost on the way to the model's shape
 
     @property
     def bytes(self) -> int:
@@ -55,6 +59,7 @@ def encode_folder(
     effort: int | None = None,
     overwrite: bool = False,
     append: bool = False,
+    each: bool = False,
     jobs: int | None = None,
     log: Log = lambda message: None,
     problem: Log = lambda message: None,
@@ -70,25 +75,28 @@ def encode_folder(
     and labels beside it, `set.csv`; an output that ends in .parquet is a Parquet file with both. An open binary file, a
     pipe or a device gets the records alone. The same call continues a run that was stopped.
 
-    Without `model`, one model is chosen for the whole set; with `append`, the model that wrote the existing records.
+    Without `model`, one model is chosen for the whole set; with `append`, the model that wrote the existing records;
+    with `each`, each image gets the model that suits it best, and the list has a column `model` if they differ.
     `effort` is that of `Codec.encode`. `overwrite` replaces an existing set, `append` adds to it. `jobs` is the number
     of processes that read many files (default: one for each core). `how` makes images of other sizes and colours fit,
-    by the names of `fit.Fit`: fit="contain", gray=True.
+    by the names of `fit.Fit`: fit="contain", gray=True; frame="all" makes a record of each frame of an animation.
 
     An image that cannot be encoded does not stop the others: `problem` gets a line about each. `log` gets notes, also a
     line each, and `progress` the number of images that are done and the number of all.
 
     Raises `AtlcError`: `FileNotFoundError`, `BadData` if there are no images, `UnknownModel`, `BadModel`; and
-    `ValueError` for `append` to a pipe or with `overwrite`, and for another effort."""
+    `ValueError` for `append` to a pipe or with `overwrite`, for `each` with a model, and for another effort."""
     if append and (overwrite or is_stream(output)):
         raise ValueError("append needs a file, and excludes overwrite")
+    if each and model is not None:
+        raise ValueError("each image gets its own model (each=True), or all get the one that you name (model=)")
     if not os.path.exists(folder):
         raise MissingFile(folder)
     if not os.path.isdir(folder):
         raise AtlcError(f"{folder}: is not a folder")
     fixed = Codec.load(model) if model is not None else None
     fit = Fit(**how)
-    options = {"effort": effort, "append": append, **fit.asked()}
+    options = {"effort": effort, "append": append, "each": each, **fit.asked()}
     run = _Run(os.fspath(folder), fixed, options, fit, jobs or engine.threads(), log, problem, progress)
     if is_stream(output):
         return run.to_stream(output)
@@ -127,51 +135,85 @@ class _Run:
     def to_file(self, output: str, overwrite: bool, journal: Journal) -> EncodedSet:
         sink = sinks.of(output)
         existing = self._existing(sink, overwrite, journal.interrupted_job)
-        source = self._source(existing)
-        codec, choice = self._choose(source, existing, output)
+        source, codecs, choice = self._begin(existing, output)
         job = {
             "version": __version__,
             "folder": os.path.abspath(self.folder),
-            "model": dict(codec.model.card.digests),
+            "models": [dict(codec.model.card.digests) for codec in codecs],
             "settings": self.options,
             "before": {"records": existing.records, "list_bytes": existing.list_bytes},
         }
         effort = self.options["effort"]
         if effort is None:
-            effort = codec.model.card.effort
+            effort = max(codec.model.card.effort for codec in codecs)
         batches = source.batches(batch_size(effort))
-        batches, problems = journal.resume(job, codec.id, batches, overwrite)
+        batches, problems = journal.resume(job, [codec.id for codec in codecs], batches, overwrite)
         self._report(problems)
         if journal.discarded:
             self.log(f"{output}: discarding {counted(journal.discarded, 'image')} of an unfinished run")
         if journal.count:
             self.log(f"{output}: {journal.count} images are encoded already; continuing after them")
-        encoder = Encoder(codec, self.options["effort"], -(-len(source) // SAMPLE), journal.quality)
+        encoder = Encoder(codecs, self.options["effort"], -(-len(source) // SAMPLE), journal.quality)
         try:
             self._encode(source, batches, encoder, journal)
         except BaseException:
             if journal.count:
                 self.log(f"{output}: stopped; the same command continues from here")
             raise
+        ids = sinks.counted_ids(files.open(journal.records), journal.count)
         if journal.count:
             journal.finish()
             sink.put(journal, existing)
         journal.remove()
         paths = tuple(sink.paths) if journal.count else ()
-        return self._result(encoder, choice, paths, journal.count, existing.records, output)
+        return self._result(encoder, choice, paths, ids, existing.records, journal.losses, output)
 
     def to_stream(self, output: str | os.PathLike[str] | BinaryIO) -> EncodedSet:
-        source = self._source(Existing())
-        codec, choice = self._choose(source, Existing(), str(output))
-        encoder, count = Encoder(codec, self.options["effort"], -(-len(source) // SAMPLE)), 0
+        source, codecs, choice = self._begin(Existing(), str(output))
+        encoder, ids = Encoder(codecs, self.options["effort"], -(-len(source) // SAMPLE)), Counter[int]()
+        losses = Losses()
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(atomic.file(output)) if isinstance(output, str | os.PathLike) else output
             for _, loaded in source.load(source.batches(), self.jobs):
                 self._report(loaded.problems)
-                file.write(encoder.encode(loaded.images)[0].tobytes())
-                count += len(loaded.images)
+                records = encoder.encode(loaded.images).records
+                file.write(records.tobytes())
+                ids.update(record.ids(records).tolist())
+                losses.add(loaded.losses)
             file.flush()
-        return self._result(encoder, choice, (), count, 0, str(output))
+        return self._result(encoder, choice, (), ids, 0, losses, str(output))
+
+    def _begin(self, existing: Existing, output: str) -> tuple[Source, list[Codec], str]:
+        """The images, the codec for all or those for each, and `EncodedSet.choice`."""
+        codec, choice = self._known(existing, output)
+        source = self._source(existing, codec.shape if codec else default_shape())
+        if codec:
+            return source, [codec], choice
+        if self.options["each"]:
+            return source, defaults(default_shape()), choice
+        codec, note = choose(source)
+        if note:
+            self.log(f"atlc: warning: {output}: {note}")
+        return source, [codec], choice
+
+    def _known(self, existing: Existing, output: str) -> tuple[Codec | None, str]:
+        """The codec for the whole set, if it does not depend on the images; and `EncodedSet.choice`."""
+        models = zoo.models()
+        writers = ", ".join(models[id].name if id in models else f"{id:08x} (not installed)" for id in existing.ids[:5])
+        if self.fixed is not None:
+            if existing.ids and existing.ids != (self.fixed.id,):
+                self.log(f"atlc: warning: {output}: has records of {writers}; adding records of {self.fixed.name}")
+            return self.fixed, ""
+        if self.options["each"]:
+            return None, "each its own"
+        if not existing.ids:
+            return None, "chosen"
+        if len(existing.ids) > 1 or existing.ids[0] not in models:
+            raise AtlcError(
+                f"{output}: has records of {writers}; name the model for the new ones with -m (model=), or give each "
+                "its own with --each (each=True)"
+            )
+        return Codec(models[existing.ids[0]]), "as before"
 
     def _existing(self, sink: Sink, overwrite: bool, interrupted_job: dict[str, Any]) -> Existing:
         if self.options["append"]:
@@ -181,14 +223,8 @@ class _Run:
         sink.refuse_foreign()
         return Existing()
 
-    def _source(self, existing: Existing) -> Source:
-        source = sources.find(
-            self.folder,
-            existing.paths,
-            self._shape(existing),
-            labelled=existing.labelled,
-            how=self.how,
-        )
+    def _source(self, existing: Existing, shape: Shape) -> Source:
+        source = sources.find(self.folder, existing.paths, shape, labelled=existing.labelled, how=self.how)
         if source.repeats:
             count, first = len(source.repeats), source.repeats[0]
             some = f"1 image is in the set already ({first})"
@@ -199,35 +235,11 @@ class _Run:
             self.log(f"{self.folder}: {note}")
         return source
 
-    def _shape(self, existing: Existing) -> Shape:
-        """Of the images, by the codec for the set, or those that it will be chosen among."""
-        models = zoo.models()
-        if self.fixed is None and len(existing.ids) == 1 and existing.ids[0] in models:
-            return models[existing.ids[0]].card.shape
-        return self.fixed.shape if self.fixed else default_shape()
-
-    def _choose(self, source: Source, existing: Existing, output: str) -> tuple[Codec, str]:
-        """The codec for the whole set, and `EncodedSet.choice`."""
-        models = zoo.models()
-        writers = ", ".join(models[id].name if id in models else f"{id:08x} (not installed)" for id in existing.ids[:5])
-        if self.fixed is not None:
-            if existing.ids and existing.ids != (self.fixed.id,):
-                self.log(f"atlc: warning: {output}: has records of {writers}; adding records of {self.fixed.name}")
-            return self.fixed, ""
-        if existing.ids:
-            if len(existing.ids) > 1 or existing.ids[0] not in models:
-                raise AtlcError(f"{output}: has records of {writers}; name the model for the new ones with -m (model=)")
-            return Codec(models[existing.ids[0]]), "as before"
-        codec, note = choose(source)
-        if note:
-            self.log(f"atlc: warning: {output}: {note}")
-        return codec, "chosen"
-
     def _encode(self, source: Source, batches: Iterator[Batch], encoder: Encoder, journal: Journal) -> None:
         self.progress(journal.seen, len(source))
         for batch, loaded in source.load(batches, self.jobs):
             self._report(loaded.problems)
-            records, _ = encoder.encode(loaded.images)
+            records = encoder.encode(loaded.images).records
             journal.add(batch, loaded, records, encoder.quality)
             self.progress(journal.seen, len(source))
 
@@ -237,9 +249,26 @@ class _Run:
             self.problem(problem)
 
     def _result(
-        self, encoder: Encoder, choice: str, paths: tuple[Path, ...], images: int, before: int, output: str
+        self,
+        encoder: Encoder,
+        choice: str,
+        paths: tuple[Path, ...],
+        ids: Counter[int],
+        before: int,
+        losses: Losses,
+        output: str,
     ) -> EncodedSet:
-        quality = encoder.quality
-        psnr = metrics.psnr(quality.error / quality.measured) if quality.measured else None
-        records, name = before + images, encoder.codec.name
-        return EncodedSet(paths, images, records, name, choice, psnr, tuple(self.problems), encoder.warning(output))
+        quality, images = encoder.quality, ids.total()
+        names = {codec.name: ids[codec.id] for codec in encoder.codecs if ids[codec.id]}
+        return EncodedSet(
+            paths,
+            images,
+            before + images,
+            named(names) if names else encoder.codecs[0].name,
+            choice,
+            metrics.psnr(quality.error / quality.measured) if quality.measured else None,
+            tuple(self.problems),
+            encoder.warning(output),
+            losses.against(encoder.codecs[0].shape),
+            tuple(losses.lines()),
+        )

@@ -4,6 +4,7 @@ an `Encoder`, and warn if the images do not suit the codec."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 from atlcodec import metrics, zoo
 from atlcodec.choice import suited
 from atlcodec.codec import Codec, Images
-from atlcodec.record import Records
-from atlcodec.sets.sources import Loaded, Source
+from atlcodec.record import RECORD_BYTES, Records
+from atlcodec.sets.sources import Source
 
 SAMPLE = 1000  # images, spread over all, that choose the codec of a set and measure its quality
 POOR = 0.05  # share of poor images at which a set is of another kind; 0.001 is usual
@@ -26,6 +27,15 @@ class Quality(NamedTuple):
     error: float = 0.0
     measured: int = 0
     poor: int = 0
+
+
+class Encoded(NamedTuple):
+    """The records of N images, uint8 (N, 200), the mean squared errors of the M measured ones, float64 (M,), and the
+    number of the codec of each, int (N,)."""
+
+    records: Records
+    errors: NDArray[np.float64]
+    which: NDArray[np.intp]
 
 
 def choose(source: Source) -> tuple[Codec, str]:
@@ -42,47 +52,52 @@ def choose(source: Source) -> tuple[Codec, str]:
         return codec, ""
     some = ", ".join(f"{count} {name}" for name, count in others.items())
     what = "images" if len(sample) == len(source) else f"sampled images of {len(source)}"
-    return codec, f"{codec.name} encodes them all, but of {len(sample)} {what} some suit another model: {some}"
+    return codec, (
+        f"{codec.name} encodes them all, but of {len(sample)} {what} some suit another model: {some}; "
+        "--each (each=True) gives each image its own"
+    )
 
 
-def each_alone(loaded: Loaded, fixed: Codec | None, effort: int | None) -> list[tuple[Records, float, Encoder]]:
-    """The record of each image, uint8 (1, 200), its mean squared error, and what encoded it: the codec that you fixed,
-    or the one that suits the image best."""
-    encoders, which = [Encoder(fixed, effort)] if fixed else [], np.zeros(len(loaded.images), np.intp)
-    if not fixed:
-        found = suited(loaded.images)
-        encoders, which = [Encoder(codec, effort) for codec in found.codecs], found.each
-    made: dict[int, tuple[Records, float, Encoder]] = {}
-    for number, encoder in enumerate(encoders):
-        rows = np.flatnonzero(which == number)
-        for row, record, error in zip(rows.tolist(), *encoder.encode(loaded.images[rows]), strict=True):
-            made[row] = record[None], float(error), encoder
-    return [made[row] for row in sorted(made)]
+def named(counts: dict[str, int]) -> str:
+    """The models of a set, by how many records each has: the name of the only one, or "30 of mnist, 10 of fashion"."""
+    if len(counts) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{count} of {name}" for name, count in sorted(counts.items(), key=lambda item: (-item[1], item)))
 
 
 @dataclass
 class Encoder:
-    """Encodes images with one codec, and measures every `step`-th of them."""
+    """Encodes images, and measures every `step`-th of them. With one codec it encodes them all, with several each image
+    gets the one that suits it best."""
 
-    codec: Codec
+    codecs: Sequence[Codec]
     effort: int | None
     step: int = 1
     quality: Quality = field(default_factory=Quality)
 
-    def encode(self, images: Images) -> tuple[Records, NDArray[np.float64]]:
-        """Images, uint8 (N, *shape) -> records, uint8 (N, 200), and mean squared errors of the measured ones, float64
-        (M,)."""
-        records = self.codec.encode(images, self.effort)
-        errors = metrics.squared_error(images[:: self.step], self.codec.decode(records[:: self.step]))
-        poor = sum(self.is_poor(error) for error in errors)
+    def encode(self, images: Images) -> Encoded:
+        """Images, uint8 (N, *shape), to records."""
+        which = np.zeros(len(images), np.intp)
+        found = suited(images, self.codecs) if len(self.codecs) > 1 and len(images) else None
+        if found:
+            which = found.each
+        records = np.empty((len(images), RECORD_BYTES), np.uint8)
+        errors, poor = np.zeros(len(images)), 0
+        for number, codec in enumerate(self.codecs):
+            rows = np.flatnonzero(which == number)
+            if found and (self.effort == 0 or not codec.model.refines):
+                records[rows] = found.records[number][rows]
+            else:
+                records[rows] = codec.encode(images[rows], self.effort)
+            rows = rows[rows % self.step == 0]
+            errors[rows] = metrics.squared_error(images[rows], codec.decode(records[rows]))
+            poor += sum(is_poor(codec, error) for error in errors[rows])
+        measured = errors[:: self.step]
         before = self.quality
-        self.quality = Quality(before.error + float(errors.sum()), before.measured + len(errors), before.poor + poor)
-        return records, errors
-
-    def is_poor(self, error: float) -> bool:
-        """Whether an image with this mean squared error is worse than nearly every image of the codec's kind."""
-        low = self.codec.model.psnr_low
-        return low is not None and metrics.psnr(error) < low
+        self.quality = Quality(
+            before.error + float(measured.sum()), before.measured + len(measured), before.poor + poor
+        )
+        return Encoded(records, measured, which)
 
     def warning(self, name: str) -> str:
         """A warning if too many of the measured images are poor."""
@@ -90,13 +105,24 @@ class Encoder:
         if poor <= POOR * measured:
             return ""
         what = f"{poor} of {measured} measured images are poor"
-        return self._warn(name, what, "are they dark on white (--invert), or images of another kind?")
+        question = "are they dark on white (--invert), or images of another kind?"
+        if len(self.codecs) > 1:
+            return f"atlc: warning: {name}: {what}: images like those of their models reach more; {question}"
+        return _warning(self.codecs[0], name, what, question)
 
-    def warn(self, name: str, error: float) -> str:
-        """A warning about one image that `is_poor`, from its mean squared error."""
-        what = f"{metrics.psnr(error):.1f} dB is poor"
-        return self._warn(name, what, "is it dark on white (--invert), or another kind of image?")
 
-    def _warn(self, name: str, what: str, question: str) -> str:
-        low, kind = self.codec.model.psnr_low, self.codec.name
-        return f"atlc: warning: {name}: {what}: images like those of {kind} reach {low:.1f} dB; {question}"
+def is_poor(codec: Codec, error: float) -> bool:
+    """Whether an image with this mean squared error is worse than nearly every image of the codec's kind."""
+    low = codec.model.psnr_low
+    return low is not None and metrics.psnr(error) < low
+
+
+def poor_warning(codec: Codec, name: str, error: float) -> str:
+    """A warning about one image that `is_poor`, from its mean squared error."""
+    what = f"{metrics.psnr(error):.1f} dB is poor"
+    return _warning(codec, name, what, "is it dark on white (--invert), or another kind of image?")
+
+
+def _warning(codec: Codec, name: str, what: str, question: str) -> str:
+    low = codec.model.psnr_low
+    return f"atlc: warning: {name}: {what}: images like those of {codec.name} reach {low:.1f} dB; {question}"

@@ -2,28 +2,69 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from atlcodec import picture
 from atlcodec.codec import Images
+from atlcodec.convert import Prepared
 from atlcodec.errors import AtlcError
 from atlcodec.fit import Fit
+from atlcodec.sets.losses import Losses
 from atlcodec.shape import Shape
 
-Read = tuple[Images, dict[int, str]]  # images, and by number what is wrong with the others
+Wanted = tuple[str, int | None]  # a path, and the number of a frame if the file is an animation
 
 
-def read_files(root: str, paths: list[str], *, shape: Shape, how: Fit) -> Read:
-    """The images that can be read, uint8 (N, *shape), and by number what is wrong with the others."""
-    images, problems = [], {}
-    for number, path in enumerate(paths):
+class Read(NamedTuple):
+    """The images that could be read, uint8 (N, *shape), by number what is wrong with the others, and what was lost."""
+
+    images: Images
+    problems: dict[int, str]
+    losses: Losses
+
+
+def read_files(root: str, wanted: list[Wanted], *, shape: Shape, how: Fit) -> Read:
+    """The images of files below `root`. Frames of one file that follow each other are read together."""
+    images, problems, losses = list[Images](), dict[int, str](), Losses()
+    for number, path, found in _each(root, wanted, shape, how):
+        if isinstance(found, AtlcError):
+            problems[number] = str(found)
+        else:
+            images.append(found.pixels)
+            losses.note(path, found)
+    return Read(stack(images, shape), problems, losses)
+
+
+def _each(root: str, wanted: list[Wanted], shape: Shape, how: Fit) -> Iterator[tuple[int, str, Prepared | AtlcError]]:
+    """The number of each image, its name for messages, and the image, or why it cannot be read."""
+
+    def of_file(path: str, items: list[tuple[int, Wanted]]) -> list[tuple[int, str, Prepared | AtlcError]]:
+        full = os.path.join(root, path)
+        numbers = [frame for _, (_, frame) in items if frame is not None]
+        found: list[Prepared | AtlcError]
         try:
-            images.append(picture.read(os.path.join(root, path), how, shape=shape))
+            if numbers:
+                found = picture.frames(full, how, shape=shape, numbers=numbers)
+            else:
+                found = [picture.prepare(full, how, shape=shape)]
         except AtlcError as error:
-            problems[number] = str(error)
-    return stack(images, shape), problems
+            found = [error] * len(items)
+        names = [full if frame is None else f"{full}: frame {frame}" for _, (_, frame) in items]
+        return [(number, name, one) for (number, _), name, one in zip(items, names, found, strict=True)]
+
+    groups = itertools.groupby(enumerate(wanted), key=lambda item: item[1][0])
+    return itertools.chain.from_iterable(of_file(path, list(items)) for path, items in groups)
+
+
+def numbered(path: str, frame: int, count: int) -> str:
+    """The path of one frame of an animation: `cat/fly.gif` gives `cat/fly-0000.gif` for the first."""
+    stem, suffix = os.path.splitext(path)
+    return f"{stem}-{frame:0{max(4, len(str(count - 1)))}d}{suffix}"
 
 
 def stack(images: list[Images], shape: Shape) -> Images:

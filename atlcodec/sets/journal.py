@@ -30,6 +30,7 @@ from atlcodec.errors import AtlcError
 from atlcodec.record import RECORD_BYTES, Records
 from atlcodec.sets import manifest
 from atlcodec.sets.encoder import Quality
+from atlcodec.sets.losses import Losses
 from atlcodec.sets.manifest import Entry
 from atlcodec.sets.sources import Batch, Loaded
 
@@ -47,6 +48,7 @@ class Journal:
         self.seen = 0  # of images, including those that could not be read
         self.discarded = 0  # records of a stopped run that this one cannot use
         self.quality = Quality()
+        self.losses = Losses()
         self._keep = False
 
     def __enter__(self) -> Journal:
@@ -99,10 +101,10 @@ class Journal:
         self._done.touch()
 
     def resume(
-        self, job: dict[str, Any], id: int, batches: Iterator[Batch], overwrite: bool = False
+        self, job: dict[str, Any], ids: list[int], batches: Iterator[Batch], overwrite: bool = False
     ) -> tuple[Iterator[Batch], list[str]]:
         """Keep what a stopped run of this job did with the first batches, and discard all else. Returns the other
-        batches, and the problems of the first ones. `id` is the codec's.
+        batches, and the problems of the first ones. `ids` are those of the codecs.
 
         Raises `AtlcError` if a run of another job was stopped while it put its output in place, unless you
         `overwrite` that."""
@@ -111,10 +113,11 @@ class Journal:
                 f"{self._output}: another command stopped while it wrote this file; run that command again, or delete "
                 f"{self.folder}"
             )
+        job = json.loads(json.dumps(job))  # as it will be read: with lists for tuples
         kept: list[dict[str, Any]] = []
         rest = batches
         if self.job == job:
-            for line in list(self._whole(id)):
+            for line in list(self._whole(ids)):
                 batch = next(batches, None)
                 if batch is None or batch.stamp != line["stamp"]:
                     rest = itertools.chain([batch] if batch else [], batches)
@@ -125,6 +128,7 @@ class Journal:
         self.count, size = (kept[-1]["records"], kept[-1]["list"]) if kept else (0, 0)
         self.discarded = max(0, before - self.count)
         self.quality = Quality(*kept[-1]["quality"]) if kept else Quality()
+        self.losses = Losses.from_json(kept[-1]["losses"]) if kept else Losses()
         self._keep = bool(kept)
         self._done.unlink(missing_ok=True)
         for path, end in ((self.records, self.count * RECORD_BYTES), (self.list, size)):
@@ -147,7 +151,7 @@ class Journal:
         except (OSError, ValueError, KeyError, TypeError):
             return 0
 
-    def _whole(self, id: int) -> Iterator[dict[str, Any]]:
+    def _whole(self, ids: list[int]) -> Iterator[dict[str, Any]]:
         """The lines of the log, as long as the files have all that they count, and the records are sealed."""
         try:
             records, size = files.open(self.records), self.list.stat().st_size
@@ -156,16 +160,17 @@ class Journal:
                 for text in log:
                     line = json.loads(text)
                     rows = records[before : line["records"]]
-                    sealed = len(rows) == line["records"] - before and (record.ids(np.asarray(rows)) == id).all()
+                    sealed = len(rows) == line["records"] - before and np.isin(record.ids(np.asarray(rows)), ids).all()
                     if not text.endswith(b"\n") or line["list"] > size or not sealed:
                         return
                     before = line["records"]
-                    yield {key: line[key] for key in ("stamp", "records", "list", "problems", "quality")}
-        except (OSError, AtlcError, ValueError, KeyError, TypeError):
+                    Losses.from_json(line["losses"])
+                    yield {key: line[key] for key in ("stamp", "records", "list", "problems", "quality", "losses")}
+        except (OSError, AtlcError, ValueError, KeyError, TypeError, AttributeError):
             return
 
     def add(self, batch: Batch, loaded: Loaded, records: Records, quality: Quality) -> None:
-        """Add a batch. `quality` is that of all batches so far."""
+        """Add a batch. `quality` is that of all batches so far. What the images lost is added up."""
         try:
             with self.records.open("ab") as packed:
                 packed.write(records.tobytes())
@@ -177,12 +182,14 @@ class Journal:
             self.count += len(records)
             self.seen += len(batch)
             self.quality = quality
+            self.losses.add(loaded.losses)
             line = {
                 "stamp": batch.stamp,
                 "records": self.count,
                 "list": size,
                 "problems": loaded.problems,
                 "quality": quality,
+                "losses": self.losses.to_json(),
             }
             with self._log.open("ab") as log:
                 log.write(json.dumps(line).encode() + b"\n")

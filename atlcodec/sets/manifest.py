@@ -4,6 +4,9 @@
     0,cat/felix.png,cat         records are counted from 0; a path is relative, with / between its folders;
     1,train/00017.png,          an unknown label is empty
 
+If the records are of several models, a fourth column `model` names that of each. It is for people: the seal of a record
+says which codec wrote it.
+
 A list may come from a stranger, and its paths say where files are written. So every line is checked when it is read:
 there is one for each record, in order, and its path is safe (`paths`)."""
 
@@ -24,6 +27,7 @@ from atlcodec.errors import BadData, MissingFile
 from atlcodec.sets.paths import CONTROL, OutputPaths, why_unsafe
 
 HEADER = "record,path,label"
+HEADERS = HEADER, f"{HEADER},model"
 LONGEST_LINE = 16_384  # bytes: reading a line without an end stops here
 LONGEST_LABEL = 1024  # characters
 BOM = b"\xef\xbb\xbf"  # the byte order mark that spreadsheets write first
@@ -50,7 +54,7 @@ def is_list(path: Path) -> bool:
         if not stat.S_ISREG(path.stat().st_mode):
             return False
         with path.open("rb") as file:
-            return file.read(32).removeprefix(BOM).split(b"\n")[0].rstrip(b"\r") == HEADER.encode()
+            return file.read(32).removeprefix(BOM).split(b"\n")[0].rstrip(b"\r").decode("latin-1") in HEADERS
     except OSError:
         return False
 
@@ -68,9 +72,12 @@ def write(path: str | os.PathLike[str], entries: Iterable[Entry]) -> None:
         file.detach()
 
 
-def append(file: TextIO, entries: Iterable[Entry]) -> None:
-    """Add lines to an open list. A `Check` must have accepted the entries."""
-    csv.writer(file, lineterminator="\n").writerows((entry.record, entry.path, entry.label or "") for entry in entries)
+def append(file: TextIO, entries: Iterable[Entry], models: Iterable[str] | None = None) -> None:
+    """Add lines to an open list, with the names of their models if it has that column. A `Check` must have accepted the
+    entries."""
+    lines = ((entry.record, entry.path, entry.label or "") for entry in entries)
+    rows = lines if models is None else ((*line, name) for line, name in zip(lines, models, strict=True))
+    csv.writer(file, lineterminator="\n").writerows(rows)
     file.flush()
 
 
@@ -87,14 +94,16 @@ def entries(path: str | os.PathLike[str], check: Check | None = None) -> Iterato
 
     Raises `BadData` with the number of the wrong line, or `FileNotFoundError`."""
     check = check or Check(f"{path}")
-    number = 0
+    number = columns = 0
     try:
         with open(path, "rb") as file:
             for number, raw in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
                 line = raw.removeprefix(BOM if number == 1 else b"").decode()
                 if number > 1:
-                    yield check.accept(_entry(line, path, number), number)
-                elif line.rstrip("\r\n") != HEADER:
+                    yield check.accept(_entry(line, path, number, columns), number)
+                elif line.rstrip("\r\n") in HEADERS:
+                    columns = line.count(",") + 1
+                else:
                     raise BadData(f"{path}: line 1: is not {HEADER}, so this is not the list of a record file")
     except UnicodeDecodeError as error:
         raise BadData(f"{path}: line {number}: not UTF-8 text") from error
@@ -104,6 +113,12 @@ def entries(path: str | os.PathLike[str], check: Check | None = None) -> Iterato
         raise BadData(f"{path}: {error.strerror or error}") from error
     if not number:
         raise BadData(f"{path}: is empty; the first line must be {HEADER}")
+
+
+def has_models(path: str | os.PathLike[str]) -> bool:
+    """Whether a list has the column of models."""
+    with open(path, "rb") as file:
+        return file.readline(LONGEST_LINE).removeprefix(BOM).rstrip(b"\r\n").decode("latin-1") == HEADERS[1]
 
 
 def length(path: str | os.PathLike[str]) -> int | None:
@@ -117,12 +132,12 @@ def length(path: str | os.PathLike[str]) -> int | None:
     except OSError:
         return None
     number = last.partition(b",")[0]
-    if last.rstrip(b"\r") == HEADER.encode():
+    if last.rstrip(b"\r").decode("latin-1") in HEADERS:
         return 0
     return int(number) + 1 if number.isdigit() and len(number) <= 18 else None
 
 
-def _entry(line: str, path: str | os.PathLike[str], number: int) -> Entry:
+def _entry(line: str, path: str | os.PathLike[str], number: int, columns: int) -> Entry:
     if not line.endswith("\n") and len(line.encode()) >= LONGEST_LINE:
         raise BadData(f"{path}: line {number}: is longer than {LONGEST_LINE} bytes")
     if '"' in line:
@@ -132,8 +147,10 @@ def _entry(line: str, path: str | os.PathLike[str], number: int) -> Entry:
             raise BadData(f"{path}: line {number}: is not a line of CSV ({error})") from error
     else:
         fields = line.rstrip("\r\n").split(",")
-    if len(fields) != 3 or not (fields[0].isascii() and fields[0].isdecimal()) or len(fields[0]) > 18:
-        raise BadData(f"{path}: line {number}: must contain the record's number, its path and its label: {HEADER}")
+    if len(fields) != columns or not (fields[0].isascii() and fields[0].isdecimal()) or len(fields[0]) > 18:
+        raise BadData(
+            f"{path}: line {number}: must contain the record's number, its path and its label: {HEADERS[columns - 3]}"
+        )
     return Entry(int(fields[0]), fields[1], fields[2] or None)
 
 

@@ -5,6 +5,7 @@ A file from a stranger is trusted as little as an .atlc file: types, sizes and p
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -29,21 +30,24 @@ MOST_IDS = 256  # codecs in one file; only records that were never sealed have m
 def write(path: str | os.PathLike[str], batches: Iterable[Any]) -> None:
     """Write a Parquet file, whole or not at all, from batches or tables with these columns: `arrow.batch` makes them.
 
-    They are taken one by one and may have any size; the columns `label` and `path` may be missing. Raises
-    `NotARecord`."""
+    They are taken one by one and may have any size; the columns `label` and `path` may be missing. There is a column
+    `model` if the first one has it. Raises `NotARecord`."""
     pa = arrow.require_pyarrow()
-    columns = arrow.schema()
+    batches = iter(batches)
+    first = list(itertools.islice(batches, 1))
+    columns = arrow.schema(models=any("model" in part.schema.names for part in first))
+    texts = columns.names[1:]
     ids: set[int] = set()
     options = {
-        "compression": {"record": "none", "label": "zstd", "path": "zstd"},  # nothing makes a record smaller
-        "use_dictionary": ["label"],
-        "write_statistics": ["label"],
+        "compression": {"record": "none", **dict.fromkeys(texts, "zstd")},  # nothing makes a record smaller
+        "use_dictionary": [name for name in texts if name != "path"],
+        "write_statistics": [name for name in texts if name != "path"],
         "write_page_checksum": True,
         "store_schema": False,  # a copy of the schema would hide the ids, which are known only at the end
     }
     with atomic.file(path) as file, pa.parquet.ParquetWriter(file, columns, **options) as writer:
         waiting = columns.empty_table()
-        for part in batches:
+        for part in itertools.chain(first, batches):
             packed = arrow.records(part)
             for start in range(0, len(packed), BATCH):
                 ids.update(np.unique(record.ids(packed[start : start + BATCH])).tolist())

@@ -17,18 +17,19 @@ from typing import TypeVar
 from atlcodec.errors import AtlcError
 
 Key = TypeVar("Key")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def read(
-    root: str, function: Callable[[list[str]], Result], batches: Iterable[tuple[Key, list[str]]], jobs: int
+    root: str, function: Callable[[list[Item]], Result], batches: Iterable[tuple[Key, list[Item]]], jobs: int
 ) -> Iterator[tuple[Key, Result]]:
-    """`function` of each batch of paths below `root`, in order, in `jobs` processes. A few batches are read ahead."""
+    """`function` of each batch of files below `root`, in order, in `jobs` processes. A few batches are read ahead."""
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_begin)
     try:
         ahead: deque[tuple[Key, Future[Result]]] = deque()
-        for key, paths in batches:
-            ahead.append((key, pool.submit(function, paths)))
+        for key, items in batches:
+            ahead.append((key, pool.submit(function, items)))
             if len(ahead) > jobs + 1:
                 first, result = ahead.popleft()
                 yield first, result.result()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,10 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from atlcodec import arrow, atomic, files, record
+from atlcodec import arrow, atomic, files, record, zoo
 from atlcodec.errors import AtlcError
 from atlcodec.files import BATCH, RecordFile, RecordSource
-from atlcodec.record import RECORD_BYTES
+from atlcodec.record import RECORD_BYTES, Records
 from atlcodec.sets import manifest, parquet
 from atlcodec.sets.journal import Journal
 from atlcodec.sets.manifest import Check, Entry
@@ -80,12 +81,18 @@ def examine(sink: Sink, before: dict[str, int] | None) -> Existing:
     if len(check.paths) != count or len(file) < count:
         listed = manifest.counted(len(check.paths))
         raise AtlcError(f"{where}: lists {listed}, but {file.name} has {len(file)}: the file was cut or replaced")
-    ids: set[int] = set()
+    return Existing(count, size, tuple(sorted(counted_ids(file, count))), check.paths, True in labels)
+
+
+def counted_ids(file: RecordSource, count: int) -> Counter[int]:
+    """How many of the first `count` records have each id."""
+    ids: Counter[int] = Counter()
     for start in range(0, count, BATCH):
-        ids.update(np.unique(record.ids(file[start : min(start + BATCH, count)])).tolist())
+        some, counts = np.unique(record.ids(file[start : min(start + BATCH, count)]), return_counts=True)
+        ids.update(dict(zip(some.tolist(), counts.tolist(), strict=True)))
         if len(ids) > parquet.MOST_IDS:
             raise AtlcError(f"{file.name}: is damaged, or not a file of records; see atlc info")
-    return Existing(count, size, tuple(sorted(ids)), check.paths, True in labels)
+    return ids
 
 
 class AtlcSink:
@@ -111,6 +118,9 @@ class AtlcSink:
             _copy(journal.records, packed, journal.count * RECORD_BYTES)
             packed.flush()
             os.fsync(packed.fileno())  # all that can fail has failed before either is replaced
+            if _mixed(journal, existing) or (existing.list_bytes and manifest.has_models(beside)):
+                self._put_mixed(raw, journal, existing)
+                return
             if _copy(beside, raw, existing.list_bytes) not in b"\r\n":
                 raw.write(b"\n")
             listed = io.TextIOWrapper(raw, "utf-8", newline="")
@@ -120,6 +130,19 @@ class AtlcSink:
             while some := list(itertools.islice(new, BATCH)):
                 manifest.append(listed, (Entry(existing.records + e.record, e.path, e.label) for e in some))
             listed.detach()
+
+    def _put_mixed(self, raw: BinaryIO, journal: Journal, existing: Existing) -> None:
+        """The list of a set of several models. The existing one may not have had their names: it is written anew."""
+        path, beside = self.paths
+        listed = io.TextIOWrapper(raw, "utf-8", newline="")
+        listed.write(manifest.HEADERS[1] + "\n")
+        parts = [(journal.records, journal.list, journal.count, existing.records)]
+        if existing.records:
+            parts.insert(0, (path, beside, existing.records, 0))
+        for records, entries, count, first in parts:
+            for rows, some in _pieces(files.open(records), manifest.entries(entries), count):
+                manifest.append(listed, (Entry(first + e.record, e.path, e.label) for e in some), _models(rows))
+        listed.detach()
 
 
 class ParquetSink:
@@ -140,19 +163,37 @@ class ParquetSink:
 
     def put(self, journal: Journal, existing: Existing) -> None:
         (path,) = self.paths
-        new = _tables(files.open(journal.records), manifest.entries(journal.list), journal.count)
+        mixed = _mixed(journal, existing)
+        new = _tables(files.open(journal.records), manifest.entries(journal.list), journal.count, mixed)
         if existing.records:
             file = parquet.open(path)
-            new = itertools.chain(_tables(file, file.entries(), existing.records), new)
+            new = itertools.chain(_tables(file, file.entries(), existing.records, mixed), new)
         parquet.write(path, new)
 
 
-def _tables(file: RecordSource, entries: Iterator[Entry], count: int) -> Iterator[Any]:
-    """The first `count` records of a file with their entries, as Arrow tables."""
+def _mixed(journal: Journal, existing: Existing) -> bool:
+    """Whether the set has records of several models."""
+    return len({*existing.ids, *counted_ids(files.open(journal.records), journal.count)}) > 1
+
+
+def _models(rows: Records) -> list[str]:
+    """The name of the model of each record; its id, if that is not installed."""
+    installed = zoo.models()
+    return [installed[id].name if id in installed else f"{id:08x}" for id in record.ids(rows).tolist()]
+
+
+def _pieces(file: RecordSource, entries: Iterator[Entry], count: int) -> Iterator[tuple[Records, list[Entry]]]:
+    """The first `count` records of a file with their entries."""
     for start in range(0, count, BATCH):
         rows = file[start : min(start + BATCH, count)]
-        some = list(itertools.islice(entries, len(rows)))
-        yield arrow.batch(rows, [entry.label for entry in some], [entry.path for entry in some])
+        yield rows, list(itertools.islice(entries, len(rows)))
+
+
+def _tables(file: RecordSource, entries: Iterator[Entry], count: int, mixed: bool) -> Iterator[Any]:
+    """The same as Arrow tables."""
+    for rows, some in _pieces(file, entries, count):
+        models = _models(rows) if mixed else None
+        yield arrow.batch(rows, [entry.label for entry in some], [entry.path for entry in some], models)
 
 
 def _copy(source: Path, target: BinaryIO, count: int) -> bytes:

@@ -1,5 +1,5 @@
-"""Where images come from: image files in a folder at any depth, IDX files, or image files that you name. In a stable
-order, in batches, with their labels."""
+"""Where images come from: image files in a folder at any depth, or IDX files. In a stable order, in batches, with their
+labels. `named_files` has those that you name."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import hashlib
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from atlcodec import picture
 from atlcodec.codec import Images
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.fit import NOTHING, Fit
 from atlcodec.sets import folders, idx, official
-from atlcodec.sets.image_files import Read, read_files, stack
+from atlcodec.sets.image_files import Read, Wanted, numbered, read_files
+from atlcodec.sets.losses import Losses
 from atlcodec.sets.manifest import counted, is_label
 from atlcodec.sets.paths import OutputPaths, why_unsafe
 from atlcodec.shape import Shape
@@ -47,11 +49,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The images of a batch that could be read, uint8 (N, *shape), their names, and why the others could not."""
+    """The images of a batch that could be read, uint8 (N, *shape), their names, and why the others could not; and what
+    the images lost."""
 
     images: Images
     names: list[Name]
     problems: list[str]
+    losses: Losses = field(default_factory=Losses)
 
 
 class Source(Protocol):
@@ -83,7 +87,8 @@ def find(
         source: Source = IdxFiles(folder, parts, taken)
     else:
         layout = folders.layout(folder, fewest=1 if labelled else 2)
-        source = ImageFolder(folder, taken, layout, functools.partial(read_files, shape=shape, how=how))
+        read = functools.partial(read_files, shape=shape, how=how)
+        source = ImageFolder(folder, taken, layout, read, frames=how.frame == "all")
     if not len(source):
         raise BadData(f"{folder}: contains no images (PNG, JPEG, ...) and no IDX files")
     return source
@@ -91,33 +96,58 @@ def find(
 
 class ImageFolder:
     """Image files in a folder at any depth, sorted by path; hidden files and links to folders are left out. Labels are
-    those of `folders`."""
+    those of `folders`. With `frames`, each frame of an animation is an image with a path of its own (`numbered`)."""
 
-    def __init__(self, folder: str, taken: OutputPaths, layout: folders.Layout, read: Callable[..., Read]) -> None:
+    def __init__(
+        self,
+        folder: str,
+        taken: OutputPaths,
+        layout: folders.Layout,
+        read: Callable[..., Read],
+        *,
+        frames: bool = False,
+    ) -> None:
         self._root = folder
         self._read = functools.partial(read, folder)
         self._layout = layout
         self._paths: list[str] = []
         self._problems: dict[int, str] = {}  # by number in _paths
+        self._frames: dict[str, Wanted] = {}  # by path, of the frames of animations
         self.repeats = []
         existing, others = len(taken), list[str]()
         for path, entry in folders.walk(folder):
             if not isinstance(entry, OSError) and not _is_image(entry):
                 others.append(path)
                 continue
-            why = _why_not(path, entry)
-            first = None if why else taken.add(path)
-            if first is not None and first < existing:
-                self.repeats.append(path)
-            elif first is not None:
-                why = "its path is the same as another one on some systems; rename it"
-            if why:
-                self._problems[len(self._paths)] = why
-            self._paths.append(path)
+            wrong = _why_not(path, entry)
+            for each in self._split(path) if frames and not wrong else [path]:
+                why, first = wrong, None if wrong else taken.add(each)
+                if first is not None and first < existing:
+                    self.repeats.append(each)
+                elif first is not None:
+                    why = "its path is the same as another one on some systems; rename it"
+                if why:
+                    self._problems[len(self._paths)] = why
+                self._paths.append(each)
         self.notes = [*_left_out(others), *self._unlabelled()]
 
     def __len__(self) -> int:
         return len(self._paths)
+
+    def _split(self, path: str) -> list[str]:
+        """The paths of the frames of a file; its own, if it has only one or cannot be read."""
+        try:
+            count = picture.frame_count(os.path.join(self._root, path))
+        except AtlcError:  # reading it will say why
+            return [path]
+        if count == 1:
+            return [path]
+        frames = {numbered(path, frame, count): (path, frame) for frame in range(count)}
+        self._frames |= frames
+        return list(frames)
+
+    def _wanted(self, paths: Iterable[str]) -> list[Wanted]:
+        return [self._frames.get(path, (path, None)) for path in paths]
 
     def _unlabelled(self) -> list[str]:
         """A note if the images would have a label in a labelled set."""
@@ -140,13 +170,14 @@ class ImageFolder:
                     problems.append(f"{full}: {self._problems[number]}")
                 else:
                     names.append((path, self._layout.label(path)))
-                    digest.update(f"{names[-1]} {_state(full)}\0".encode())
+                    file = os.path.join(self._root, self._frames.get(path, (path, None))[0])
+                    digest.update(f"{names[-1]} {_state(file)}\0".encode())
             digest.update(repr(problems).encode())
             yield Batch(names, problems, digest.hexdigest())
 
     def load(self, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Loaded]]:
         jobs = min(jobs, len(self) // PER_PROCESS)
-        paths = ((batch, [path for path, _ in batch.names]) for batch in batches)
+        paths = ((batch, self._wanted(path for path, _ in batch.names)) for batch in batches)
         results: Iterable[tuple[Batch, Read]]
         if jobs <= 1:
             results = ((batch, self._read(some)) for batch, some in paths)
@@ -154,14 +185,14 @@ class ImageFolder:
             from atlcodec.sets import processes
 
             results = processes.read(self._root, self._read, paths, jobs)
-        for batch, (images, problems) in results:
+        for batch, (images, problems, losses) in results:
             names = [name for number, name in enumerate(batch.names) if number not in problems]
-            yield batch, Loaded(images, names, [*batch.problems, *problems.values()])
+            yield batch, Loaded(images, names, [*batch.problems, *problems.values()], losses)
 
     def sample(self, count: int) -> Images:
         """Up to `count` of the images that can be read, spread over all; at least one if any can be read."""
         good = [path for number, path in enumerate(self._paths) if number not in self._problems]
-        images, _ = self._read(good[:: -(-len(good) // count) or 1])
+        images = self._read(self._wanted(good[:: -(-len(good) // count) or 1])).images
         if len(images):
             return images
         return next((loaded.images[:1] for _, loaded in self.load(self.batches(), 1) if len(loaded.images)), images)
@@ -220,34 +251,6 @@ class IdxFiles:
                 chosen.append(images[-start % step :: step].copy())  # a copy, so that the others need not stay
                 start += len(images)
         return np.concatenate(chosen)
-
-
-class ImageFiles:
-    """Image files that you name, all read at once: a terminal takes no millions of names."""
-
-    def __init__(self, names: Iterable[str], read: Callable[[str], Images], shape: Shape) -> None:
-        self.repeats, self.notes = list[str](), list[str]()
-        images, good, problems = list[Images](), list[Name](), list[str]()
-        for name in names:
-            try:
-                images.append(read(name))
-                good.append((name, None))
-            except AtlcError as error:
-                problems.append(str(error))
-        self.loaded = Loaded(stack(images, shape), good, problems)
-
-    def __len__(self) -> int:
-        return len(self.loaded.names) + len(self.loaded.problems)
-
-    def batches(self, size: int | None = None) -> Iterator[Batch]:
-        yield Batch(self.loaded.names, self.loaded.problems, "")
-
-    def load(self, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Loaded]]:
-        for batch in batches:
-            yield batch, self.loaded
-
-    def sample(self, count: int) -> Images:
-        return self.loaded.images[:: -(-len(self.loaded.images) // count) or 1]
 
 
 def _left_out(others: list[str]) -> list[str]:

@@ -1,7 +1,8 @@
 // Reads .atlc files in JavaScript. docs/format.md describes the format; the models are the ONNX files in models/.
 //
 //   npm ci --ignore-scripts                 once, in this folder; a package script would download CUDA
-//   node atlc.mjs FILE [MODELS] [OUT.pgm]   prints the label of every record; OUT.pgm gets the images, one below the other
+//   node atlc.mjs FILE [MODELS] [OUT.pgm]   prints the label of every record; OUT.pgm gets the images, one below the other:
+//                                           grey ones of one size; in colour they are a PPM file
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
@@ -26,7 +27,8 @@ async function load(model) {
   model.labels = json(head, "card.json").labels;
 }
 
-/** One record, Uint8Array(200), to its label and pixels: Uint8Array(784), rows from the top, 0 black and 255 white. */
+/** One record, Uint8Array(200), to its label and pixels: Uint8Array, rows from the top, 0 black and 255 white. Their shape
+ *  is [rows, columns], or [rows, columns, 3] for red, green and blue. */
 export async function read(record, installed) {
   const id = crc32(record); // the seal: the CRC-32 of a whole record is the id of the model that wrote it
   const model = installed.get(id);
@@ -36,7 +38,16 @@ export async function read(record, installed) {
   const logits = (await model.classifier.run({ records })).logits.data; // straight from the record, without decoding it
   const best = logits.indexOf(Math.max(...logits));
   const probability = 1 / logits.reduce((sum, logit) => sum + Math.exp(logit - logits[best]), 0);
-  return { label: model.labels[best], probability, pixels: (await model.decompressor.run({ records })).images.data };
+  const { images } = await model.decompressor.run({ records });
+  return { label: model.labels[best], probability, pixels: images.data, shape: images.dims.slice(1) };
+}
+
+/** Images of one shape as a PGM file, or in colour as a PPM file: one below the other. */
+export function sheet(images) {
+  const [rows, columns, colours] = images[0].shape;
+  if (images.some(({ shape }) => `${shape}` !== `${images[0].shape}`)) throw new Error("images of several shapes fit no one file");
+  const header = `${colours ? "P6" : "P5"} ${columns} ${rows * images.length} 255\n`;
+  return Buffer.concat([Buffer.from(header), ...images.map(({ pixels }) => pixels)]);
 }
 
 if (process.argv[1] === import.meta.filename) {
@@ -45,13 +56,13 @@ if (process.argv[1] === import.meta.filename) {
   const [bytes, installed, pictures] = [new Uint8Array(readFileSync(file)), models(folder), []];
   for (let start = 0; start < bytes.length; start += RECORD) {
     try {
-      const { label, probability, pixels } = await read(bytes.slice(start, start + RECORD), installed);
-      console.log(`${start / RECORD}: ${label} (${(100 * probability).toFixed(1)}%)`);
-      pictures.push(pixels);
+      const image = await read(bytes.slice(start, start + RECORD), installed);
+      console.log(`${start / RECORD}: ${image.label} (${(100 * image.probability).toFixed(1)}%)`);
+      pictures.push(image);
     } catch (error) {
       console.error(`${start / RECORD}: ${error.message}`);
       process.exitCode = 1;
     }
   }
-  if (target) writeFileSync(target, Buffer.concat([Buffer.from(`P5 28 ${28 * pictures.length} 255\n`), ...pictures]));
+  if (target && pictures.length) writeFileSync(target, sheet(pictures));
 }

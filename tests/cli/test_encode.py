@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,9 @@ import atlcodec
 from atlcodec import picture, zoo
 from atlcodec.card import BUNDLED
 from atlcodec.codec import Codec
+from atlcodec.sets import idx
 from drawings import Pixels
-from kit import FASHION, MNIST, Cli, files_in, shown
+from kit import FASHION, MNIST, Cli, files_in, json_lines, put, shown
 
 
 def test_several_images_become_one_file_and_numbered_images_again(
@@ -109,3 +111,24 @@ def test_each_of_several_outputs_has_its_own_model(cli: Cli, workplace: Path, di
     together = cli("encode", "coat0.png", "digit0.png", "coat1.png", "-o", "set.atlc").err
     assert "fashion (chosen)" in together
     assert "fashion encodes them all, but of 3 images some suit another model: 1 mnist" in together
+
+
+@pytest.mark.parametrize("options", [[], ["--each", "-o", "set.atlc"]], ids=["nine files", "one set"])
+def test_nine_images_of_three_kinds_in_one_call_have_nine_right_models(
+    options: list[str], cli: Cli, workplace: Path
+) -> None:
+    kinds = {"MNIST": "mnist", "FashionMNIST": "fashion", "KMNIST": "kmnist"}
+    data = Path(os.environ.get("ATLC_DATA", "nowhere"))
+    if missing := [kind for kind in kinds if idx.find(data / kind, idx.FILES[2]) is None]:
+        pytest.skip(f"$ATLC_DATA names no folder with the test images of {', '.join(missing)} in it")
+    tests = {kind: next(part for part in idx.parts(data / kind, (28, 28)) if part.name == "test") for kind in kinds}
+    names, expected = [], []
+    for number in (7, 100, 500):
+        for kind, model in kinds.items():
+            names.append(f"{kind}-{number}.png")
+            put(workplace / names[-1], next(tests[kind].images(1, number))[0])
+            expected.append(model)
+    ran = cli("encode", *names, *options)
+    assert ran.code == 0
+    packed = ["set.atlc"] if options else [name.replace(".png", ".atlc") for name in names]
+    assert [answer["model"] for answer in json_lines(cli("classify", "--json", *packed))] == expected

@@ -18,6 +18,8 @@ import atlcodec
 from atlcodec import record
 from atlcodec.card import BUNDLED
 from atlcodec.codec import Codec
+from atlcodec.shape import Shape
+from shape_kit import pictures, write_codec
 
 EXAMPLE = Path(__file__).parents[2] / "examples/javascript"
 NODE = shutil.which("node")
@@ -59,6 +61,26 @@ def test_the_same_labels_and_pixels(records: record.Records, tmp_path: Path) -> 
     with Image.open(tmp_path / "x.pgm") as sheet:
         pixels = np.array(sheet, int).reshape(-1, 28, 28)
     assert np.abs(pixels - [atlcodec.decode(row) for row in records]).max() <= 1
+
+
+@pytest.mark.parametrize(("shape", "mode"), [((20, 31), "L"), ((29, 31, 3), "RGB")])
+def test_images_of_another_shape_and_in_colour(shape: Shape, mode: str, tmp_path: Path) -> None:
+    codec = Codec.load(str(write_codec(tmp_path / "models" / "other", shape)))
+    packed = codec.encode(pictures(shape, 5))
+    (tmp_path / "x.atlc").write_bytes(packed.tobytes())
+    done = read(tmp_path / "x.atlc", tmp_path / "models", "x.pgm")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 5
+    with Image.open(tmp_path / "x.pgm") as sheet:
+        assert (sheet.mode, sheet.size) == (mode, (shape[1], 5 * shape[0]))
+        assert np.array_equal(np.array(sheet).reshape(5, *shape), codec.decode(packed))
+    both = np.concatenate([packed, Codec.load("mnist-lenet").encode(np.zeros((1, 28, 28), np.uint8))])
+    (tmp_path / "both.atlc").write_bytes(both.tobytes())
+    shutil.copytree(BUNDLED / "mnist-lenet", tmp_path / "models" / "mnist-lenet")
+    done = read(tmp_path / "both.atlc", tmp_path / "models", "y.pgm")
+    assert done.returncode != 0
+    assert "images of several shapes" in done.stderr
+    assert len(done.stdout.splitlines()) == 6
 
 
 def test_a_flipped_bit_is_reported_and_the_rest_is_read(records: record.Records, tmp_path: Path) -> None:

@@ -4,68 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from atlcodec.sets import manifest
 from drawings import Pixels
-from kit import FASHION, MNIST, Cli, environment, put
-from sets_kit import Draw, stop_after
-
-DIES = """
-import os, signal
-from pathlib import Path
-from atlcodec import files
-from atlcodec.sets import journal, sources
-sources.BATCH = 2
-
-def die(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def nth(function, number, then=die):
-    calls = iter(range(1000))
-    def counted(*arguments, **options):
-        if next(calls) == number:
-            return then(*arguments, **options)
-        return function(*arguments, **options)
-    return counted
-
-def torn(self, batch, loaded, records, quality):
-    with self.records.open("ab") as file:
-        file.write(records.tobytes()[:333])
-    with self.list.open("ab") as file:
-        file.write(b"4,half a li")
-    with self._log.open("ab") as file:
-        file.write(b'{"stamp": "')
-    die()
-
-{patch}
-from atlcodec.cli import main
-main()
-"""
-MOMENTS = {  # and how many images are not encoded again
-    "journal.Journal.add = nth(journal.Journal.add, 0)": 0,
-    "journal.Journal.add = nth(journal.Journal.add, 2)": 3,
-    "journal.Journal.add = nth(journal.Journal.add, 2, torn)": 3,
-    "os.replace = nth(os.replace, 2)": 7,  # the log and the job were put in place before; now the list would be
-    "os.replace = nth(os.replace, 3)": 7,  # the list is there, the records not
-    "journal.Journal.remove = die": 7,
-}
-
-
-def killed(patch: str, *arguments: str | Path) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", DIES.replace("{patch}", patch), *map(str, arguments)],
-        env=environment(),
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-    assert ran.returncode == -signal.SIGKILL, ran.stderr
+from kit import FASHION, MNIST, Cli, put
+from sets_kit import MOMENTS, Draw, killed, stop_after
 
 
 @pytest.mark.usefixtures("batches_of_two")

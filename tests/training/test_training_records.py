@@ -19,8 +19,10 @@ from atlcodec.card_writer import update_card
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData, BadModel, DamagedRecord, NotARecord, UnknownModel
 from atlcodec.sets import manifest, parquet
+from atlcodec.shape import Shape
 from atlcodec.training.records import UNKNOWN, RecordDataset, Yields
 from drawings import Pixels
+from shape_kit import pictures, write_codec
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +127,25 @@ def test_a_dataloader_gives_all_of_it_also_from_its_own_process(
     everything = data[range(30)]
     assert torch.equal(images, everything[0])
     assert torch.equal(labels, everything[1])
+
+
+@pytest.mark.parametrize("shape", [(29, 31, 3), (40, 24)])
+def test_records_of_another_shape_and_in_colour(shape: Shape, tmp_path: Path) -> None:
+    codec = Codec.load(str(write_codec(tmp_path / "other", shape)))
+    originals = pictures(shape, 20)
+    (tmp_path / "set.atlc").write_bytes(codec.encode(originals).tobytes())
+    kinds: tuple[Yields, ...] = ("records", "latents", "images")
+    data = {
+        kind: RecordDataset(tmp_path / "set.atlc", np.arange(20) % 3, kind, model=tmp_path / "other") for kind in kinds
+    }
+    images, labels = data["images"][range(3, 9)]
+    assert (images.dtype, tuple(images.shape), labels.tolist()) == (torch.uint8, (6, *shape), [0, 1, 2, 0, 1, 2])
+    assert np.array_equal(images.numpy(), codec.decode(codec.encode(originals))[3:9])
+    loader: DataLoader[Any] = DataLoader(data["images"], 8)
+    assert [tuple(batch.shape) for batch, _ in loader] == [(8, *shape), (8, *shape), (4, *shape)]
+    latents, label = data["latents"][7]
+    assert (tuple(latents.shape), label) == ((16, 5, 5), 1)
+    assert np.array_equal(data["records"][7][0].numpy(), codec.encode(originals)[7])
 
 
 def test_whole_batches_may_be_asked_for(folder: Path) -> None:

@@ -1,0 +1,232 @@
+"""One Pillow image -> uint8 of a codec's shape, by what `Fit` allows; and what the image loses on the way. `picture`
+reads the files.
+
+An image of another size or in colour is refused, and the message names the option that converts it. A colour image with
+three equal channels counts as grey; so does one without transparent pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageColor, ImageOps
+from PIL.Image import Resampling
+
+from atlcodec.errors import BadImage
+from atlcodec.fit import Fit
+
+TRANSPARENT = "is partly transparent; --background auto (background='auto') puts it on black or white"
+RANGED = "--range LOW HIGH (range=(low, high)) says which becomes black and which white"
+TENFOLD = 10  # pixels that become one: more than that is said
+DEEPEST = 0xFFFF
+ORIENTATION = 0x0112  # the tag of EXIF
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An image of a codec's shape, uint8 (*shape). `changes` says how it was made from the original: its PSNR is
+    measured against the image after these. `losses` are lines for the user. Both are by kind."""
+
+    pixels: NDArray[np.uint8]
+    changes: dict[str, str] = field(default_factory=dict)  # "grey", "inverted", "scaled"
+    losses: dict[str, str] = field(default_factory=dict)  # "blank", "dark", "clipped", "reduced"
+
+    @property
+    def against(self) -> str:
+        """What PSNR is measured against, behind "against the image"; "" if that is the image itself."""
+        return ", ".join(self.changes.values())
+
+
+class Conversion:
+    """Of one image with this name, for messages. Call `run` once. Raises `BadImage`."""
+
+    def __init__(self, name: str, shape: tuple[int, ...] | None, how: Fit) -> None:
+        self._name, self._shape, self._how = name, shape, how
+        self._changes: dict[str, str] = {}
+        self._losses: dict[str, str] = {}
+        self._flattened = False  # whether transparent parts were put on a ground
+
+    def run(self, image: Image.Image) -> Prepared:
+        shape = self._shape
+        try:
+            pixels = self.upright(image)
+        except BadImage as error:
+            if wrong := self._wrong_size(_upright_size(image)):  # name both options at once
+                raise BadImage(f"{self._name}: {wrong}; and it {str(error).removeprefix(f'{self._name}: ')}") from error
+            raise
+        if wrong := self._wrong_size(pixels.size):
+            raise self._bad(wrong)
+        bars = None
+        if shape and pixels.size != shape[1::-1]:
+            pixels, bars = self._scaled(pixels, (shape[1], shape[0]))
+        array = np.array(pixels, np.uint8)
+        if not _varies(array) and _varies(_visible(image)):
+            helps = "; --background auto (background='auto') puts transparent parts on the ground that contrasts"
+            helped = self._flattened and self._how.background != "auto"
+            self._losses["blank"] = f"became blank: all its pixels are equal now{helps if helped else ''}"
+        if bars is not None:
+            at = (bars.width - pixels.width) // 2, (bars.height - pixels.height) // 2
+            bars.paste(pixels, at)
+            array = np.array(bars, np.uint8)
+        return Prepared(array, self._changes, self._losses)
+
+    def upright(self, image: Image.Image) -> Image.Image:
+        """The image, upright, in mode L or RGB: as its codec wants it, or without a shape as it is."""
+        how, shape = self._how, self._shape
+        if image.mode in ("LA", "RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")) and not how.gray:
+            raise self._bad("has 16 bits a channel; --gray (gray=True) takes 8 of them")
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        grey = how.gray or (shape is not None and len(shape) == 2)
+        pixels = self._grey(upright) if grey else self._colour(upright)
+        if how.invert:
+            pixels = ImageOps.invert(pixels)
+            self._changes["inverted"] = "inverted"
+        if shape is None:
+            return pixels.getchannel("R") if pixels.mode == "RGB" and _is_grey(pixels) else pixels
+        return pixels.convert("RGB" if len(shape) == 3 else "L")
+
+    def values(self, deep: NDArray[Any], *, clear: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+        """Values of 16 bits, 32 bits or floating point -> uint8 of the same shape. `clear` are transparent, and do not
+        count."""
+        seen = deep if clear is None else deep[~clear]
+        low, high = self._how.range or (0, DEEPEST)
+        if self._how.range is None:
+            if deep.dtype.kind == "f":
+                raise self._bad(f"has floating-point pixels; {RANGED}")
+            if deep.size and (deep.min() < 0 or deep.max() > DEEPEST):
+                raise self._bad(f"has 32-bit values; {RANGED}")
+            if not self._how.gray and np.any(seen % 257):
+                raise self._bad(f"has 16 bits a pixel; --gray (gray=True) rounds them to 8; {RANGED}")
+            brightest = int(seen.max(initial=0))
+            if 0 < brightest < DEEPEST // 8:
+                top = (1 << brightest.bit_length()) - 1
+                self._losses["dark"] = (
+                    f"becomes dark, for its values end at {brightest} of {DEEPEST}; "
+                    f"--range 0 {top} (range=(0, {top})) keeps its contrast"
+                )
+        with np.errstate(invalid="ignore"):
+            scaled = (deep.astype(np.float64) - low) * (255 / (high - low))
+            inside = (scaled >= 0) & (scaled <= 255)  # False for NaN
+        outside = int((~inside if clear is None else ~inside & ~clear).sum())
+        if outside:
+            ends = f"--range {low:g} {high:g} (range=({low:g}, {high:g}))"
+            self._losses["clipped"] = f"clipped {outside} of {deep.size} values, which are outside of {ends}"
+        return (np.clip(np.nan_to_num(scaled), 0, 255) + 0.5).astype(np.uint8)
+
+    def _bad(self, why: str) -> BadImage:
+        return BadImage(f"{self._name}: {why}")
+
+    def _wrong_size(self, size: tuple[int, int]) -> str:
+        """What is wrong with an image of this size, if nothing may be done about it."""
+        if self._shape is None or self._how.fit or size == self._shape[1::-1]:
+            return ""
+        what = f"{size[0]} x {size[1]} pixels, not {self._shape[1]} x {self._shape[0]}"
+        return f"{what}; --fit contain (fit='contain') scales it"
+
+    def _scaled(self, image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, Image.Image | None]:
+        """The image scaled to (columns, rows), or into them; then also the bars, onto which it is to be put."""
+        how, bars = self._how, None
+        ratios = image.width / size[0], image.height / size[1]
+        if how.fit == "stretch":
+            scaled, ratio = image.resize(size, Resampling.BICUBIC), max(ratios)
+        elif how.fit == "cover":
+            scaled, ratio = ImageOps.fit(image, size, Resampling.BICUBIC), min(ratios)
+        else:
+            ratio = max(ratios)
+            inside = max(1, round(image.width / ratio)), max(1, round(image.height / ratio))
+            scaled = image.resize(inside, Resampling.BICUBIC)
+            beside = "black" if how.background in (None, "auto") else how.background
+            bars = Image.new("RGB", size, _colour_named(beside or "black")).convert(image.mode)
+        to = f"{scaled.width} x {scaled.height}"
+        self._changes["scaled"] = f"{'reduced' if ratio > 1 else 'enlarged' if ratio < 1 else 'cut'} to {to}"
+        if ratio > TENFOLD:
+            self._losses["reduced"] = f"reduced from {image.width} x {image.height} to {to} pixels"
+        return scaled, bars
+
+    def _colour(self, image: Image.Image) -> Image.Image:
+        """In mode RGB. Grey images, also those of 16 bits, get three equal channels."""
+        if image.mode in ("1", "L", "F") or image.mode.startswith("I"):
+            return self._grey(image).convert("RGB")
+        return self._opaque(image).convert("RGB")
+
+    def _grey(self, image: Image.Image) -> Image.Image:
+        """In mode L."""
+        if image.mode in ("1", "L") and "transparency" not in image.info:
+            return image.convert("L")
+        if image.mode == "F" or image.mode.startswith("I"):
+            return self._eight_bits(image)
+        colours = self._opaque(image).convert("RGB")
+        if _is_grey(colours):
+            return colours.getchannel("R")
+        if not self._how.gray:
+            raise self._bad("is in colour; --gray (gray=True) takes its luminance")
+        self._changes["grey"] = "in grey"
+        return colours.convert("L")
+
+    def _eight_bits(self, image: Image.Image) -> Image.Image:
+        """Values of 16 bits, 32 bits or floating point in mode L."""
+        deep = np.array(image)
+        clear = deep == image.info.get("transparency", -1)
+        if "transparency" not in image.info:
+            return Image.fromarray(self.values(deep))
+        if clear.any() and not (self._how.gray or self._how.background):
+            raise self._bad(TRANSPARENT)
+        pixels = self.values(deep, clear=clear)
+        if clear.any():
+            pixels[clear] = self._ground(float(pixels[~clear].mean()) if not clear.all() else 0)[0]
+        return Image.fromarray(pixels)
+
+    def _opaque(self, image: Image.Image) -> Image.Image:
+        """An image with transparent parts on its background; others as they are."""
+        if image.mode not in ("LA", "La", "PA", "RGBA", "RGBa") and "transparency" not in image.info:
+            return image
+        layers = image.convert("RGBA")
+        if layers.getchannel("A").getextrema() == (255, 255):
+            return layers
+        if not (self._how.gray or self._how.background):
+            raise self._bad(TRANSPARENT)
+        self._flattened = True
+        visible = np.asarray(layers.getchannel("A"), np.float64) + 1e-9
+        brightness = float(np.average(np.asarray(layers.convert("RGB").convert("L")), weights=visible))
+        return Image.alpha_composite(Image.new("RGBA", layers.size, (*self._ground(brightness), 255)), layers)
+
+    def _ground(self, brightness: float) -> tuple[int, int, int]:
+        """The colour behind transparent parts, if the others have this mean brightness."""
+        if self._how.background == "auto":
+            return (0, 0, 0) if brightness >= 128 else (255, 255, 255)
+        red, green, blue, *_ = _colour_named(self._how.background or "black")
+        return red, green, blue
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """Columns and rows, as the orientation in EXIF says."""
+    on_its_side = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
+    return (image.height, image.width) if on_its_side else image.size
+
+
+def _colour_named(name: str) -> tuple[int, ...]:
+    try:
+        return ImageColor.getrgb(name)
+    except ValueError:
+        raise BadImage(f"unknown background {name!r}; use black, white, auto, or a colour like #ff8000") from None
+
+
+def _is_grey(image: Image.Image) -> bool:
+    """Whether the channels of red, green and blue are equal."""
+    red, green, blue = (np.asarray(channel) for channel in image.convert("RGB").split())
+    return np.array_equal(red, green) and np.array_equal(green, blue)
+
+
+def _visible(image: Image.Image) -> NDArray[Any]:
+    """The values of an image as they show: colours that are transparent do not."""
+    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+        return np.asarray(image.convert("RGBA").convert("RGBa"))
+    return np.asarray(image.convert("RGB") if image.mode == "P" else image)
+
+
+def _varies(pixels: NDArray[Any]) -> bool:
+    """Whether not all pixels (rows, columns, ...) are equal."""
+    return bool((pixels != pixels[:1, :1]).any())
