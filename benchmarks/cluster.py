@@ -24,7 +24,6 @@ import pyarrow.parquet as pq
 import ray
 import ray.data
 import report
-from inputs import Images
 from report import Row, Table
 
 from atlcodec import arrow, cluster
@@ -51,22 +50,25 @@ class EncodeAndClassify:
 
 def main() -> None:
     options = report.arguments(__doc__, images=200_000)
-    images, rows, made = inputs.digits(options.images), list[Row](), list[Records]()
+    images, rows, made = inputs.digits(options.images), list[Row](), set[bytes]()
     with tempfile.TemporaryDirectory(prefix="atlc-") as name:
-        folder, start = Path(name), time.perf_counter()
-        start_ray(folder / "ray")
+        source, start = Path(name, "images"), time.perf_counter()
+        start_ray(Path(name, "ray"))
         seconds = time.perf_counter() - start
-        write_images(images, folder / "images")
-        for job, counts in ((loop, sorted({1, threads()})), (on_ray, (1, 2))):
-            for count in counts:
-                start, output = time.time(), folder / f"{job.__name__}-{count}"
-                job(folder / "images", output, count)
-                what = f"loop, {count} thread" if job is loop else f"Ray Data, {count} worker"
-                row, records = figures(output, len(images), start, time.time())
-                rows.append({"": what + "s" * (count > 1), **row})
-                made.append(records)
+        source.mkdir()
+        for index, part in enumerate(np.array_split(np.arange(len(images)), FILES)):
+            column = pa.FixedShapeTensorArray.from_numpy_ndarray(images[part])
+            pq.write_table(pa.table({"number": part, "image": column}), source / f"{index:02}.parquet")
+        jobs = [(loop, "loop, {} thread", count) for count in sorted({1, threads()})]
+        jobs += [(on_ray, "Ray Data, {} worker", count) for count in (1, 2)]
+        for job, what, count in jobs:
+            start, output = time.time(), Path(name, f"{job.__name__}-{count}")
+            job(source, output, count)
+            row, records = figures(output, len(images), start, time.time())
+            rows.append({"": what.format(count) + "s" * (count > 1), **row})
+            made.add(records.tobytes())
         ray.shutdown()
-    if len({records.tobytes() for records in made}) > 1:
+    if len(made) > 1:
         raise SystemExit("the records differ")
     table = Table(
         "Encode and classify, Parquet to Parquet",
@@ -78,13 +80,6 @@ def main() -> None:
     )
     facts = {**report.versions("ray", "pyarrow"), "model": MODEL, "pictures": "test pictures of MNIST"}
     report.publish("cluster", "On a cluster of one machine", [table], options.output, facts)
-
-
-def write_images(images: Images, folder: Path) -> None:
-    folder.mkdir()
-    for index, part in enumerate(np.array_split(np.arange(len(images)), FILES)):
-        column = pa.FixedShapeTensorArray.from_numpy_ndarray(images[part])
-        pq.write_table(pa.table({"number": part, "image": column}), folder / f"{index:02}.parquet")
 
 
 def figures(output: Path, number: int, start: float, end: float) -> tuple[Row, Records]:

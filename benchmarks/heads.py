@@ -86,10 +86,9 @@ def train(codec: Codec, data: LabelledSet, records: Records, sealed: Records) ->
 
 def search(codec: Codec, data: LabelledSet, records: Records, asked: Records) -> Row:
     """Precision by the latents, by the classifier's scores, and by the pixels themselves."""
-    pixels = neighbours.Nearest(data.test[:QUERIES].reshape(len(asked), -1).astype(np.float32), TOP)
-    for start in range(0, len(records), 4096):
-        rows = data.train[start : start + 4096].reshape(-1, data.train[0].size).astype(np.float32)
-        pixels.add(start + np.arange(len(rows)), rows)
+    seen, wanted = (images.reshape(len(images), -1).astype(np.float32) for images in (data.train, data.test[:QUERIES]))
+    pixels = neighbours.Nearest(wanted, TOP)
+    pixels.add(np.arange(len(seen)), seen)
     nearest = {
         "latents": neighbours.nearest(codec, asked, records, TOP)[0],
         "classifier's scores": neighbours.nearest(codec, asked, records, TOP, "scores")[0],

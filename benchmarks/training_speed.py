@@ -39,8 +39,12 @@ from atlcodec.training.trainer import Trainer
 BATCH = 512
 EPOCH = 60_000  # images, to which the parts are extrapolated, as the paper gives them
 PAPER = {  # Table 7: seconds an epoch
-    **{"compress, forward": 10, "compress, backward": 16, "decompress, forward": 44, "decompress, backward": 62},
-    **{"classify, forward": 1, "classify, backward": 7},
+    "compress, forward": 10,
+    "compress, backward": 16,
+    "decompress, forward": 44,
+    "decompress, backward": 62,
+    "classify, forward": 1,
+    "classify, backward": 7,
 }
 TABLE_7 = "Table 7: the parts of the networks"  # paper_tables.py looks for it
 RECIPES = {"ATL": "atl", "ATL in turns of a mini-batch": "interleave", "both losses at once": "joint"}
@@ -135,7 +139,7 @@ def whole(images: Images, recipe: str) -> Callable[[], object]:
     """A recipe from its beginning to its end, as the experiments' better training has it."""
     parameters: Any = PARAMETERS["better"][recipe]
     if recipe == "atl":
-        parameters = replace(parameters, patience=parameters.sets)  # all of them, though there is nothing to learn
+        parameters = replace(parameters, patience=parameters.sets)  # there is nothing to learn, and it shall not stop
 
     def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
