@@ -38,8 +38,7 @@ def labelled_set(name: str, count: int = 10_000) -> LabelledSet:
     assert test is not None
     assert train.labels is not None
     assert test.labels is not None
-    # Copies, since PyTorch wants to be able to write.
-    return LabelledSet(data.name, data.classes, train.images.copy(), train.labels, test.images.copy(), test.labels)
+    return LabelledSet(data.name, data.classes, train.images, train.labels, test.images, test.labels)
 
 
 def labelled_sets(count: int = 10_000) -> list[LabelledSet]:

@@ -54,8 +54,8 @@ def main() -> None:
     options = report.arguments(__doc__, images=10_000)
     torch.set_num_threads(1)  # two on cores that are busy take many times as long
     data = inputs.labelled_sets(options.images)
-    rows = [{**row, "": f"{one.name}: {row['']}"} for one in data for row in label_rows(one)]
-    tables = [*map(quality_table, data), Table("Labels, read off records and off pixels", rows, *label_notes())]
+    labels = (row for one in data for row in label_rows(one))
+    tables = [*map(quality_table, data), Table("Labels, read off records and off pixels", labels, *label_notes())]
     facts = {**report.versions("pillow-jxl-plugin", "scikit-image", "torch"), "models": inputs.listed(inputs.bundled())}
     report.publish("quality", f"Quality at {BYTES} bytes", tables, options.output, facts)
 
@@ -180,26 +180,24 @@ def rows_of_files(data: LabelledSet, codec: ImageCodec) -> dict[str, Figures]:
 def label_rows(data: LabelledSet) -> Iterator[Row]:
     """Accuracy of labels from records; and, of networks on pixels, of one of the same cost and of a strong one."""
 
-    def row(name: str, size: int, cost: int | None, accuracy: float, searched: float | None = None) -> Row:
-        made: Row = {"": name, "bytes a picture": size, "multiplications": cost, "accuracy, %": accuracy}
-        return {**made, "at the default effort": searched}
+    def row(name: str, size: int, file: bytes | None, accuracy: float, searched: float | None = None) -> Row:
+        made: Row = {"": f"{data.name}: {name}", "bytes a picture": size}
+        made["multiplications"] = multiplications(file) if file else None
+        return {**made, "accuracy, %": accuracy, "at the default effort": searched}
 
-    budget, classes, size = 0, len(data.classes), data.test[0].size
-    for codec in inputs.trained_on(data.name):
-        cost = multiplications(codec.head.file())
+    classes, size, codecs = len(data.classes), data.test[0].size, inputs.trained_on(data.name)
+    for codec in codecs:
         found = (of_records(data, codec, effort)[1] for effort in (0, codec.model.card.effort))
-        yield row(f"records of {codec.name}, head {codec.head.name}", BYTES, cost, *found)
-        budget = max(budget, cost)
+        yield row(f"records of {codec.name}, head {codec.head.name}", BYTES, codec.head.file(), *found)
     yield row("records, model chosen for each picture", BYTES, None, automatic(data)["accuracy"])
     yield row("ATL in the paper, its Table 5 (given)", BYTES, None, PAPER[data.name][1])
-    tried = list[list[float]]()
+    budget, tried = max(multiplications(codec.head.file()) for codec in codecs), list[list[float]]()
     for rate, share in product(RATES, (0.0, 0.5)):
         train = partial(of_pixels, data, cnn(budget, classes), rate, share, 5000)
         tried.append(find(f"CNN of {budget} multiplications, rate {rate}, {share} changed", data, train))
-    yield row("CNN", size, multiplications(onnx_file(cnn(budget, classes))), max(tried)[1])
-    resnet = teacher(classes)
-    accuracies = find("ResNet", data, partial(of_pixels, data, resnet, RATES[0], 1.0, 1))
-    yield row("ResNet", size, multiplications(onnx_file(resnet)), accuracies[1])
+    yield row("CNN", size, onnx_file(cnn(budget, classes)), max(tried)[1])
+    resnet = find("ResNet", data, partial(of_pixels, data, teacher(classes), RATES[0], 1.0, 1))
+    yield row("ResNet", size, onnx_file(teacher(classes)), resnet[1])
 
 
 def label_notes() -> Iterator[str]:

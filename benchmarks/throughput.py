@@ -42,7 +42,6 @@ Rates = dict[str, dict[Key, float]]  # images per second, by the number of threa
 
 def main() -> None:
     options = report.arguments(__doc__, images=BATCHES[-1], rounds=7)
-    timing.one_blas_thread()
     images, codecs = inputs.digits(max(options.images, MANY)), [Codec.load("mnist"), Codec.load("mnist-lenet")]
     batches = [*(batch for batch in BATCHES if batch < options.images), options.images]
     files = {name: [save(image, *how) for image in images[:SOME]] for name, how in PILLOW.items()}
@@ -68,17 +67,16 @@ def main() -> None:
     report.publish("throughput", "Pictures per second", tables, options.output, facts)
 
 
+def one_by_one(do: Callable[[Any], object], given: Iterable[Any]) -> None:
+    for each in given:
+        do(each)
+
+
 def pillow(images: Images, files: dict[str, list[bytes]]) -> Calls:
-    """Pillow's codecs, one image after another."""
-
-    def each(do: Callable[[Any], object], given: Iterable[Any]) -> None:
-        for one in given:
-            do(one)
-
     calls: Calls = {}
     for name, (format, settings) in PILLOW.items():
-        calls[name, "encode", SOME] = partial(each, partial(save, format=format, settings=settings), images)
-        calls[name, "decode", SOME] = partial(each, partial(load, format=format), files[name])
+        calls[name, "encode", SOME] = partial(one_by_one, partial(save, format=format, settings=settings), images)
+        calls[name, "decode", SOME] = partial(one_by_one, partial(load, format=format), files[name])
     return calls
 
 

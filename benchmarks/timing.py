@@ -1,15 +1,12 @@
-"""Time and threads, in the same way in all benchmarks."""
+"""Time, in the same way in all benchmarks."""
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
 K = TypeVar("K", bound=Hashable)
-BLAS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 Calls = dict[str, Callable[[], object]]  # what is timed, by name
 
 
@@ -33,10 +30,3 @@ def turns(calls: Mapping[K, Callable[[], object]], rounds: int, seconds: float =
 def best(calls: Mapping[K, Callable[[], object]], rounds: int, seconds: float = 0) -> dict[K, float]:
     """Seconds per call in the best turn."""
     return {name: min(taken) for name, taken in turns(calls, rounds, seconds).items()}
-
-
-def one_blas_thread() -> None:
-    """NumPy reads how many threads it may take when it is loaded: start the program again, if it may take more."""
-    wanted = dict.fromkeys(BLAS, "1")
-    if not wanted.items() <= os.environ.items():
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **wanted})

@@ -100,7 +100,7 @@ def begun(trial: Trial, images: Tensor) -> Networks:
     if trial.last:
         nets.part("decompressor").append(Last())  # type: ignore[operator]
     if trial.everywhere:
-        nets.part("classifier")[1].count = fitted.packing.count  # type: ignore[index]
+        nets.classifiers[0] = pca.dense_classifier(fitted, 10)  # reads them all
     return nets
 
 
