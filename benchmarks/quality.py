@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import zlib
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -63,8 +64,8 @@ def main() -> None:
 # -- what is measured --------------------------------------------------------------------------------------------------
 
 
-def find(what: str, data: LabelledSet, measure: Callable[[], T]) -> T:
-    return KNOWN.find(f"{what}: {len(data.train)} + {len(data.test)} of {data.name}", measure)
+def find(what: str, data: LabelledSet, run: Callable[[], T]) -> T:
+    return KNOWN.find(f"{what}: {len(data.train)} + {len(data.test)} of {data.name}", run)
 
 
 def figures(data: LabelledSet, decoded: Images, size: float) -> Figures:
@@ -81,21 +82,21 @@ def figures(data: LabelledSet, decoded: Images, size: float) -> Figures:
 def of_records(data: LabelledSet, codec: Codec, effort: int) -> tuple[Figures, float]:
     """And the accuracy in percent."""
 
-    def measure() -> tuple[Figures, float]:
+    def run() -> tuple[Figures, float]:
         records = codec.encode(data.test, effort)
         accuracy = 100 * metrics.accuracy(codec.classify(records), data.test_labels)
         return figures(data, codec.decode(records), BYTES), accuracy
 
-    return find(f"{codec.name}, effort {effort} {version(codec)}", data, measure)
+    return find(f"{codec.name}, effort {effort} {version(codec)}", data, run)
 
 
 def of_files(data: LabelledSet, codec: ImageCodec, how: str, encode: Callable[[Images], bytes]) -> Figures:
-    def measure() -> Figures:
+    def run() -> Figures:
         files = [encode(image) for image in data.test]
         decoded = np.stack([load(file, codec.format) for file in files])
         return figures(data, decoded, sum(map(len, files)) / len(files))
 
-    return find(f"{codec.name}, {how}", data, measure)
+    return find(f"{codec.name}, {how}", data, run)
 
 
 def at_quality(data: LabelledSet, codec: ImageCodec, quality: int) -> Figures:
@@ -105,20 +106,20 @@ def at_quality(data: LabelledSet, codec: ImageCodec, quality: int) -> Figures:
 def automatic(data: LabelledSet) -> Figures:
     """As if each image were encoded alone at effort 0, by the codec that suits it best."""
     codecs = [Codec(model) for model in zoo.default()]
-    measure = partial(evaluation.automatic, codecs, data.test, data.test_labels, data.classes)
-    return find(f"model chosen for each picture {version(*codecs)}", data, lambda: measure().summary())
+    run = partial(evaluation.automatic, codecs, data.test, data.test_labels, data.classes)
+    return find(f"model chosen for each picture {version(*codecs)}", data, lambda: run().summary())
 
 
-def of_pixels(data: LabelledSet, net: nn.Sequential, rate: float, share: float, validation: int) -> list[float]:
-    """The accuracy in percent, on a validation split and on the test images, of a network that is trained as teachers
-    are, with a share of the images changed."""
+def of_pixels(data: LabelledSet, net: nn.Sequential | None, rate: float, share: float, held: int) -> list[float]:
+    """The accuracy in percent, on images held out and on the test images, of a network that is trained as teachers are,
+    with a share of the images changed; without one, of a teacher."""
     changes, strength = CHANGES[data.name] if share else ("none", 1.0)
     changed: dict[str, Any] = {"augment": changes, "augment_strength": strength, "augment_share": share or 1.0}
     split, phase = Split(data.train, data.train_labels), Phase(("teacher",), "teacher")
     with tempfile.TemporaryDirectory() as folder:
-        settings = replace(PIXELS, learning_rate=rate, validation=validation, **changed)
+        settings = replace(PIXELS, learning_rate=rate, validation=held, **changed)
         trainer = Trainer(settings, Dataset(data.name, split, None, data.classes), Path(folder), taught_by="small")
-        trainer.nets.teacher = net
+        trainer.nets.teacher = net or trainer.nets.teacher
         trainer.train(phase, EPOCHS)
         test = measure.teacher_accuracy(trainer.nets, Split(data.test, data.test_labels))
         return [100 * trainer.measure("teacher"), 100 * test]
@@ -165,13 +166,9 @@ def rows_of_files(data: LabelledSet, codec: ImageCodec) -> dict[str, Figures]:
     """The best that fits, the highest quality whose files have 200 bytes on average or less, and lossless."""
     best = of_files(data, codec, "the best that fits", partial(codec.best_that_fits, limit=BYTES))
     rows = {f"{codec.name}, the best that fits": best}
-    low, high = codec.qualities.start - 1, codec.qualities.stop
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = at_quality(data, codec, middle)["bytes a picture"] <= BYTES
-        low, high = (middle, high) if fits else (low, middle)
-    if low in codec.qualities:
-        rows[f"{codec.name}, quality {low}"] = at_quality(data, codec, low)
+    if fitting := bisect_right(codec.qualities, BYTES, key=lambda q: at_quality(data, codec, q)["bytes a picture"]):
+        quality = codec.qualities[fitting - 1]
+        rows[f"{codec.name}, quality {quality}"] = at_quality(data, codec, quality)
     if codec.lossless:
         rows[f"{codec.name}, lossless"] = of_files(data, codec, "lossless", partial(codec.encode, quality=None))
     return rows
@@ -196,7 +193,7 @@ def label_rows(data: LabelledSet) -> Iterator[Row]:
         train = partial(of_pixels, data, cnn(budget, classes), rate, share, 5000)
         tried.append(find(f"CNN of {budget} multiplications, rate {rate}, {share} changed", data, train))
     yield row("CNN", size, onnx_file(cnn(budget, classes)), max(tried)[1])
-    resnet = find("ResNet", data, partial(of_pixels, data, teacher(classes), RATES[0], 1.0, 1))
+    resnet = find("ResNet", data, partial(of_pixels, data, None, RATES[0], 1.0, 1))
     yield row("ResNet", size, onnx_file(teacher(classes)), resnet[1])
 
 
