@@ -45,7 +45,9 @@ PAPER = {"MNIST": (22.8, 97.2), "FashionMNIST": (18.5, 85.2), "KMNIST": (17.6, 8
 WINDOW = 7  # side of SSIM's window
 # How classifiers of pixels are trained: random changes and their strength, by data set, and what all share.
 CHANGES = {"MNIST": ("elastic", 1.0), "FashionMNIST": ("affine+mirror", 0.4), "KMNIST": ("elastic", 1.0)}
-PIXELS = Settings("lenet", label_smoothing=0.1, lr_warmup_steps=400, weight_decay=0.01, precision="bfloat16")
+PIXELS = Settings(
+    architecture="lenet", label_smoothing=0.1, lr_warmup_steps=400, weight_decay=0.01, precision="bfloat16"
+)
 RATES, EPOCHS = (3e-3, 6e-3), 12
 Figures = dict[str, Any]
 KNOWN = report.Known("quality")
