@@ -1,5 +1,7 @@
 """Ray Data beside a plain loop: the same images, from Parquet to Parquet, encoded and classified.
 
+    ATLC_DATA=... python benchmarks/cluster.py
+
 The loop is one process, with one thread and with all. Ray has one worker process and two, with one thread each, on a
 cluster of this machine alone: this shows what Ray costs, not what more machines bring. All must make the same records.
 
@@ -11,8 +13,6 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
@@ -24,13 +24,15 @@ import pyarrow.parquet as pq
 import ray
 import ray.data
 import report
-from numpy.typing import NDArray
 from report import Row, Table
 
 from atlcodec import arrow, cluster
 from atlcodec.engine import threads
+from atlcodec.record import Records
 
+MODEL = "mnist-lenet"
 FILES = 16
+BATCH = 4096  # images that are encoded at a time
 STORE = 300 << 20  # bytes of Ray's shared memory
 BLOCK = 8 << 20  # bytes of images that a worker gets at a time; by default one worker would get nearly all
 
@@ -38,8 +40,8 @@ BLOCK = 8 << 20  # bytes of images that a worker gets at a time; by default one 
 class EncodeAndClassify:
     """Both in one worker, so that nothing is sent between them."""
 
-    def __init__(self, model: str) -> None:
-        self.encode, self.classify = cluster.Encode(model, effort=0), cluster.Classify(model=model)
+    def __init__(self) -> None:
+        self.encode, self.classify = cluster.Encode(MODEL, effort=0), cluster.Classify(model=MODEL)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         made = self.classify(self.encode(batch))
@@ -47,63 +49,60 @@ class EncodeAndClassify:
 
 
 def main() -> None:
-    options = report.arguments(__doc__, 200_000, batch=4096, model="mnist-lenet")
-    images, what = inputs.some_images(options.data, options.images)
-    number, batch, model = len(images), options.batch, options.model
-    rows, made = list[Row](), dict[str, NDArray[np.uint8]]()
-    with tempfile.TemporaryDirectory(prefix="atlc-") as folder:
-        source = Path(folder, "images")
+    options = report.arguments(__doc__, images=200_000)
+    images, rows, made = inputs.digits(options.images), list[Row](), set[bytes]()
+    with tempfile.TemporaryDirectory(prefix="atlc-") as name:
+        source, start = Path(name, "images"), time.perf_counter()
+        start_ray(Path(name, "ray"))
+        seconds = time.perf_counter() - start
         source.mkdir()
-        for index, part in enumerate(np.array_split(np.arange(number), FILES)):
+        for index, part in enumerate(np.array_split(np.arange(len(images)), FILES)):
             column = pa.FixedShapeTensorArray.from_numpy_ndarray(images[part])
             pq.write_table(pa.table({"number": part, "image": column}), source / f"{index:02}.parquet")
-        start = time.perf_counter()
-        start_ray(Path(folder, "ray"))
-        seconds = time.perf_counter() - start
-        jobs: dict[str, Callable[[Path], None]] = {}
-        for count in sorted({1, threads()}):
-            jobs[f"loop, {count} thread{'s' if count > 1 else ''}"] = partial(loop, source, model, batch, count)
-        for count in (1, 2):
-            jobs[f"Ray Data, {count} worker{'s' if count > 1 else ''}"] = partial(on_ray, source, model, batch, count)
-        for name, job in jobs.items():
-            row, made[name] = measure(job, Path(folder, name), number)
-            rows.append({"": name, **row})
+        jobs = [(loop, "loop, {} thread", count) for count in sorted({1, threads()})]
+        jobs += [(on_ray, "Ray Data, {} worker", count) for count in (1, 2)]
+        for job, what, count in jobs:
+            start, output = time.time(), Path(name, f"{job.__name__}-{count}")
+            job(source, output, count)
+            row, records = figures(output, len(images), start, time.time())
+            rows.append({"": what.format(count) + "s" * (count > 1), **row})
+            made.add(records.tobytes())
         ray.shutdown()
-    if len({records.tobytes() for records in made.values()}) > 1:
+    if len(made) > 1:
         raise SystemExit("the records differ")
-    table = Table.of(
+    table = Table(
         "Encode and classify, Parquet to Parquet",
         rows,
-        f"{number:,} pictures in {FILES} files, {batch:,} at a time; all made the same records, bit for bit.",
+        f"{len(images):,} pictures in {FILES} files, {BATCH:,} at a time; all made the same records, bit for bit.",
         """In all: from the call to the end of the last file, with the start of Ray's workers. Afterwards: from the end
         of the first batch to that of the last.""",
         f"Starting the cluster took {seconds:.1f} s more. It also has processes that read and write Parquet.",
     )
-    facts = {**report.versions("ray", "pyarrow"), "model": model, "pictures": what}
+    facts = {**report.versions("ray", "pyarrow"), "model": MODEL, "pictures": "test pictures of MNIST"}
     report.publish("cluster", "On a cluster of one machine", [table], options.output, facts)
 
 
-def measure(job: Callable[[Path], None], output: Path, number: int) -> tuple[Row, NDArray[np.uint8]]:
+def figures(output: Path, number: int, start: float, end: float) -> tuple[Row, Records]:
     """The figures of one job, and its records, in the images' order."""
-    start = time.time()
-    job(output)
-    seconds = time.time() - start
     made = pq.read_table(output).sort_by("number")
     if made["number"].to_pylist() != list(range(number)) or made["problem"].null_count != number:
         raise SystemExit(f"{output.name}: {len(made)} records instead of {number}, or some with a problem")
     ends, sizes = np.unique(made["done"].to_numpy(), return_counts=True)
-    row: Row = {"seconds in all": round(seconds, 2), "pictures per second in all": round(number / seconds)}
-    row["seconds until the first batch"] = round(ends[0] - start, 2)
-    rate = round((number - sizes[0]) / (ends[-1] - ends[0])) if len(ends) > 1 else None
-    return {**row, "pictures per second afterwards": rate}, arrow.records(made)
+    row: Row = {
+        "seconds in all": round(end - start, 2),
+        "pictures per second in all": round(number / (end - start)),
+        "seconds until the first batch": round(ends[0] - start, 2),
+        "pictures per second afterwards": round((number - sizes[0]) / (ends[-1] - ends[0])) if len(ends) > 1 else None,
+    }
+    return row, arrow.records(made)
 
 
-def loop(source: Path, model: str, batch: int, count: int, output: Path) -> None:
+def loop(source: Path, output: Path, count: int) -> None:
     os.environ["ATLC_THREADS"] = str(count)
-    work = EncodeAndClassify(model)
+    work = EncodeAndClassify()
     output.mkdir()
     for file in sorted(source.iterdir()):
-        made = [work(pa.Table.from_batches([rows])) for rows in pq.ParquetFile(file).iter_batches(batch)]
+        made = [work(pa.Table.from_batches([rows])) for rows in pq.ParquetFile(file).iter_batches(BATCH)]
         pq.write_table(pa.concat_tables(made), output / file.name)
 
 
@@ -117,10 +116,10 @@ def start_ray(folder: Path) -> None:
     context.enable_progress_bars, context.target_max_block_size = False, BLOCK
 
 
-def on_ray(source: Path, model: str, batch: int, count: int, output: Path) -> None:
-    workers = {"compute": ray.data.ActorPoolStrategy(size=count), "fn_constructor_args": [model], "num_cpus": 0.5}
+def on_ray(source: Path, output: Path, count: int) -> None:
+    workers = {"compute": ray.data.ActorPoolStrategy(size=count), "num_cpus": 0.5}
     images = ray.data.read_parquet(str(source))
-    made = images.map_batches(EncodeAndClassify, batch_format="pyarrow", batch_size=batch, **workers)
+    made = images.map_batches(EncodeAndClassify, batch_format="pyarrow", batch_size=BATCH, **workers)
     made.write_parquet(str(output))
 
 

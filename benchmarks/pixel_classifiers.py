@@ -1,8 +1,9 @@
-"""Classifiers of pixels, which classifiers of records are compared with: a CNN of the same cost, and a small ResNet."""
+"""Classifiers of pixels in ONNX Runtime, which classifiers of records are compared with."""
 
 from __future__ import annotations
 
 import io
+import math
 import os
 import warnings
 from collections.abc import Callable
@@ -10,18 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from inputs import Images, Labels, Split
+from inputs import Images, Labels
 from torch import Tensor, nn
-from torch.nn import functional
 
-from atlcodec.training import augment
 from atlcodec.training.layers import Scale
-from atlcodec.training.teacher import teacher
-
-BATCH, SMOOTHING = 128, 0.1
-CHANGES = {"MNIST": ("elastic", 1.0), "FashionMNIST": ("affine+mirror", 0.4), "KMNIST": ("elastic", 1.0)}  # strength
-EPOCHS = 12
-RATES = {"CNN": (3e-3, 6e-3), "ResNet": (4e-3,)}
 
 
 class Pixels(nn.Module):
@@ -31,62 +24,24 @@ class Pixels(nn.Module):
         return images.unsqueeze(1).float()
 
 
-def resnet(classes: int) -> nn.Sequential:
-    """Images uint8 (N, 28, 28) -> logits (N, classes): the network of the teachers. The weights are random, the same in
-    every run."""
-    torch.manual_seed(1)
-    return nn.Sequential(Pixels(), teacher(classes))
-
-
 def cnn(budget: int, classes: int) -> nn.Sequential:
-    """The same with about `budget` multiplications: strides instead of pooling, so that most of them go into what is
-    kept."""
+    """Images float (N, 1, 28, 28) -> logits (N, classes), with about `budget` multiplications: strides instead of
+    pooling, so that most of them go into what is kept. The weights are random, the same in every run."""
     torch.manual_seed(1)
     costs = {c: 14 * 14 * 25 * c + 7 * 7 * 9 * c * 2 * c for c in range(1, 100)}
     c = max(c for c, cost in costs.items() if cost < 0.6 * budget)
     width = max(1, round((budget - costs[c]) / (98 * c + classes)))
     layers = [nn.Conv2d(1, c, 5, 2, 2), nn.ReLU(), nn.Conv2d(c, 2 * c, 3, 2, 1), nn.ReLU(), nn.Flatten()]
-    return nn.Sequential(
-        Pixels(), Scale(1 / 128), *layers, nn.Linear(98 * c, width), nn.ReLU(), nn.Linear(width, classes)
-    )
-
-
-def train(net: nn.Module, split: Split, rate: float, changes: str, strength: float, share: float) -> None:
-    """AdamW with one cycle of the rate (Smith and Topin 2017), in bfloat16. A share of the images is changed."""
-    torch.manual_seed(1)
-    generator = torch.Generator().manual_seed(1)
-    images, labels = torch.from_numpy(split.images.copy()), torch.from_numpy(split.labels)
-    optimizer = torch.optim.AdamW(net.parameters(), rate, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, EPOCHS * (len(images) // BATCH))
-    net.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    for _ in range(EPOCHS):
-        order = torch.randperm(len(images), generator=generator)
-        for rows in torch.split(order[: len(images) // BATCH * BATCH], BATCH):
-            batch = augment.augment(images[rows], changes, generator, share, strength)
-            with torch.autocast("cpu", torch.bfloat16):
-                loss = functional.cross_entropy(net(batch), labels[rows], label_smoothing=SMOOTHING)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-
-
-@torch.no_grad()
-def accuracy(net: nn.Module, split: Split) -> float:
-    """In percent."""
-    each = [net.eval()(part).argmax(1) for part in torch.split(torch.from_numpy(split.images.copy()), 1000)]
-    return 100 * float((torch.cat(each).numpy() == split.labels).mean())
-
-
-# -- in ONNX Runtime ---------------------------------------------------------------------------------------------------
+    return nn.Sequential(Scale(1 / 128), *layers, nn.Linear(98 * c, width), nn.ReLU(), nn.Linear(width, classes))
 
 
 def onnx_file(net: nn.Module) -> bytes:
     """Images uint8 (N, 28, 28) -> logits float32 (N, classes)."""
     buffer: Any = io.BytesIO()
     names: dict[str, Any] = {"input_names": ["images"], "dynamic_axes": {"images": {0: "N"}}}
+    given = (torch.zeros(2, 28, 28, dtype=torch.uint8),)
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # the new exporter needs onnxscript
-        torch.onnx.export(net.eval(), (torch.zeros(2, 28, 28, dtype=torch.uint8),), buffer, dynamo=False, **names)
+        torch.onnx.export(nn.Sequential(Pixels(), net).eval(), given, buffer, dynamo=False, **names)
     return bytes(buffer.getvalue())
 
 
@@ -102,27 +57,17 @@ def runner(file: bytes, threads: int) -> Callable[[Images], Labels]:
 
 
 def multiplications(file: bytes) -> int:
-    """In the dense layers and convolutions of an ONNX file, for one image."""
+    """In the dense layers and convolutions of an ONNX file, for one image: a weight of a kernel counts once for each
+    position."""
     import onnx
 
-    model = onnx.load_model_from_string(file)
-    for source in model.graph.input:  # for one image
-        source.type.tensor_type.shape.dim[0].dim_value = 1
-    for target in (*model.graph.value_info, *model.graph.output):
-        target.type.tensor_type.ClearField("shape")
-    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    shapes = {weight.name: list(weight.dims) for weight in graph.initializer}
-    for value in (*graph.value_info, *graph.output):
-        shapes.setdefault(value.name, [dim.dim_value for dim in value.type.tensor_type.shape.dim])
-    total = 0
-    for node in graph.node:
-        if node.op_type in ("Conv", "Gemm", "MatMulInteger"):
-            inner = shapes[node.input[1]][1:]  # a kernel without its outputs
-            if node.op_type != "Conv":  # a product of two matrices, one of them perhaps transposed
-                turned = any(each.name == "transA" and each.i for each in node.attribute)
-                inner = shapes[node.input[0]][:1] if turned else shapes[node.input[0]][1:]
-            product = int(np.prod(shapes[node.output[0]])) * int(np.prod(inner))
-            if not product:
-                raise SystemExit(f"the product {node.output[0]} has no fixed shape")
-            total += product
-    return total
+    graph = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(file)).graph
+    weights = {weight.name: math.prod(weight.dims) for weight in graph.initializer}
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.value_info, *graph.output)
+    }
+    layers = [node for node in graph.node if node.op_type in ("Conv", "Gemm", "MatMul", "MatMulInteger")]
+    return sum(
+        weights.get(name, 0) * math.prod(shapes[node.output[0]][2:]) for node in layers for name in node.input[:2]
+    )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from atlcodec import atomic
 
 LINES = {"paper": ("ours, the paper's training", "C0"), "better": ("ours, better training", "C1")}  # by column
+AXES = {"psnr": "PSNR on the validation split, dB", "accuracy": "accuracy on the validation split, %"}
 
 
 def courses(
@@ -26,17 +27,16 @@ def courses(
     figure = Figure(figsize=(1 + 4.5 * len(names), 7), layout="constrained")
     panels = figure.subplots(2, len(names), sharex=True, squeeze=False)
     for column, name in zip(panels.T, names, strict=True):
-        for panel, what, end in zip(column, ("psnr", "accuracy"), paper[name], strict=True):
-            for kind, values in ((kind, course[what]) for data, kind, course in runs if data == name):
-                label, colour = LINES[kind]
+        for panel, what, end in zip(column, AXES, paper[name], strict=True):
+            for label, colour, values in ((*LINES[kind], course[what]) for data, kind, course in runs if data == name):
                 panel.plot(range(1, len(values) + 1), values, color=colour, marker=".", linewidth=1, label=label)
                 panel.plot(len(values), values[-1], color=colour, marker="o", markersize=7)
             panel.axhline(end, color="black", linestyle=":", linewidth=1, label="the paper's end, on the test set")
             panel.grid(alpha=0.3)
         column[0].set_title(name)
         column[1].set_xlabel("set; the last point is after fine-tuning")
-    panels[0, 0].set_ylabel("PSNR on the validation split, dB")
-    panels[1, 0].set_ylabel("accuracy on the validation split, %")
+    for panel, label in zip(panels[:, 0], AXES.values(), strict=True):
+        panel.set_ylabel(label)
     lines = {line.get_label(): line for panel in panels.flat for line in panel.get_legend_handles_labels()[0]}
     figure.legend(handles=lines.values(), loc="outside lower center", ncols=len(lines), frameon=False)
     save(figure, path)
@@ -62,8 +62,7 @@ def confusions(
     save(figure, path)
 
 
-def save(figure: Figure, path: Path, dpi: int = 80) -> None:
+def save(figure: Figure, path: Path) -> None:
     """A PNG that is the same for the same figures."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic.file(path) as file:
-        figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
+        figure.savefig(file, format="png", dpi=80, metadata={"Software": None})

@@ -9,47 +9,37 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, TypeVar
+
+from atlcodec import atomic
 
 RESULTS = Path(__file__).parent / "results"
-HELP = {
-    "rounds": "turns of each contestant",
-    "model": "names, ids or paths",
-    "batch": "images at a time",
-    "pixels": "yes or no",
-}
 LOAD = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+T = TypeVar("T")
 Cell = str | int | float | None
 Row = dict[str, Cell]  # by column
 
 
-@dataclass(frozen=True)
 class Table:
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
-    notes: Sequence[str] = ()
+    """Rows by column; a cell may be missing. Notes may be wrapped over several lines."""
 
-    @classmethod
-    def of(cls, title: str, rows: Sequence[Mapping[str, Cell]], *notes: str) -> Table:
-        """From rows whose keys are the columns; a cell may be missing. Notes may be wrapped over several lines."""
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-        cells = [[row.get(column) for column in columns] for row in rows]
-        return cls(title, columns, cells, [" ".join(note.split()) for note in notes])
+    def __init__(self, title: str, rows: Iterable[Mapping[str, Cell]], *notes: str) -> None:
+        given = list(rows)
+        columns = list(dict.fromkeys(column for row in given for column in row))
+        self.title, self.notes = title, [" ".join(note.split()) for note in notes]
+        self.rows: list[Row] = [{column: row.get(column) for column in columns} for row in given]
 
     def markdown(self) -> str:
-        rows = [self.columns, *(map(_text, row) for row in self.rows)]
-        heading, *lines = (f"| {' | '.join(row)} |" for row in rows)
-        rule = "|---" + "|---:" * (len(self.columns) - 1) + "|"
+        columns = list(self.rows[0])
+        heading, *lines = (
+            f"| {' | '.join(row)} |" for row in (columns, *(map(_text, row.values()) for row in self.rows))
+        )
+        rule = "|---" + "|---:" * (len(columns) - 1) + "|"
         notes = [*(f"- {note}" for note in self.notes), ""] if self.notes else []
         return "\n".join([f"## {self.title}", "", heading, rule, *lines, "", *notes])
-
-    def content(self) -> dict[str, object]:
-        rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-        return {"title": self.title, "rows": rows, "notes": list(self.notes)}
 
 
 def _text(cell: Cell) -> str:
@@ -59,43 +49,58 @@ def _text(cell: Cell) -> str:
     return "-" if cell is None else f"{cell:,}" if isinstance(cell, int) else cell.replace("|", "\\|")
 
 
-def parser(doc: str | None) -> argparse.ArgumentParser:
-    """A command line with the folder of the results."""
-    made = argparse.ArgumentParser(
-        description=(doc or "").split("\n\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+def arguments(doc: str | None, choices: Mapping[str, Any] = {}, **amounts: int) -> argparse.Namespace:
+    """Parse the options of a benchmark, by their defaults. The results have the default `amounts`, as of images; less
+    is a quick look."""
+    description, how = (doc or "").split("\n\n")[0], argparse.ArgumentDefaultsHelpFormatter
+    made = argparse.ArgumentParser(description=description, formatter_class=how)
     made.add_argument("--output", type=Path, default=RESULTS, metavar="DIR", help="folder for the results")
-    return made
-
-
-def arguments(doc: str | None, images: int | None = None, **defaults: object) -> argparse.Namespace:
-    """Parse the options of a benchmark: the number of images, the folder of a data set, and more with defaults.
-
-    By default there are as many images as the results have."""
-    made = parser(doc)
-    made.add_argument("--data", metavar="DIR", help="data set, or the folder of all of them [$ATLC_DATA]")
-    made.add_argument("-n", "--images", type=int, default=images, help="number of images")
-    for name, default in defaults.items():
-        many = isinstance(default, list)
-        kind = type(default[0]) if isinstance(default, list) else type(default)
-        made.add_argument(f"--{name}", type=kind, nargs="+" if many else None, default=default, help=HELP.get(name))
+    for name, default in {**choices, **amounts}.items():
+        told = "fewer for a quick look" if name in amounts else "see the program's first lines"
+        made.add_argument(f"--{name}", type=type(default), default=default, help=told)
     options = made.parse_args()
-    if options.images != images and options.output == RESULTS:
-        made.error("a quick look does not replace the results: choose another folder with --output")
     options.output = options.output.resolve()
+    if options.output == RESULTS.resolve() and any(getattr(options, name) != amounts[name] for name in amounts):
+        made.error("a quick look does not replace the results: choose another folder with --output")
     return options
 
 
-def publish(name: str, title: str, tables: Sequence[Table], output: Path, facts: Mapping[str, Cell] = {}) -> None:
-    """Write the tables to NAME.md and NAME.json, and print them."""
+def publish(
+    name: str,
+    title: str,
+    tables: Sequence[Table],
+    output: Path,
+    facts: Mapping[str, Cell] = {},
+    raw: Mapping[str, object] = {},
+) -> None:
+    """Write the tables to NAME.md and NAME.json, and print them. `raw` results go into NAME.json alone."""
     made = {**provenance(), **facts}
-    facts_text = [f"- {key}: {value}" for key, value in made.items()]
-    text = "\n".join([f"# {title}", "", *facts_text, "", *(table.markdown() for table in tables)])
-    results = json.dumps({**made, "tables": [table.content() for table in tables]}, indent=1, ensure_ascii=False)
+    lines = [f"# {title}", "", *(f"- {key}: {value}" for key, value in made.items()), ""]
+    text = "\n".join([*lines, *(table.markdown() for table in tables)]).rstrip() + "\n"
+    content = {**made, "tables": [vars(table) for table in tables], **raw}
     output.mkdir(parents=True, exist_ok=True)
-    (output / f"{name}.md").write_text(text.rstrip() + "\n", "utf-8")
-    (output / f"{name}.json").write_text(results + "\n", "utf-8")
+    for kind, written in (("md", text), ("json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")):
+        with atomic.file(output / f"{name}.{kind}") as file:
+            file.write(written.encode())
     print(text)
+
+
+class Known:
+    """Figures by a key that says what they are of, kept in runs/NAME.json, so that a stopped run goes on."""
+
+    def __init__(self, name: str) -> None:
+        self._path = Path(__file__).parents[1] / "runs" / f"{name}.json"
+        self._figures: dict[str, Any] = json.loads(self._path.read_text("utf-8")) if self._path.is_file() else {}
+
+    def find(self, key: str, measure: Callable[[], T]) -> T:
+        if key not in self._figures:
+            print(key, file=sys.stderr, flush=True)
+            self._figures[key] = measure()
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic.file(self._path) as file:
+                file.write(json.dumps(self._figures, indent=1).encode())
+        found: T = self._figures[key]
+        return found
 
 
 def versions(*packages: str) -> dict[str, Cell]:

@@ -1,17 +1,12 @@
-"""Time, memory and threads, in the same way in all benchmarks."""
+"""Time, in the same way in all benchmarks."""
 
 from __future__ import annotations
 
-import os
-import resource
-import sys
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
 K = TypeVar("K", bound=Hashable)
-BLAS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 Calls = dict[str, Callable[[], object]]  # what is timed, by name
 
 
@@ -35,38 +30,3 @@ def turns(calls: Mapping[K, Callable[[], object]], rounds: int, seconds: float =
 def best(calls: Mapping[K, Callable[[], object]], rounds: int, seconds: float = 0) -> dict[K, float]:
     """Seconds per call in the best turn."""
     return {name: min(taken) for name, taken in turns(calls, rounds, seconds).items()}
-
-
-def one_blas_thread() -> None:
-    """NumPy reads how many threads it may take when it is loaded: start the program again, if it may take more."""
-    wanted = dict.fromkeys(BLAS, "1")
-    if not wanted.items() <= os.environ.items():
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **wanted})
-
-
-@contextmanager
-def threads(most: int) -> Iterator[None]:
-    """atlcodec in this block in at most so many threads."""
-    before = os.environ.get("ATLC_THREADS", "")
-    os.environ["ATLC_THREADS"] = str(most)
-    try:
-        yield
-    finally:
-        os.environ["ATLC_THREADS"] = before
-
-
-class Stopwatch:
-    """Adds up the seconds of all `with` blocks."""
-
-    seconds = 0.0
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds += time.perf_counter() - start
-
-
-def peak_memory() -> int:
-    """The most bytes of memory that this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

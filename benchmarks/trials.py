@@ -1,22 +1,21 @@
-"""Trials of the form of the `pca` networks: what each choice gives on a validation split of the training images.
+"""Trials of the form of the `pca` networks: what each choice gives on a validation split of KMNIST's training images.
+
+    ATLC_DATA=... python benchmarks/trials.py
 
 Pictures alone, except for the last rows: AdamW, one cycle, batches of 128, bfloat16, one thread. PSNR is of unsealed
 latents, without a search. Rows are kept in runs/trials.json, so that a stopped run goes on. Needs the extra `train`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import inputs
 import report
 import torch
-from comparison import Known
 from report import Row, Table
 from torch import Tensor, nn
 from torch.nn import functional
@@ -31,8 +30,7 @@ from atlcodec.training.layers import FixedLinear
 from atlcodec.training.networks import Networks
 
 best_allotment = start.allot
-BATCH, VALIDATION, RATE = 128, 5000, 4e-3
-KNOWN = Known(Path(__file__).parents[1] / "runs" / "trials.json")
+BATCH, VALIDATION = 128, 5000
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Trial:
     name: str
     allotment: tuple[int, ...] = start.BITS
     sizes: tuple[tuple[str, int], ...] = ()  # constants of pca.py
-    rate: float = RATE
+    rate: float = 4e-3
     free: float = 0.0  # learning rate of the linear paths
     last: bool = False  # a convolution behind the decompressor
     average: float = 0.0  # of weights, exponential
@@ -102,17 +100,17 @@ def begun(trial: Trial, images: Tensor) -> Networks:
     if trial.last:
         nets.part("decompressor").append(Last())  # type: ignore[operator]
     if trial.everywhere:
-        nets.part("classifier")[1].count = fitted.packing.count  # type: ignore[index]
+        nets.classifiers[0] = pca.dense_classifier(fitted, 10)  # reads them all
     return nets
 
 
 def optimiser(trial: Trial, nets: Networks, steps: int) -> tuple[torch.optim.Optimizer, Any]:
     groups: list[dict[str, Any]] = [{"params": list(nets.parameters())}]
-    rates = [trial.rate]
     if trial.free:
         linear = [module for module in nets.modules() if isinstance(module, FixedLinear)]
         free = [each.requires_grad_() for module in linear for each in (module.weight, module.bias)]
-        groups, rates = [*groups, {"params": free, "weight_decay": 0.0}], [*rates, trial.free]
+        groups.append({"params": free, "weight_decay": 0.0})
+    rates = [trial.rate, trial.free][: len(groups)]
     made = torch.optim.AdamW(groups, trial.rate, betas=(0.9, 0.98), weight_decay=0.01)
     return made, torch.optim.lr_scheduler.OneCycleLR(made, rates, total_steps=steps, pct_start=0.15)
 
@@ -159,21 +157,15 @@ def run(trial: Trial, train: Split, steps: int) -> Row:
     return row
 
 
-def rows(data: inputs.LabelledSet, steps: int) -> Iterator[Row]:
+def main() -> None:
+    options = report.arguments(__doc__, images=10_000, steps=250)
+    data, known, rows = inputs.labelled_set("KMNIST", options.images), report.Known("trials"), list[Row]()
     train = Split(data.train, data.train_labels)
     for trial in TRIALS:
-        found = KNOWN.find(f"{trial}, {steps} steps: {len(train)} of {data.name}", partial(run, trial, train, steps))
-        yield {"": trial.name, **found}
-
-
-def main() -> None:
-    options = report.arguments(__doc__, steps=800, sets=["KMNIST"])
-    tables = []
-    for data in inputs.labelled_sets(options.data, options.images):
-        if data.name in options.sets:
-            note = f"{options.steps} steps; the last {VALIDATION:,} training images. Labels learn from elastic changes."
-            tables.append(Table.of(data.name, list(rows(data, options.steps)), note))
-    report.publish("trials", "Trials of the form of the networks", tables, options.output)
+        key = f"{trial}, {options.steps} steps: {len(train)} of {data.name}"
+        rows.append({"": trial.name, **known.find(key, partial(run, trial, train, options.steps))})
+    note = f"{options.steps} steps; the last {VALIDATION:,} training images. Labels learn from elastic changes."
+    report.publish("trials", "Trials of the form of the networks", [Table(data.name, rows, note)], options.output)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""Image files read by several processes: Pillow spends its time in Python, where threads would wait for each other
-(benchmarks/results/dataset.md)."""
+"""Image files read by several processes: Pillow spends its time in Python, where threads would wait for each other."""
 
 from __future__ import annotations
 

@@ -1,0 +1,116 @@
+"""The image codecs that records are compared with: those of Pillow, and principal components."""
+
+from __future__ import annotations
+
+import io
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from atlcodec import metrics
+
+NEAR = range(-5, 7)  # qualities to try around that of a bisection: neither size nor loss is monotone in the quality
+Pixels = NDArray[np.uint8]
+
+
+def save(image: Pixels, format: str, settings: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format, **settings)
+    return buffer.getvalue()
+
+
+def load(file: bytes, format: str) -> Pixels:
+    image = Image.open(io.BytesIO(file), formats=[format])
+    return np.asarray(image if image.mode == "L" else image.convert("L"))
+
+
+@dataclass(frozen=True)
+class ImageCodec:
+    """A format of Pillow with fixed settings, lossy and without loss."""
+
+    name: str
+    format: str
+    qualities: range
+    settings: Mapping[str, Any]
+    lossless: Mapping[str, Any] | None
+
+    def encode(self, image: Pixels, quality: int | None) -> bytes:
+        """A quality of None means lossless."""
+        return save(
+            image, self.format, (self.lossless or {}) if quality is None else {**self.settings, "quality": quality}
+        )
+
+    def best_that_fits(self, image: Pixels, limit: int) -> bytes:
+        """The lossless file if it has at most `limit` bytes; else, of the qualities near that of a bisection, the file
+        that fits and loses least; else the file of the lowest quality."""
+        if self.lossless and len(file := self.encode(image, None)) <= limit:
+            return file
+        encode = cache(lambda quality: self.encode(image, quality))
+        found = bisect_right(self.qualities, limit, key=lambda quality: len(encode(quality)))
+        middle = self.qualities[max(0, found - 1)]
+        near = [encode(middle + step) for step in NEAR if middle + step in self.qualities]
+
+        def loss(file: bytes) -> float:
+            return float(metrics.squared_error(image[None], load(file, self.format)[None])[0])
+
+        return min((file for file in near if len(file) <= limit), key=loss, default=encode(self.qualities.start))
+
+
+# WebP's slowest method is its best. Effort 7 is libjxl's default; higher efforts do not make such small images smaller.
+IMAGE_CODECS = (
+    ImageCodec("WebP", "WEBP", range(101), {"method": 6}, {"method": 6, "lossless": True, "quality": 100}),
+    ImageCodec("JPEG XL", "JXL", range(100), {"effort": 7}, {"effort": 7, "lossless": True}),
+    ImageCodec("JPEG", "JPEG", range(1, 96), {"optimize": True}, None),
+)
+
+# -- principal components ----------------------------------------------------------------------------------------------
+
+# With 0..8 bits and unit variance, the best uniform quantiser (Max, 1960, Table II): its cell's width, its error.
+STEP = np.array([0, 1.596, 0.9957, 0.5860, 0.3352, 0.1881, 0.1041, 0.0569, 0.0308], np.float32)
+ERROR = np.array([1, 0.3634, 0.1188, 0.03744, 0.01154, 0.003490, 0.001041, 0.000304, 0.0000877])
+SCALES = np.linspace(0.5, 1.8, 27, dtype=np.float32)  # of the cells, to choose from for each component
+
+
+@dataclass(frozen=True)
+class Components:
+    """Images uint8 (N, 28, 28) as K quantised components."""
+
+    mean: NDArray[np.float32]  # (784,)
+    components: NDArray[np.float32]  # (784, K), orthonormal columns
+    step: NDArray[np.float32]  # (K,), the width of a cell
+    half: NDArray[np.float32]  # (K,), half the number of cells
+
+    @classmethod
+    def fit(cls, images: Pixels, budget: int) -> Components:
+        """With `budget` bits an image. Each bit goes to the component whose expected squared error shrinks most, which
+        is reverse water-filling in whole bits. Then the quantisers are scaled to the images."""
+        pixels = images.reshape(len(images), -1).astype(np.float32)
+        mean = pixels.mean(axis=0)
+        variances, components = np.linalg.eigh(np.cov(pixels, rowvar=False, dtype=np.float32))
+        bits = np.zeros(len(mean), np.int64)
+        gains = np.append(ERROR[:-1] - ERROR[1:], 0)  # of the next bit
+        for _ in range(budget):
+            bits[(variances * gains[bits]).argmax()] += 1
+        kept, few = bits > 0, images[:: max(1, len(images) // 10_000)]
+        step, half = np.sqrt(variances[kept]) * STEP[bits[kept]], (2.0 ** bits[kept] / 2).astype(np.float32)
+        ways = [cls(mean, components[:, kept], step * scale, half) for scale in SCALES]
+        errors = [np.square(way.scores(few) - way.quantised(few)).mean(axis=0) for way in ways]
+        return cls(mean, components[:, kept], step * SCALES[np.argmin(errors, axis=0)], half)
+
+    def scores(self, images: Pixels) -> NDArray[np.float32]:
+        return np.asarray((images.reshape(len(images), -1) - self.mean) @ self.components, np.float32)
+
+    def quantised(self, images: Pixels) -> NDArray[np.float32]:
+        cells = np.clip(np.floor(self.scores(images) / self.step), -self.half, self.half - 1)
+        return np.asarray((cells + np.float32(0.5)) * self.step, np.float32)
+
+    def decoded(self, images: Pixels) -> Pixels:
+        """The images as they come back."""
+        pixels = self.mean + self.quantised(images) @ self.components.T
+        return np.clip(np.rint(pixels), 0, 255).astype(np.uint8).reshape(images.shape)
