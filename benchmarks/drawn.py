@@ -59,7 +59,7 @@ def sign(rng: np.random.Generator) -> tuple[str, Image.Image]:
     for points in _strokes(symbol):
         pen.polygon(place([(x * smaller, y * smaller + (1 - smaller) * 0.2) for x, y in points]), fill=ink)
     blurred = ground.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.9) * FINE))
-    pixels = np.asarray(blurred.resize((SIGN, SIGN), Image.Resampling.BOX), np.float32)
+    pixels = np.asarray(blurred.resize((SIGN, SIGN), Image.Resampling.BOX), np.float64)
     light = rng.uniform(0.45, 1.1) * (1 + rng.normal(0, 0.04, 3))
     pixels = pixels * light + rng.normal(0, rng.uniform(0, 6), pixels.shape)
     return f"{plate}-{symbol}", Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
