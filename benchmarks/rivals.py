@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -25,9 +25,20 @@ def save(image: Pixels, format: str, settings: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def load(file: bytes, format: str) -> Pixels:
+def load(file: bytes, format: str, mode: str = "L") -> Pixels:
     image = Image.open(io.BytesIO(file), formats=[format])
-    return np.asarray(image if image.mode == "L" else image.convert("L"))
+    return np.asarray(image if image.mode == mode else image.convert(mode))
+
+
+def scan(file: bytes) -> int:
+    """Bytes of a JPEG without its headers: those between the header of its only scan and the end."""
+    start = file.rindex(b"\xff\xda")
+    return len(file) - start - 2 - int.from_bytes(file[start + 2 : start + 4], "big") - 2
+
+
+def media(file: bytes) -> int:
+    """Bytes of an AVIF file without its headers: the content of its box `mdat`, the last one."""
+    return len(file) - file.index(b"mdat") - 4
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class ImageCodec:
     qualities: range
     settings: Mapping[str, Any]
     lossless: Mapping[str, Any] | None
+    counted: Callable[[bytes], int] = len  # the bytes of a file that count
 
     def encode(self, image: Pixels, quality: int | None) -> bytes:
         """A quality of None means lossless."""
@@ -49,17 +61,18 @@ class ImageCodec:
     def best_that_fits(self, image: Pixels, limit: int) -> bytes:
         """The lossless file if it has at most `limit` bytes; else, of the qualities near that of a bisection, the file
         that fits and loses least; else the file of the lowest quality."""
-        if self.lossless and len(file := self.encode(image, None)) <= limit:
+        size, mode = self.counted, "L" if image.ndim == 2 else "RGB"
+        if self.lossless and size(file := self.encode(image, None)) <= limit:
             return file
         encode = cache(lambda quality: self.encode(image, quality))
-        found = bisect_right(self.qualities, limit, key=lambda quality: len(encode(quality)))
+        found = bisect_right(self.qualities, limit, key=lambda quality: size(encode(quality)))
         middle = self.qualities[max(0, found - 1)]
         near = [encode(middle + step) for step in NEAR if middle + step in self.qualities]
 
         def loss(file: bytes) -> float:
-            return float(metrics.squared_error(image[None], load(file, self.format)[None])[0])
+            return float(metrics.squared_error(image[None], load(file, self.format, mode)[None])[0])
 
-        return min((file for file in near if len(file) <= limit), key=loss, default=encode(self.qualities.start))
+        return min((file for file in near if size(file) <= limit), key=loss, default=encode(self.qualities.start))
 
 
 # WebP's slowest method is its best. Effort 7 is libjxl's default; higher efforts do not make such small images smaller.
@@ -68,21 +81,27 @@ IMAGE_CODECS = (
     ImageCodec("JPEG XL", "JXL", range(100), {"effort": 7}, {"effort": 7, "lossless": True}),
     ImageCodec("JPEG", "JPEG", range(1, 96), {"optimize": True}, None),
 )
+# In colour, JPEG's headers alone have 600 bytes and AVIF's 280. A reader can know them (Facebook's preview photos).
+WITHOUT_HEADERS = (
+    ImageCodec("JPEG without its headers", "JPEG", range(1, 96), {}, None, scan),
+    ImageCodec("AVIF without its headers", "AVIF", range(101), {}, None, media),
+)
 
 # -- principal components ----------------------------------------------------------------------------------------------
 
 # With 0..8 bits and unit variance, the best uniform quantiser (Max, 1960, Table II): its cell's width, its error.
 STEP = np.array([0, 1.596, 0.9957, 0.5860, 0.3352, 0.1881, 0.1041, 0.0569, 0.0308], np.float32)
 ERROR = np.array([1, 0.3634, 0.1188, 0.03744, 0.01154, 0.003490, 0.001041, 0.000304, 0.0000877])
+LARGE, SOME = 4096, 5000  # values of an image; images that the components of larger ones come from
 SCALES = np.linspace(0.5, 1.8, 27, dtype=np.float32)  # of the cells, to choose from for each component
 
 
 @dataclass(frozen=True)
 class Components:
-    """Images uint8 (N, 28, 28) as K quantised components."""
+    """Images uint8 (N, *shape), of D values, as K quantised components."""
 
-    mean: NDArray[np.float32]  # (784,)
-    components: NDArray[np.float32]  # (784, K), orthonormal columns
+    mean: NDArray[np.float32]  # (D,)
+    components: NDArray[np.float32]  # (D, K), orthonormal columns
     step: NDArray[np.float32]  # (K,), the width of a cell
     half: NDArray[np.float32]  # (K,), half the number of cells
 
@@ -90,10 +109,8 @@ class Components:
     def fit(cls, images: Pixels, budget: int) -> Components:
         """With `budget` bits an image. Each bit goes to the component whose expected squared error shrinks most, which
         is reverse water-filling in whole bits. Then the quantisers are scaled to the images."""
-        pixels = images.reshape(len(images), -1).astype(np.float32)
-        mean = pixels.mean(axis=0)
-        variances, components = np.linalg.eigh(np.cov(pixels, rowvar=False, dtype=np.float32))
-        bits = np.zeros(len(mean), np.int64)
+        mean, variances, components = principal(images)
+        bits = np.zeros(len(variances), np.int64)
         gains = np.append(ERROR[:-1] - ERROR[1:], 0)  # of the next bit
         for _ in range(budget):
             bits[(variances * gains[bits]).argmax()] += 1
@@ -114,3 +131,19 @@ class Components:
         """The images as they come back."""
         pixels = self.mean + self.quantised(images) @ self.components.T
         return np.clip(np.rint(pixels), 0, 255).astype(np.uint8).reshape(images.shape)
+
+
+def principal(images: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """The mean, the variances and the components of images. Of large ones, the components are sums of some images."""
+    pixels = images.reshape(len(images), -1)
+    if pixels.shape[1] > LARGE:
+        pixels = np.random.default_rng(0).permutation(pixels)[:SOME]
+    centred = pixels.astype(np.float32)
+    mean = centred.mean(axis=0)
+    centred -= mean
+    if pixels.shape[1] <= LARGE:
+        return mean, *np.linalg.eigh(centred.T @ centred / np.float32(len(centred)))
+    variances, shares = np.linalg.eigh((centred @ centred.T / np.float32(len(centred))).astype(np.float64))
+    kept = variances > 1e-3
+    components = centred.T @ (shares[:, kept] / np.sqrt(variances[kept] * len(centred))).astype(np.float32)
+    return mean, variances[kept].astype(np.float32), components
