@@ -185,7 +185,7 @@ def label_rows(data: LabelledSet) -> Iterator[Row]:
         return {**made, "accuracy, %": accuracy, "at the default effort": searched}
 
     classes, size, codecs = len(data.classes), data.test[0].size, inputs.trained_on(data.name)
-    for codec in (Codec(codec.model, head) for codec in codecs for head in zoo.heads(codec.model)):
+    for codec in (Codec(one.model, head) for one in codecs for head in zoo.heads(one.model)):
         found = (of_records(data, codec, effort)[1] for effort in (0, codec.model.card.effort))
         yield row(f"records of {codec.name}, head {codec.head.name}", BYTES, codec.head.file(), *found)
     yield row("records, model chosen for each picture", BYTES, None, automatic(data)["accuracy"])

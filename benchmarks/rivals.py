@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -116,21 +116,23 @@ class Components:
             bits[(variances * gains[bits]).argmax()] += 1
         kept, few = bits > 0, images[:: max(1, len(images) // 10_000)]
         step, half = np.sqrt(variances[kept]) * STEP[bits[kept]], (2.0 ** bits[kept] / 2).astype(np.float32)
-        ways = [cls(mean, components[:, kept], step * scale, half) for scale in SCALES]
-        errors = [np.square(way.scores(few) - way.quantised(few)).mean(axis=0) for way in ways]
-        return cls(mean, components[:, kept], step * SCALES[np.argmin(errors, axis=0)], half)
+        first = cls(mean, components[:, kept], step, half)
+        scores = first.scores(few)
+        errors = [np.square(scores - quantised(scores, step * scale, half)).mean(axis=0) for scale in SCALES]
+        return replace(first, step=step * SCALES[np.argmin(errors, axis=0)])
 
     def scores(self, images: Pixels) -> NDArray[np.float32]:
         return np.asarray((images.reshape(len(images), -1) - self.mean) @ self.components, np.float32)
 
-    def quantised(self, images: Pixels) -> NDArray[np.float32]:
-        cells = np.clip(np.floor(self.scores(images) / self.step), -self.half, self.half - 1)
-        return np.asarray((cells + np.float32(0.5)) * self.step, np.float32)
-
     def decoded(self, images: Pixels) -> Pixels:
         """The images as they come back."""
-        pixels = self.mean + self.quantised(images) @ self.components.T
+        pixels = self.mean + quantised(self.scores(images), self.step, self.half) @ self.components.T
         return np.clip(np.rint(pixels), 0, 255).astype(np.uint8).reshape(images.shape)
+
+
+def quantised(scores: NDArray[np.float32], step: NDArray[np.float32], half: NDArray[np.float32]) -> NDArray[np.float32]:
+    cells = np.clip(np.floor(scores / step), -half, half - 1)
+    return np.asarray((cells + np.float32(0.5)) * step, np.float32)
 
 
 def principal(images: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
