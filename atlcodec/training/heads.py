@@ -104,7 +104,10 @@ def encode(
     if taught_by is not None:
         network = teacher.load(taught_by, len(data.classes), sizes(data.shape)[0]).to(torch_device(settings.device))
     images, generator = torch.from_numpy(learnt.images.copy()), torch.Generator().manual_seed(settings.seed)
-    records, said = [codec.encode(learnt.images, effort=0)], [_said(network, images, settings.precision)] if network else []
+    records, said = (
+        [codec.encode(learnt.images, effort=0)],
+        [_said(network, images, settings.precision)] if network else [],
+    )
     for copy in range(settings.copies):
         log(f"encoding copy {copy + 1} of {settings.copies}")
         changed = augment(images, settings.augment, generator, share=1, strength=settings.augment_strength)

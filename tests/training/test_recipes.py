@@ -22,7 +22,7 @@ QUICK = {
     Epochs: Epochs(1),
     Joint: Joint(1, 1),
     Interleave: Interleave(1, 1, 2),
-    Labels: Labels(1, 1, 1),
+    Labels: Labels(1, epochs=1, tune=1),
 }
 
 # What each recipe trains, in order; everything else is frozen.

@@ -212,7 +212,9 @@ def test_a_codec_of_it_is_one_like_all_others(shape: Shape, tmp_path: Path) -> N
     examples = encode(data, model, head)
     assert len(examples) == 2 * 54
     assert publish.head(tmp_path / "head", train(examples, head, tmp_path / "run2"), examples, {"name": "again"}) > 0.4
-    again = Trainer(settings, data, tmp_path / "labels", base=model, taught_by="small")  # labels anew, with a teacher in colour
+    again = Trainer(
+        settings, data, tmp_path / "labels", base=model, taught_by="small"
+    )  # labels anew, with a teacher in colour
     again.train(Phase(("teacher",), "teacher"), 1)
     assert 0 <= again.measure("teacher") <= 1
     again.train(Phase(("labels", "classifier"), "classifier"), 1)
