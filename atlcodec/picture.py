@@ -53,6 +53,34 @@ def read(
             return _to_array(image, name, shape, how)
 
 
+def fitted(image: NDArray[np.uint8], how: Fit, shape: tuple[int, ...], name: str) -> NDArray[np.uint8]:
+    """The same for an array, uint8 (rows, columns) or (rows, columns, 3)."""
+    return read(Image.fromarray(image), how, name=name, shape=shape)
+
+
+def crops(
+    path: str | os.PathLike[str], how: Fit, shape: tuple[int, ...], count: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """So many parts of an image file at random places and scales, from one pixel for one up to the largest that fits:
+    uint8 (count, *shape). An image that is not larger than the shape gives one, as `read` does."""
+    name = os.fspath(path)
+    with _explained(name), Image.open(_seekable(path, name), formats=FORMATS) as image:
+        _take_frame(image, name, how)
+        _check_size(image, name)
+        upright = _pixels(image, name, shape, how)
+        height, width = shape[:2]
+        largest = min(upright.width / width, upright.height / height)
+        if largest < 1 or upright.size == (width, height):
+            return _to_array(image, name, shape, how)[None]
+        made = []
+        for scale in largest ** rng.random(count):
+            right, bottom = min(scale * width, upright.width), min(scale * height, upright.height)
+            left, top = rng.random(2) * (upright.width - right, upright.height - bottom)
+            box = (left, top, min(left + right, upright.width), min(top + bottom, upright.height))
+            made.append(np.array(upright.resize((width, height), Resampling.BICUBIC, box), np.uint8))
+        return np.stack(made)
+
+
 @contextlib.contextmanager
 def _explained(name: str) -> Iterator[None]:
     """Raise an `AtlcError` for all that Pillow raises."""

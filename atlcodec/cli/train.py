@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +12,14 @@ import click
 
 from atlcodec.cli import parameters
 from atlcodec.cli.common import log
+from atlcodec.cli.train_data import about_data, data_options, load_sets
 from atlcodec.errors import AtlcError
 from atlcodec.training.settings import RECIPES, Settings
 
 if TYPE_CHECKING:
-    from atlcodec.sets.dataset import Dataset
+    from atlcodec.card import Model
+    from atlcodec.cli.train_data import Sets
     from atlcodec.training.trainer import Trainer
-
-    Sets = tuple[Sequence[Dataset], Sequence[Dataset], Dataset | None]  # the data, outliers, unlabelled
 
 PATHS = ("data", "unlabelled", "outliers", "output", "start")  # by name in the card's command
 # The classes of the recipes' parameters, each with the recipes that take them.
@@ -41,16 +40,8 @@ CLASSES = {
     help="; ".join(f"{name}: {recipe.help}" for name, recipe in RECIPES.items()) + ".",
 )
 @click.option("--head", default="labels", show_default=True, help="Name of its classifier.")
-@click.option("--unlabelled", metavar="DIR|NAME", help="More images, for the autoencoder alone.")
-@click.option("--unlabelled-limit", type=click.IntRange(1), metavar="N", help="Use only the first N unlabelled images.")
-@click.option(
-    "--outliers",
-    multiple=True,
-    metavar="DIR|NAME",
-    help="Images of other kinds: the classifier is trained to be unsure of them.",
-)
+@data_options
 @click.option("--start", metavar="MODEL", help="Begin with the compressor of this model (transfer: keep it).")
-@click.option("--limit", type=click.IntRange(20), help="Use only the first training images, for a quick look.")
 @parameters.options({Settings: "", **CLASSES})
 @click.pass_context
 def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **given: Any) -> None:
@@ -68,8 +59,8 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     from atlcodec.training import pretrained, publish
     from atlcodec.training.data import torch_device
 
-    if given["start"] and "architecture" not in parameters.asked(ctx):  # its weights fit no other
-        start = zoo.find(given["start"])
+    start = zoo.find(given["start"]) if given["start"] else None
+    if start and "architecture" not in parameters.asked(ctx):  # its weights fit no other
         settings = replace(settings, architecture=pretrained.architecture(start.card.recipe) or "lenet")
     check_output(output, force, replaces=(output / "card.json").is_file() or any(output.glob("*/card.json")))
     torch_device(settings.device)  # say what is wrong before anything is read
@@ -77,46 +68,47 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
         raise AtlcError(f"{given['start']}: not of the architecture pca, which alone has latents for labels")
     name = valid_name(given["name"] or output.resolve().name)
     head = valid_name(given["head"]) if RECIPES[given["recipe"]].head else None
-    sets, outliers, unlabelled = _load(given)
+    sets, outliers, unlabelled = load_sets(given, given["shape"] or (start.card.shape if start else None))
     card = {
         "command": parameters.command_line(ctx, PATHS),
-        "recipe": {**_about(given, outliers), **asdict(settings), **asdict(own)},
+        "recipe": {**_about(given, start), **about_data(given, outliers), **asdict(settings), **asdict(own)},
         "data": [one.describe() for one in (*sets, *([unlabelled] if unlabelled else []))],
         "licence": given["licence"],
     }
     run = run or output.with_name(output.name + ".run")
-    trainer = _run(given, settings, own, run, card, (sets, outliers, unlabelled))
-    base = zoo.find(given["start"]) if given["recipe"] == "labels" else None
+    trainer = _run(given, settings, own, run, card, (sets, outliers, unlabelled), start)
+    base = start if given["recipe"] == "labels" else None
     for done in publish.codecs(trainer, sets, output, name, card, head, base):
         log(f"{done.folder}: id {done.id:08x}, {done.figures.line()}")
 
 
-def _about(given: dict[str, Any], outliers: Sequence[Dataset]) -> dict[str, Any]:
+def _about(given: dict[str, Any], start: Model | None) -> dict[str, Any]:
     """What the card says of the recipe beside its parameters."""
-    from atlcodec import zoo
-
-    about = {key: given[key] for key in ("recipe", "limit", "unlabelled_limit")}
-    if given["start"]:
-        start = zoo.find(given["start"])
+    about: dict[str, Any] = {"recipe": given["recipe"]}
+    if start:
         about["start"] = f"{start.name} {start.sha256}"
         if given["recipe"] == "labels":
             own = {"command": start.card.command, "recipe": start.card.recipe}
             about["pictures"] = start.card.recipe.get("pictures", own)  # labels may have been trained anew before
-    if outliers:
-        about["outliers"] = [one.describe() for one in outliers]
     return about
 
 
-def _run(given: dict[str, Any], settings: Settings, own: Any, run: Path, card: dict[str, Any], data: Sets) -> Trainer:
+def _run(
+    given: dict[str, Any],
+    settings: Settings,
+    own: Any,
+    run: Path,
+    card: dict[str, Any],
+    data: Sets,
+    start: Model | None,
+) -> Trainer:
     """Run the recipe, or resume it."""
-    from atlcodec import zoo
     from atlcodec.training import export, recipes
     from atlcodec.training.curves import Curves
     from atlcodec.training.data import outlier_images
     from atlcodec.training.trainer import Trainer
 
     sets, outliers, unlabelled = data
-    start = zoo.find(given["start"]) if given["start"] else None
     base = start if given["recipe"] == "labels" else None
     with Curves(log) as curves:
         trainer = Trainer(
@@ -171,21 +163,3 @@ def _recipe_parameters(ctx: click.Context) -> Any:
     if "outliers" in given and not recipe.classifier_epochs(made):
         raise click.UsageError("--outliers needs epochs of the classifier alone; see --tune and --tune-class")
     return made
-
-
-def _load(given: dict[str, Any]) -> Sets:
-    """The data sets that the options name."""
-    from atlcodec.sets.dataset import load
-
-    sets: list[Dataset] = []
-    for where in given["data"]:
-        sets.append(load(where, shape=sets[0].shape if sets else None, log=log))  # the first one's is that of all
-    shape = sets[0].shape
-    names = [one.name for one in sets]
-    for name in names:
-        if names.count(name) > 1:
-            raise click.UsageError(f"two data sets are named {name}")
-    outliers = [load(where, shape=shape, log=log) for where in given["outliers"]]
-    if given["limit"]:
-        sets, outliers = ([one.limited(given["limit"]) for one in found] for found in (sets, outliers))
-    return sets, outliers, load(given["unlabelled"], shape=shape, log=log) if given["unlabelled"] else None

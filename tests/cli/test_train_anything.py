@@ -1,0 +1,67 @@
+"""`atlc train` on images of any sizes: fitted or cut into crops."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from atlcodec.codec import Codec
+from kit import Cli, put
+
+QUICK = ["--recipe", "joint", "--epochs", "1", "--warmup", "0", "--tune", "0", "--batch-size", "16"]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Slopes of colours, brighter at the left or at the right, of different sizes."""
+    root = tmp_path_factory.mktemp("photos") / "set"
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        slope = np.linspace(0, 1, 30 + number % 5)[None, :, None] * np.ones((24, 1, 1)) * rng.uniform(100, 250, 3)
+        put(root / ("left", "right")[number % 2] / f"{number}.png", (slope[:, :: 1 - number % 2 * 2]).astype(np.uint8))
+    return root
+
+
+def card_of(folder: Path) -> dict[str, Any]:
+    card = json.loads((folder / "card.json").read_text())
+    assert isinstance(card, dict)
+    return card
+
+
+def test_images_of_any_sizes_with_a_fit(photos: Path, cli: Cli, tmp_path: Path) -> None:
+    begin = ["train", "--data", str(photos), "-o", str(tmp_path / "mine")]
+    assert "--fit contain, cover or stretch" in cli(*begin, *QUICK).complaint
+    done = cli(*begin, *QUICK, "--resize", "--shape", "12x16x3", "--range", "0", "4095")
+    assert done.code == 0, done.err
+    card = card_of(tmp_path / "mine")
+    assert card["shape"] == [12, 16, 3]
+    assert card["recipe"]["fit"] == {"fit": "contain", "range": [0.0, 4095.0]}
+    assert "--shape 12x16x3 --fit contain --range 0.0 4095.0 --" in card["command"]
+    assert "--resize" not in card["command"]
+    other = cli(
+        *begin[:-1], str(tmp_path / "other"), *QUICK, "--fit", "contain", "--shape", "12x16x3", "--range", "0", "4095"
+    )
+    assert other.code == 0, other.err
+    assert Codec.load(tmp_path / "other").model.sha256 == Codec.load(tmp_path / "mine").model.sha256
+    refused = cli(*begin, "-f", *QUICK, "--fit", "cover", "--shape", "12x16x3")
+    assert "holds a run with other settings or data" in refused.err
+    assert "PSNR" in cli("evaluate", tmp_path / "mine", "--data", photos, "--resize").out.decode()
+
+
+def test_crops(photos: Path, cli: Cli, tmp_path: Path) -> None:
+    done = cli("train", "--data", photos, "-o", tmp_path / "mine", *QUICK, "--crops", "3", "--shape", "8x8", "--gray")
+    assert done.code == 0, done.err
+    card = card_of(tmp_path / "mine")
+    assert card["shape"] == [8, 8]
+    assert card["recipe"]["crops"] == 3
+    assert card["recipe"]["fit"] == {"gray": True}
+    assert (card["data"][0]["train"], card["data"][0]["test"]) == (36 * 3, 4)
+
+
+@pytest.mark.parametrize("shape", ["7x8", "28", "28x28x4", "300x8", "axb", "28x28x3x1"])
+def test_other_shapes_are_usage_errors(shape: str, cli: Cli) -> None:
+    assert "is not ROWSxCOLUMNS" in cli("train", "--data", "x", "-o", "y", "--shape", shape).misuse
