@@ -12,9 +12,9 @@ import click
 
 from atlcodec.cli import parameters
 from atlcodec.cli.common import log
-from atlcodec.cli.train_data import about_data, data_options, load_sets
+from atlcodec.cli.train_data import about_data, data_options, load_sets, propose_start
 from atlcodec.errors import AtlcError
-from atlcodec.training.settings import RECIPES, Settings
+from atlcodec.training.settings import FINE_TUNING, RECIPES, Settings
 
 if TYPE_CHECKING:
     from atlcodec.card import Model
@@ -41,50 +41,85 @@ CLASSES = {
 )
 @click.option("--head", default="labels", show_default=True, help="Name of its classifier.")
 @data_options
-@click.option("--start", metavar="MODEL", help="Begin with the compressor of this model (transfer: keep it).")
+@click.option(
+    "--start",
+    metavar="MODEL",
+    help="Begin with this model: with all of it, if its architecture is pca, and with its compressor otherwise "
+    "(transfer: keep that; labels: keep its pictures).",
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    help="About how long to train. The epochs that this gives are found once, by timing a few mini-batches.",
+)
 @parameters.options({Settings: "", **CLASSES})
 @click.pass_context
 def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **given: Any) -> None:
     """Train a codec on your own images: compressor, decompressor and classifier, by Alternating Transfer Learning or
     another recipe. OUTPUT is then a model folder: atlc encode -m OUTPUT image.png.
 
-    If training was stopped, the same command resumes it. It stops by itself when the validation split no longer
-    improves. In the folder of the run, curves.png shows losses, PSNR and accuracy so far. With several --data
-    (multi-domain), OUTPUT holds a model folder for each."""
+    The images may have any sizes with --fit or --crops. If training was stopped, the same command resumes it. It stops
+    after --minutes, or by itself when the validation split no longer improves. In the folder of the run, curves.png
+    shows losses, PSNR and accuracy so far. With several --data (multi-domain), OUTPUT holds a model folder for each."""
     own = _recipe_parameters(ctx)
-    settings = parameters.filled(Settings, parameters.asked(ctx))
     require_torch()
     from atlcodec import zoo
     from atlcodec.card import valid_name
-    from atlcodec.training import pretrained, publish
+    from atlcodec.training import publish
     from atlcodec.training.data import torch_device
 
     start = zoo.find(given["start"]) if given["start"] else None
-    if start and "architecture" not in parameters.asked(ctx):  # its weights fit no other
-        settings = replace(settings, architecture=pretrained.architecture(start.card.recipe) or "lenet")
+    settings = _settings(parameters.asked(ctx), given["recipe"], start)
     check_output(output, force, replaces=(output / "card.json").is_file() or any(output.glob("*/card.json")))
     torch_device(settings.device)  # say what is wrong before anything is read
-    if given["recipe"] == "labels" and settings.architecture != "pca":
-        raise AtlcError(f"{given['start']}: not of the architecture pca, which alone has latents for labels")
     name = valid_name(given["name"] or output.resolve().name)
     head = valid_name(given["head"]) if RECIPES[given["recipe"]].head else None
     sets, outliers, unlabelled = load_sets(given, given["shape"] or (start.card.shape if start else None))
-    card = {
+    card: dict[str, Any] = {
         "command": parameters.command_line(ctx, PATHS),
         "recipe": {**_about(given, start), **about_data(given, outliers), **asdict(settings), **asdict(own)},
         "data": [one.describe() for one in (*sets, *([unlabelled] if unlabelled else []))],
-        "licence": given["licence"],
+        "licence": _licence(given["licence"], start),
     }
-    run = run or output.with_name(output.name + ".run")
-    trainer = _run(given, settings, own, run, card, (sets, outliers, unlabelled), start)
+    if start is None and settings.architecture == "pca":
+        propose_start(sets[0])
+    trainer, own = _run(ctx, settings, own, run or run_folder(output), card, (sets, outliers, unlabelled), start)
+    if given["minutes"]:  # the card's command names what they gave
+        names = budget_fields(own)
+        ctx.params |= {key: getattr(own, key) for key in names}
+        card["command"] = parameters.command_line(ctx, PATHS, also=names, without=("minutes",))
+        card["recipe"] |= asdict(own)
     base = start if given["recipe"] == "labels" else None
     for done in publish.codecs(trainer, sets, output, name, card, head, base):
         log(f"{done.folder}: id {done.id:08x}, {done.figures.line()}")
 
 
+def _settings(asked: dict[str, Any], recipe: str, start: Model | None) -> Settings:
+    """The settings that were asked for, with others by default if training begins with a model."""
+    from atlcodec.training import pretrained
+
+    settings: Settings = parameters.filled(Settings, asked)
+    if start is None:
+        return settings
+    if "architecture" not in asked:  # its weights fit no other
+        settings = replace(settings, architecture=pretrained.architecture(start.card.recipe) or "lenet")
+    if recipe == "labels" and settings.architecture != "pca":
+        raise AtlcError(f"{start.name}: not of the architecture pca, which alone has latents for labels")
+    if _begins_whole(recipe, settings) and "learning_rate" not in asked:
+        settings = replace(settings, learning_rate=FINE_TUNING)
+    return settings
+
+
+def _begins_whole(recipe: str, settings: Settings) -> bool:
+    """Whether --start gives all networks, and not the compressor alone, or the pictures."""
+    return settings.architecture == "pca" and not RECIPES[recipe].start
+
+
 def _about(given: dict[str, Any], start: Model | None) -> dict[str, Any]:
     """What the card says of the recipe beside its parameters."""
     about: dict[str, Any] = {"recipe": given["recipe"]}
+    if given["minutes"]:
+        about["minutes"] = given["minutes"]
     if start:
         about["start"] = f"{start.name} {start.sha256}"
         if given["recipe"] == "labels":
@@ -93,23 +128,34 @@ def _about(given: dict[str, Any], start: Model | None) -> dict[str, Any]:
     return about
 
 
+def _licence(given: str, start: Model | None) -> str:
+    """What the card says. What begins with a model is under the terms of that model, too."""
+    if start is None:
+        return given
+    terms = start.card.licence or "not stated"
+    log(f"begins with {start.name}, whose licence holds for what you make of it, too: {terms}")
+    return terms if given in ("not stated", terms) else f"{given}; begins with {start.name}: {terms}"
+
+
 def _run(
-    given: dict[str, Any],
+    ctx: click.Context,
     settings: Settings,
     own: Any,
     run: Path,
     card: dict[str, Any],
     data: Sets,
     start: Model | None,
-) -> Trainer:
-    """Run the recipe, or resume it."""
-    from atlcodec.training import export, recipes
+) -> tuple[Trainer, Any]:
+    """Run the recipe, or resume it. Returns its parameters, too, which --minutes may have changed."""
+    from atlcodec.training import budget, export, recipes
     from atlcodec.training.curves import Curves
     from atlcodec.training.data import outlier_images
     from atlcodec.training.trainer import Trainer
 
-    sets, outliers, unlabelled = data
-    base = start if given["recipe"] == "labels" else None
+    (sets, outliers, unlabelled), given = data, ctx.params
+    recipe, minutes = given["recipe"], given["minutes"]
+    base = start if recipe == "labels" else None
+    parent = start if _begins_whole(recipe, settings) else None
     with Curves(log) as curves:
         trainer = Trainer(
             settings,
@@ -117,8 +163,9 @@ def _run(
             run,
             unlabelled=unlabelled.train.images[: given["unlabelled_limit"]] if unlabelled else None,
             outliers=outlier_images(outliers, settings.validation),
-            start=export.weights(start.file("compressor")) if start and not base else None,
+            start=export.weights(start.file("compressor")) if start and not base and not parent else None,
             base=base,
+            parent=parent,
             taught_by=own.teacher_size if base and own.teacher else None,
             # The same command resumes the same run, so a checkpoint must have been made with all of this.
             fingerprint=hashlib.sha256(repr((card["recipe"], card["data"])).encode()).hexdigest(),
@@ -128,8 +175,21 @@ def _run(
         for domain in trainer.domains:
             log(f"{domain.name}: {len(domain.labels)} labelled training images, {len(domain.held_out)} for validation")
         log(f"checkpoint, metrics and curves.png in {run}")
-        recipes.run(given["recipe"], trainer, own)
-    return trainer
+        if minutes:
+            own = budget.decided(trainer, recipe, own, minutes, parameters.asked(ctx))
+            counts = ", ".join(f"--{key.replace('_', '-')} {getattr(own, key)}" for key in budget_fields(own))
+            log(f"{minutes:g} minutes: {counts}")
+        recipes.run(recipe, trainer, own)
+    return trainer, own
+
+
+def budget_fields(own: Any) -> list[str]:
+    """The parameters of a recipe that --minutes may decide."""
+    return [key for key in ("epochs", "sets", "tune", "patience") if hasattr(own, key)]
+
+
+def run_folder(output: Path) -> Path:
+    return output.with_name(output.name + ".run")
 
 
 def require_torch() -> None:
@@ -160,6 +220,9 @@ def _recipe_parameters(ctx: click.Context) -> Any:
     if not recipe.domains and len(given["data"]) > 1:
         raise click.UsageError("several --data are for the recipe multi-domain")
     made = parameters.filled(recipe.parameters, given)
+    decided = "sets" if hasattr(made, "sets") else "epochs"
+    if "minutes" in given and decided in given:
+        raise click.UsageError(f"--minutes decides --{decided}; give one of them")
     if "outliers" in given and not recipe.classifier_epochs(made):
         raise click.UsageError("--outliers needs epochs of the classifier alone; see --tune and --tune-class")
     return made

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     Sets = tuple[Sequence[Dataset], Sequence[Dataset], Dataset | None]  # the data, outliers, unlabelled
 
+FEW = 5_000  # training images, of which a bundled codec is a better start than none
+LOOKED_AT = 100  # of them, to choose it by
 SHAPE_HELP = (
     "Rows and columns of the codec's images, and x3 for colours: 32x32x3. [default: told from the images, or that of "
     "--start]"
@@ -81,3 +83,19 @@ def about_data(given: dict[str, Any], outliers: Sequence[Dataset]) -> dict[str, 
     if outliers:
         about["outliers"] = [one.describe() for one in outliers]
     return about
+
+
+def propose_start(data: Dataset) -> None:
+    """Say that a bundled codec of the same shape may be a better start, if there are few images."""
+    from atlcodec import choice
+    from atlcodec.errors import AtlcError
+
+    count = len(data.train)
+    if count >= FEW:
+        return
+    try:
+        found = choice.suited(data.train.images[:LOOKED_AT])
+    except AtlcError:  # there is none of this shape
+        return
+    name = found.codecs[found.whole].name
+    log(f"{count} images are few; --start {name} would train a bundled codec further, instead of one from nothing")

@@ -65,3 +65,25 @@ def test_crops(photos: Path, cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", ["7x8", "28", "28x28x4", "300x8", "axb", "28x28x3x1"])
 def test_other_shapes_are_usage_errors(shape: str, cli: Cli) -> None:
     assert "is not ROWSxCOLUMNS" in cli("train", "--data", "x", "-o", "y", "--shape", shape).misuse
+
+
+def test_minutes(photos: Path, cli: Cli, tmp_path: Path) -> None:
+    begin = ["train", "--data", str(photos), "--shape", "8x8", "--fit", "stretch", "--gray", "--batch-size", "16"]
+    begin += ["--recipe", "joint", "--warmup", "0"]
+    done = cli(*begin, "-o", str(tmp_path / "mine"), "--minutes", "0.001")
+    assert done.code == 0, done.err
+    assert "0.001 minutes: --epochs 1, --tune 1" in done.err
+    recipe = card_of(tmp_path / "mine")["recipe"]
+    assert (recipe["minutes"], recipe["epochs"], recipe["tune"]) == (0.001, 1, 1)
+    command = card_of(tmp_path / "mine")["command"]
+    assert command.endswith("--grey --batch-size 16 --warmup 0 --tune 1 --epochs 1")
+    assert "--minutes" not in command
+    done = cli(*begin, "-o", str(tmp_path / "again"), "--epochs", "1", "--tune", "1")
+    assert done.code == 0, done.err
+    mine, again = (Codec.load(tmp_path / name).model for name in ("mine", "again"))
+    assert mine.sha256 == again.sha256
+    resumed = cli(*begin, "-o", str(tmp_path / "mine"), "-f", "--minutes", "0.001")
+    assert "resuming after" in resumed.err
+    assert Codec.load(tmp_path / "mine").model.sha256 == mine.sha256
+    both = cli(*begin, "-o", str(tmp_path / "x"), "--minutes", "1", "--epochs", "3")
+    assert "--minutes decides --epochs; give one of them" in both.misuse
