@@ -272,6 +272,17 @@ def _is_grey(image: Image.Image) -> bool:
 
 def png(image: NDArray[np.uint8]) -> bytes:
     """An image, uint8 (rows, columns) or (rows, columns, 3) -> the bytes of a PNG file."""
+    return encoded(image, "PNG")
+
+
+def encoded(image: NDArray[np.uint8], format: str, **settings: object) -> bytes:
+    """An image, as `png` takes it, as a file of another format that Pillow writes."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
+    Image.fromarray(image).save(buffer, format, **settings)
     return buffer.getvalue()
+
+
+def decoded(file: bytes, format: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The image in such a file, grey or in colour as the shape says."""
+    with Image.open(io.BytesIO(file), formats=[format]) as image:
+        return np.asarray(image.convert("RGB" if len(shape) == 3 else "L"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from atlcodec.training.settings import FINE_TUNING, RECIPES, Settings
 if TYPE_CHECKING:
     from atlcodec.card import Model
     from atlcodec.cli.train_data import Sets
+    from atlcodec.sets.dataset import Dataset
     from atlcodec.training.trainer import Trainer
 
 PATHS = ("data", "unlabelled", "outliers", "output", "start")  # by name in the card's command
@@ -52,6 +54,7 @@ CLASSES = {
     type=click.FloatRange(0, min_open=True),
     help="About how long to train. The epochs that this gives are found once, by timing a few mini-batches.",
 )
+@click.option("--no-comparison", is_flag=True, help="Do not compare with other codecs at the end.")
 @parameters.options({Settings: "", **CLASSES})
 @click.pass_context
 def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **given: Any) -> None:
@@ -76,7 +79,7 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     head = valid_name(given["head"]) if RECIPES[given["recipe"]].head else None
     sets, outliers, unlabelled = load_sets(given, given["shape"] or (start.card.shape if start else None))
     card: dict[str, Any] = {
-        "command": parameters.command_line(ctx, PATHS),
+        "command": parameters.command_line(ctx, PATHS, without=("no_comparison",)),
         "recipe": {**_about(given, start), **about_data(given, outliers), **asdict(settings), **asdict(own)},
         "data": [one.describe() for one in (*sets, *([unlabelled] if unlabelled else []))],
         "licence": _licence(given["licence"], start),
@@ -87,11 +90,28 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     if given["minutes"]:  # the card's command names what they gave
         names = budget_fields(own)
         ctx.params |= {key: getattr(own, key) for key in names}
-        card["command"] = parameters.command_line(ctx, PATHS, also=names, without=("minutes",))
+        card["command"] = parameters.command_line(ctx, PATHS, also=names, without=("minutes", "no_comparison"))
         card["recipe"] |= asdict(own)
     base = start if given["recipe"] == "labels" else None
     for done in publish.codecs(trainer, sets, output, name, card, head, base):
         log(f"{done.folder}: id {done.id:08x}, {done.figures.line()}")
+    if len(sets) == 1 and not given["no_comparison"]:
+        _compare(output, sets[0], trainer)
+
+
+def _compare(output: Path, data: Dataset, trainer: Trainer) -> None:
+    """Say how the new codec does beside others, and keep that in the folder of the run."""
+    from atlcodec import atomic
+    from atlcodec.codec import Codec
+    from atlcodec.training import rivals
+
+    where = str(output) if output.is_absolute() or len(output.parts) > 1 else f"./{output}"
+    held_out = trainer.domains[0].held_out
+    found = rivals.compare(Codec.load(Path(output)), data, held_out, where, trainer.origin, log)
+    with atomic.file(trainer.folder / "comparison.json") as file:
+        file.write(json.dumps(found.describe(), indent=1).encode() + b"\n")
+    for line in found.lines():
+        log(line)
 
 
 def _settings(asked: dict[str, Any], recipe: str, start: Model | None) -> Settings:

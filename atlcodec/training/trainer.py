@@ -84,7 +84,8 @@ class Trainer:
         if parent is not None and not parent.card.packing.labels:
             raise AtlcError(f"{parent.name}: its weights do not fit the architecture pca")
         classes = [one.classes for one in self.domains]
-        self.nets = Networks(settings.architecture, classes, parts, self._origin(base or parent), taught_by).to(device)
+        self.origin = self._origin(base or parent)
+        self.nets = Networks(settings.architecture, classes, parts, self.origin, taught_by).to(device)
         if start is not None:
             self.nets.compressor.load_state_dict(start)
         if parent is not None:
