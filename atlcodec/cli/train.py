@@ -43,18 +43,6 @@ CLASSES = {
 )
 @click.option("--head", default="labels", show_default=True, help="Name of its classifier.")
 @data_options
-@click.option(
-    "--start",
-    metavar="MODEL",
-    help="Begin with this model: with all of it, if its architecture is pca, and with its compressor otherwise "
-    "(transfer: keep that; labels: keep its pictures).",
-)
-@click.option(
-    "--minutes",
-    type=click.FloatRange(0, min_open=True),
-    help="About how long to train. The epochs that this gives are found once, by timing a few mini-batches.",
-)
-@click.option("--no-comparison", is_flag=True, help="Do not compare with other codecs at the end.")
 @parameters.options({Settings: "", **CLASSES})
 @click.pass_context
 def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **given: Any) -> None:
@@ -87,10 +75,8 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     if start is None and settings.architecture == "pca":
         propose_start(sets[0])
     trainer, own = _run(ctx, settings, own, run or run_folder(output), card, (sets, outliers, unlabelled), start)
-    if given["minutes"]:  # the card's command names what they gave
-        names = budget_fields(own)
-        ctx.params |= {key: getattr(own, key) for key in names}
-        card["command"] = parameters.command_line(ctx, PATHS, also=names, without=("minutes", "no_comparison"))
+    if given["minutes"]:
+        card["command"] = _command_without_minutes(ctx, own)
         card["recipe"] |= asdict(own)
     base = start if given["recipe"] == "labels" else None
     for done in publish.codecs(trainer, sets, output, name, card, head, base):
@@ -112,6 +98,13 @@ def _compare(output: Path, data: Dataset, trainer: Trainer) -> None:
         file.write(json.dumps(found.describe(), indent=1).encode() + b"\n")
     for line in found.lines():
         log(line)
+
+
+def _command_without_minutes(ctx: click.Context, own: Any) -> str:
+    """The command for the card, with the epochs that the minutes gave: these give the same model anywhere."""
+    names = budget_fields(own)
+    ctx.params |= {key: getattr(own, key) for key in names}
+    return parameters.command_line(ctx, PATHS, also=names, without=("minutes", "no_comparison"))
 
 
 def _settings(asked: dict[str, Any], recipe: str, start: Model | None) -> Settings:

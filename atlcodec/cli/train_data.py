@@ -1,4 +1,4 @@
-"""The options of `atlc train` that name its data, and the data."""
+"""The options of `atlc train` that say what it learns from and for how long, and the data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Sets = tuple[Sequence[Dataset], Sequence[Dataset], Dataset | None]  # the data, outliers, unlabelled
 
-FEW = 5_000  # training images, of which a bundled codec is a better start than none
+FEW = 5_000  # training images: for fewer, a bundled codec may be a better start
 LOOKED_AT = 100  # of them, to choose it by
 SHAPE_HELP = (
     "Rows and columns of the codec's images, and x3 for colours: 32x32x3. [default: told from the images, or that of "
@@ -42,6 +42,18 @@ OPTIONS = (
         metavar="N",
         help="Of each image that is larger than the shape, N parts at random places and scales instead of the whole.",
     ),
+    click.option(
+        "--start",
+        metavar="MODEL",
+        help="Begin with this model: with all of it, if its architecture is pca, and with its compressor otherwise "
+        "(transfer: keep that; labels: keep its pictures).",
+    ),
+    click.option(
+        "--minutes",
+        type=click.FloatRange(0, min_open=True),
+        help="About how long to train. The epochs that this gives are found once, by timing a few mini-batches.",
+    ),
+    click.option("--no-comparison", is_flag=True, help="Do not compare with other codecs at the end."),
 )
 
 
@@ -95,7 +107,7 @@ def propose_start(data: Dataset) -> None:
         return
     try:
         found = choice.suited(data.train.images[:LOOKED_AT])
-    except AtlcError:  # there is none of this shape
+    except AtlcError:  # no bundled codec has this shape
         return
     name = found.codecs[found.whole].name
     log(f"{count} images are few; --start {name} would train a bundled codec further, instead of one from nothing")
