@@ -7,7 +7,7 @@ import math
 import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -84,11 +84,12 @@ def compare(
         model for model in zoo.default() if model.card.shape == data.shape and model.sha256 != codec.model.sha256
     ]
     others = [_codec(model.name, Codec(model), test, data.classes) for model in bundled]
-    learnt = _linear(data, fitted)
+    learnt = replace(data, train=data.train[: -len(held_out)])
+    begun = _linear(learnt, fitted)
     files = [_files("WebP", "WEBP", test.images, WEBP_LOSSLESS), _files("JPEG", "JPEG", test.images)]
-    rows = [mine, *others, Rival("PCA", _psnr(test.images, linear(learnt, test.images))), *files]
+    rows = [mine, *others, Rival("PCA", _psnr(test.images, linear(begun, test.images))), *files]
     best = _best(others, bundled)
-    head = _head(best, data, test) if best is not None and test.labels is not None else None
+    head = _head(best, learnt, test) if best is not None and test.labels is not None else None
     if head is not None:
         rows.insert(1 + len(others), head)
     return Comparison(len(test), rows, _advice(rows, best, head, where))
@@ -181,8 +182,10 @@ def _best(others: Sequence[Rival], models: Sequence[Model]) -> Model | None:
     return max(pairs, key=lambda pair: pair[0])[1] if pairs else None
 
 
-def _head(model: Model, data: Dataset, test: Split) -> Rival:
-    """What a classifier is right about that learned from records of some training images."""
+def _head(model: Model, data: Dataset, test: Split) -> Rival | None:
+    """What a classifier is right about that learned from records of some training images; None if there are too few."""
+    if min(len(data.train), LEARNT) < heads.FEWEST:
+        return None
     settings = HeadSettings(epochs=HEAD_EPOCHS)
     examples = heads.encode(data.limited(LEARNT), model, settings)
     with tempfile.TemporaryDirectory() as folder:
@@ -211,6 +214,9 @@ def _advice(rows: Sequence[Rival], best: Model | None, head: Rival | None, where
         if head is not None and (head.accuracy or 0) > (other.accuracy or 0):
             return f"{names}: atlc encode -m {other.name}; for the labels: atlc train-head -m {other.name} --data ..."
         return f"{names}: atlc encode -m {other.name}"
+    pca = next(row for row in rows if row.name == "PCA")
+    if pca.psnr is not None and pca.psnr > mine.psnr:
+        return "principal components alone reproduce these images better: train longer, or with more images"
     if webp.psnr is not None and webp.psnr > mine.psnr and not webp.note:
         return f"WebP reproduces these images better; for labels and search from the bytes: atlc encode -m {where}"
     return f"yours is the best of these: atlc encode -m {where}"

@@ -91,6 +91,7 @@ def test_bundled_codecs_of_the_shape_take_part(tmp_path: Path, monkeypatch: pyte
     [
         ((30, 90), (25, None), (20, ""), "yours is the best of these: atlc encode -m ./new"),
         ((30, 90), None, (20, ""), "yours is the best of these"),
+        ((26, 90), None, (20, ""), "principal components alone reproduce these images better: train longer"),
         ((30, 90), (25, None), (33, ""), "WebP reproduces these images better; for labels and search"),
         ((30, 90), (25, None), (33, "3 of 9 do not fit"), "yours is the best of these"),
         ((30, 90), (35, 95), (20, ""), "these images better (35.0 dB, yours 30.0): atlc encode -m old"),
@@ -110,7 +111,8 @@ def test_the_advice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = replace(zoo.find("mnist"), card=replace(zoo.find("mnist").card, name="old"))
-    rows = [Rival("yours", *mine), *([Rival("old", *other)] if other else []), Rival("WebP", webp[0], note=webp[1])]
+    old = [Rival("old", *other)] if other else []
+    rows = [Rival("yours", *mine), *old, Rival("PCA", 27), Rival("WebP", webp[0], note=webp[1])]
     assert advice in rivals._advice(rows, model if other else None, None, "./new")
 
 
@@ -124,10 +126,10 @@ def test_the_command_prints_the_table(cli: Cli, tmp_path: Path, monkeypatch: pyt
     lines = done.err.splitlines()
     assert lines[-6].startswith("4 images, 200 bytes each")
     assert lines[-5].startswith("yours")
-    assert "atlc encode -m ./mine" in lines[-1]
     kept = json.loads(Path("mine.run/comparison.json").read_text())
     assert kept["images"] == 4
     assert kept["rows"][0]["name"] == "yours"
+    assert kept["advice"] == lines[-1]
     done = cli("train", "--data", "set", "-o", "mine", "-f", "--no-comparison", *quick)
     assert "200 bytes each" not in done.err
     assert "comparison" not in json.loads(Path("mine/card.json").read_text())["command"]
