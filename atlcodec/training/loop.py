@@ -145,10 +145,9 @@ class Epoch:
         assert self.data.images is not None
         images = self.data.images.index_select(0, rows)  # several times as fast as indexing
         shift = self.settings.shift if task != "autoencoder" else 0
-        if self.settings.architecture == "pca" and len(self.data) < FEW:
-            shift = max(shift, SHIFT)
-        if self.phase.compresses and shift:
-            images = random_shift(images, shift, self.generator)
+        few = self.settings.architecture == "pca" and len(self.data) < FEW
+        if self.phase.compresses and (shift or few):
+            images = random_shift(images, shift or SHIFT, self.generator, edge=not shift)
         return images
 
     def targets(self, rows: Tensor) -> Tensor:
