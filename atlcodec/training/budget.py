@@ -106,10 +106,12 @@ def decided(
 ) -> Any:
     """The parameters of a recipe that take so many minutes: those of the run's folder, if it has any. `fixed` are the
     names of those that stay as they are. Raises `BadData`."""
-    path = trainer.folder / NAME
+    path, run = trainer.folder / NAME, [trainer.fingerprint, minutes]
     if path.is_file():
         try:
-            return replace(parameters, **json.loads(path.read_text("utf-8"))["parameters"])
+            told = json.loads(path.read_text("utf-8"))
+            if told["run"] == run:  # else the file is of another run, which did not get to its first step
+                return replace(parameters, **told["parameters"])
         except (ValueError, TypeError, KeyError) as error:
             raise BadData(f"{path}: cannot be read; delete {trainer.folder} to start again") from error
     domains = len(trainer.domains)
@@ -131,7 +133,7 @@ def decided(
     told[counted(found)] = low
     expected = costs.seconds(name, found, domains) / 60
     with atomic.file(path) as file:
-        text = {"minutes": minutes, "expected": round(expected, 2), "parameters": told}
+        text = {"run": run, "minutes": minutes, "expected": round(expected, 2), "parameters": told}
         file.write(json.dumps(text, indent=1).encode() + b"\n")
     return found
 

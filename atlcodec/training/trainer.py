@@ -80,7 +80,9 @@ class Trainer:
         torch.manual_seed(settings.seed)
         parts = ("classifier",) if isinstance(data, Domain) else PARTS
         if start is not None and settings.architecture == "pca":
-            raise AtlcError("a pca codec cannot keep another model's compressor; start from a lenet or mixer model")
+            raise AtlcError(
+                "a pca codec cannot start from another model's compressor alone; start from a lenet or mixer model"
+            )
         if parent is not None and not parent.card.packing.labels:
             raise AtlcError(f"{parent.name}: its weights do not fit the architecture pca")
         classes = [one.classes for one in self.domains]

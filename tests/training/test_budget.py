@@ -67,7 +67,7 @@ def test_the_folder_keeps_what_was_found(tmp_path: Path, monkeypatch: pytest.Mon
     assert not trainer.optimizers.known
     assert trainer.domains[0].records is None
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["minutes.json"]
-    short = {"minutes": 1, "expected": 1, "parameters": {"epochs": 2, "tune": 1}}
+    short = {"run": ["", 0.01], "minutes": 0.01, "expected": 1, "parameters": {"epochs": 2, "tune": 1}}
     (tmp_path / "a/minutes.json").write_text(json.dumps(short))
     monkeypatch.setattr(budget, "timed", None)
     found = budget.decided(trainer, "joint", begun, 0.01)
@@ -76,6 +76,8 @@ def test_the_folder_keeps_what_was_found(tmp_path: Path, monkeypatch: pytest.Mon
     again = Trainer(SETTINGS, bars(), tmp_path / "b")
     recipes.run("joint", again, Joint(2, 1, 0))
     assert same(weights(again), weights(trainer))
+    monkeypatch.setattr(budget, "timed", lambda trainer, phases, clock: costs(phases))
+    assert budget.decided(trainer, "joint", begun, 5).epochs > 2  # another time is another run
     (tmp_path / "a/minutes.json").write_text("{")
     with pytest.raises(BadData, match=r"minutes.json: cannot be read; delete .* to start again"):
         budget.decided(trainer, "joint", begun, 0.01)
