@@ -11,6 +11,7 @@ import pytest
 
 from atlcodec.codec import Codec
 from kit import Cli, put
+from shape_kit import write_codec
 
 QUICK = ["--recipe", "joint", "--epochs", "1", "--warmup", "0", "--tune", "0", "--batch-size", "16"]
 
@@ -65,6 +66,19 @@ def test_crops(photos: Path, cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", ["7x8", "28", "28x28x4", "300x8", "axb", "28x28x3x1"])
 def test_other_shapes_are_usage_errors(shape: str, cli: Cli) -> None:
     assert "is not ROWSxCOLUMNS" in cli("train", "--data", "x", "-o", "y", "--shape", shape).misuse
+
+
+def test_a_classifier_of_fitted_images(photos: Path, cli: Cli, tmp_path: Path) -> None:
+    model = write_codec(tmp_path / "clouds", (16, 20, 3))
+    begin = ["train-head", "--data", str(photos), "-m", str(model), "--epochs", "1", "-o", str(tmp_path / "head")]
+    assert "pixels, not 20 x 16; --fit contain" in cli(*begin).complaint
+    done = cli(*begin, "--fit", "stretch")
+    assert done.code == 0, done.err
+    assert card_of(tmp_path / "head")["recipe"]["fit"] == {"fit": "stretch"}
+    records = tmp_path / "some.atlc"
+    records.write_bytes(bytes(200))
+    refused = cli("train-head", "--records", records, "--fit", "stretch", "-o", tmp_path / "other")
+    assert "the options of --fit are for --data" in refused.misuse
 
 
 def test_minutes(photos: Path, cli: Cli, tmp_path: Path) -> None:
