@@ -72,8 +72,6 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
         "data": [one.describe() for one in (*sets, *([unlabelled] if unlabelled else []))],
         "licence": _licence(given["licence"], start),
     }
-    if start is None and settings.architecture == "pca":
-        propose_start(sets[0])
     trainer, own = _run(ctx, settings, own, run or run_folder(output), card, (sets, outliers, unlabelled), start)
     if given["minutes"]:
         card["command"] = _command_without_minutes(ctx, own)
@@ -188,6 +186,8 @@ def _run(
         for domain in trainer.domains:
             log(f"{domain.name}: {len(domain.labels)} labelled training images, {len(domain.held_out)} for validation")
         log(f"checkpoint, metrics and curves.png in {run}")
+        if start is None and settings.architecture == "pca" and len(sets) == 1:
+            propose_start(trainer, len(sets[0].train))
         if minutes:
             own = budget.decided(trainer, recipe, own, minutes, parameters.asked(ctx))
             counts = ", ".join(f"--{key.replace('_', '-')} {getattr(own, key)}" for key in budget_fields(own))

@@ -13,6 +13,7 @@ from atlcodec.shape import Shape
 
 if TYPE_CHECKING:
     from atlcodec.sets.dataset import Dataset
+    from atlcodec.training.trainer import Trainer
 
     Sets = tuple[Sequence[Dataset], Sequence[Dataset], Dataset | None]  # the data, outliers, unlabelled
 
@@ -97,17 +98,26 @@ def about_data(given: dict[str, Any], outliers: Sequence[Dataset]) -> dict[str, 
     return about
 
 
-def propose_start(data: Dataset) -> None:
-    """Say that a bundled codec of the same shape may be a better start, if there are few images."""
-    from atlcodec import choice
+def propose_start(trainer: Trainer, count: int) -> None:
+    """If there are few images, and a bundled codec of their shape already reproduces them better than the start of this
+    training, say so. Both see images of the validation split."""
+    from atlcodec import choice, metrics
     from atlcodec.errors import AtlcError
+    from atlcodec.training import measure
 
-    count = len(data.train)
-    if count >= FEW:
+    if count >= FEW or trainer.steps:
         return
+    images = trainer.domains[0].held_out.images[:LOOKED_AT]
     try:
-        found = choice.suited(data.train.images[:LOOKED_AT])
+        found = choice.suited(images)
     except AtlcError:  # no bundled codec has this shape
         return
-    name = found.codecs[found.whole].name
-    log(f"{count} images are few; --start {name} would train a bundled codec further, instead of one from nothing")
+    made = [codec.decode(records) for codec, records in zip(found.codecs, found.records, strict=True)]
+    reached = [metrics.psnr(float(metrics.squared_error(images, each).mean())) for each in made]
+    begun, best = measure.psnr(trainer.nets, images), max(range(len(made)), key=lambda number: reached[number])
+    if reached[best] > begun:
+        name = found.codecs[best].name
+        log(
+            f"{count} images are few: {name} has {reached[best]:.1f} dB on them already, this training begins at "
+            f"{begun:.1f} dB; --start {name} trains it further"
+        )

@@ -199,10 +199,19 @@ def _head(model: Model, data: Dataset, test: Split) -> Rival | None:
 
 
 def _advice(rows: Sequence[Rival], best: Model | None, head: Rival | None, where: str) -> str:
-    mine = rows[0]
+    """What to use: of the codecs; and if files of WebP are better than all of them, that, too."""
+    webp = next(row for row in rows if row.name == "WebP")
+    reached = [row.psnr for row in rows if row.psnr is not None and row is not webp]
+    codec = _codec_to_use(rows, best, head, where)
+    if webp.psnr is not None and webp.psnr > max(reached) and not webp.note:
+        return f"WebP reproduces these images best; for labels and search from the bytes: {codec}"
+    return codec
+
+
+def _codec_to_use(rows: Sequence[Rival], best: Model | None, head: Rival | None, where: str) -> str:
+    mine, pca = rows[0], next(row for row in rows if row.name == "PCA")
     assert mine.psnr is not None
     other = next((row for row in rows if best is not None and row.name == best.name), None)
-    webp = next(row for row in rows if row.name == "WebP")
     if other is not None and other.psnr is not None and other.psnr > mine.psnr:
         names = f"{other.name} reproduces these images better ({other.psnr:.1f} dB, yours {mine.psnr:.1f})"
         known = max((row.accuracy or 0 for row in (other, head) if row is not None), default=0)
@@ -214,9 +223,6 @@ def _advice(rows: Sequence[Rival], best: Model | None, head: Rival | None, where
         if head is not None and (head.accuracy or 0) > (other.accuracy or 0):
             return f"{names}: atlc encode -m {other.name}; for the labels: atlc train-head -m {other.name} --data ..."
         return f"{names}: atlc encode -m {other.name}"
-    pca = next(row for row in rows if row.name == "PCA")
     if pca.psnr is not None and pca.psnr > mine.psnr:
         return "principal components alone reproduce these images better: train longer, or with more images"
-    if webp.psnr is not None and webp.psnr > mine.psnr and not webp.note:
-        return f"WebP reproduces these images better; for labels and search from the bytes: atlc encode -m {where}"
-    return f"yours is the best of these: atlc encode -m {where}"
+    return f"yours is the best of these codecs: atlc encode -m {where}"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-FINE_TUNING = 5e-4  # the learning rate by default of networks that begin with a whole codec
+FINE_TUNING = 1e-3  # the learning rate by default of networks that begin with a whole codec
 ARCHITECTURES = ("lenet", "mixer", "pca")
 # Every way to join some of affine (or elastic), mirror and cutout.
 AUGMENT = tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from atlcodec import zoo
+from atlcodec import choice, zoo
 from atlcodec.card import Model, read_model
+from atlcodec.choice import Suited
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, BadData
-from atlcodec.training import export, pretrained, publish, recipes
+from atlcodec.training import export, measure, pretrained, publish, recipes
 from atlcodec.training.atl import cnn
 from atlcodec.training.layers import FixedLinear
 from atlcodec.training.layout import planes
@@ -23,6 +25,7 @@ from kit import Cli, put
 from training_kit import bars, same, weights
 
 DATA = bars(400)
+SCORES = np.zeros((1, 1))
 SETTINGS = Settings(batch_size=32, learning_rate=4e-3)
 
 
@@ -99,14 +102,19 @@ def test_what_cannot_be_a_start_is_refused(parent: Model, tmp_path: Path) -> Non
     assert pretrained.architecture(parent.card.recipe) == "pca"
 
 
-def test_the_command_names_the_licence_and_proposes_a_start(parent: Model, cli: Cli, tmp_path: Path) -> None:
+def test_the_command_names_the_licence_and_proposes_a_start(
+    parent: Model, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert DATA.train.labels is not None
     for number in range(60):
         label = DATA.classes[DATA.train.labels[number]]
         put(tmp_path / "set" / label / f"{number}.png", DATA.train.images[number])
     begin = ["train", "--data", str(tmp_path / "set"), "--recipe", "joint", "--epochs", "1", "--tune", "0"]
+    codec = Codec(parent)
+    monkeypatch.setattr(choice, "suited", lambda images: Suited([codec], [codec.encode(images, 0)], SCORES))
+    monkeypatch.setattr(measure, "psnr", lambda *arguments: 20.0)
     alone = cli(*begin, "-o", str(tmp_path / "alone"))
-    assert "54 images are few; --start " in alone.err
+    assert re.search(r"54 images are few: old has \S+ dB on them already, .* 20.0 dB; --start old", alone.err)
     done = cli(*begin, "-o", str(tmp_path / "mine"), "--start", str(parent.folder))
     assert done.code == 0, done.err
     assert "are few" not in done.err
@@ -114,7 +122,7 @@ def test_the_command_names_the_licence_and_proposes_a_start(parent: Model, cli: 
     card = read_model(tmp_path / "mine").card
     assert card.licence == "CC BY 4.0"
     assert card.recipe["start"] == f"old {parent.sha256}"
-    assert card.recipe["learning_rate"] == 5e-4
+    assert card.recipe["learning_rate"] == 1e-3
     own = cli(*begin, "-o", str(tmp_path / "own"), "--start", str(parent.folder), "--licence", "MIT")
     assert own.code == 0, own.err
     assert read_model(tmp_path / "own").card.licence == "MIT; begins with old: CC BY 4.0"

@@ -89,10 +89,15 @@ def test_bundled_codecs_of_the_shape_take_part(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("mine", "other", "webp", "advice"),
     [
-        ((30, 90), (25, None), (20, ""), "yours is the best of these: atlc encode -m ./new"),
+        ((30, 90), (25, None), (20, ""), "yours is the best of these codecs: atlc encode -m ./new"),
         ((30, 90), None, (20, ""), "yours is the best of these"),
         ((26, 90), None, (20, ""), "principal components alone reproduce these images better: train longer"),
-        ((30, 90), (25, None), (33, ""), "WebP reproduces these images better; for labels and search"),
+        (
+            (30, 90),
+            (25, None),
+            (33, ""),
+            "WebP reproduces these images best; for labels and search from the",
+        ),
         ((30, 90), (25, None), (33, "3 of 9 do not fit"), "yours is the best of these"),
         ((30, 90), (35, 95), (20, ""), "these images better (35.0 dB, yours 30.0): atlc encode -m old"),
         (
