@@ -74,13 +74,15 @@ class Packing:
         records, first, at = np.empty((len(latents), RECORD_BYTES), np.uint8), 0, 0
         for bits, count in self.widths:
             together = 8 // math.gcd(bits, 8)  # so many latents are whole bytes
-            part = latents[:, first : first + count].astype(np.uint32)
+            part: NDArray[np.integer] = latents[:, first : first + count].astype(
+                np.uint64 if together * bits > 32 else np.uint32
+            )
             whole = part[:, ::together]
             for place in range(1, together):
-                whole = whole << np.uint32(bits) | part[:, place::together]
+                whole = whole << bits | part[:, place::together]
             size, end = together * bits // 8, at + count * bits // 8
             for place in range(size):
-                records[:, at + place : end : size] = whole >> np.uint32(8 * (size - 1 - place))
+                records[:, at + place : end : size] = whole >> 8 * (size - 1 - place)
             first, at = first + count, end
         return record.unpack(records).reshape(-1, SYMBOLS)
 

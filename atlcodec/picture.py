@@ -116,6 +116,29 @@ def _opened(source: Source, name: str) -> Iterator[Image.Image]:
             yield image
 
 
+def crops(
+    path: str | os.PathLike[str], how: Fit, shape: tuple[int, ...], count: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """So many parts of an image file at random places and scales, from one pixel for one up to the largest that fits:
+    uint8 (count, *shape). An image that is not larger than the shape gives one, as `read` does."""
+    name = os.fspath(path)
+    with _explained(name), Image.open(_seekable(path, name), formats=FORMATS) as image:
+        _take_frame(image, name, how)
+        _check_size(image, name)
+        upright = Conversion(name, shape, how).upright(image)
+        height, width = shape[:2]
+        largest = min(upright.width / width, upright.height / height)
+        if largest < 1 or upright.size == (width, height):
+            return Conversion(name, shape, how).run(image).pixels[None]
+        made = []
+        for scale in largest ** rng.random(count):
+            right, bottom = min(scale * width, upright.width), min(scale * height, upright.height)
+            left, top = rng.random(2) * (upright.width - right, upright.height - bottom)
+            box = (left, top, min(left + right, upright.width), min(top + bottom, upright.height))
+            made.append(np.array(upright.resize((width, height), Image.Resampling.BICUBIC, box), np.uint8))
+        return np.stack(made)
+
+
 @contextlib.contextmanager
 def _explained(name: str) -> Iterator[None]:
     """Raise an `AtlcError` for all that Pillow raises."""
@@ -192,6 +215,17 @@ def _check_size(image: Image.Image, name: str) -> None:
 
 def png(image: NDArray[np.uint8]) -> bytes:
     """An image, uint8 (rows, columns) or (rows, columns, 3) -> the bytes of a PNG file."""
+    return encoded(image, "PNG")
+
+
+def encoded(image: NDArray[np.uint8], format: str, **settings: object) -> bytes:
+    """An image, as `png` takes it, as a file of another format that Pillow writes."""
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
+    Image.fromarray(image).save(buffer, format, **settings)
     return buffer.getvalue()
+
+
+def decoded(file: bytes, format: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The image in such a file, grey or in colour as the shape says."""
+    with Image.open(io.BytesIO(file), formats=[format]) as image:
+        return np.asarray(image.convert("RGB" if len(shape) == 3 else "L"))

@@ -23,8 +23,9 @@ from report import Row, Table
 from rivals import IMAGE_CODECS, WITHOUT_HEADERS, Components, ImageCodec, load
 from skimage.metrics import structural_similarity
 
-from atlcodec import metrics, record
+from atlcodec import metrics, picture, record
 from atlcodec.codec import Codec
+from atlcodec.fit import Fit
 from atlcodec.sets.dataset import load as load_set
 from atlcodec.training.data import split_validation
 
@@ -108,8 +109,7 @@ def previews(most: int) -> Pictures:
 
 
 def preview(path: Path) -> Images:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB").resize((PREVIEW, PREVIEW), Image.Resampling.BOX))
+    return picture.read(path, Fit("stretch", background="auto"), shape=(PREVIEW, PREVIEW, 3))
 
 
 def rows(pictures: Pictures, codecs: list[Codec]) -> Iterator[Row]:

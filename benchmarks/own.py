@@ -55,8 +55,8 @@ def main() -> None:
     table = Table(
         "Codecs of one's own",
         rows,
-        f"""`atlc train --minutes {options.minutes}` with one thread. The figures are those of its last lines, of at most
-        500 test pictures; PSNR is that of the codec's own effort.""",
+        f"""`atlc train --minutes {options.minutes}`, one thread. The figures are those of its last lines, of at
+        most 500 test pictures; PSNR is that of the codec's own effort.""",
         """WebP and JPEG: the file that fits 200 bytes and loses least; where none fits, the smallest. PCA: 1,600 bits.
         A head: a classifier that learned from records of a bundled codec of that shape.""",
         "Clothing is stretched to 48 x 64 pixels. Signs (30 labels) and letters (33) are drawn by benchmarks/drawn.py.",

@@ -10,6 +10,7 @@ import click
 
 from atlcodec import evaluation, sets, zoo
 from atlcodec.cli.common import log
+from atlcodec.cli.fitting import fit_of, fit_options
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData
 
@@ -25,16 +26,17 @@ from atlcodec.errors import BadData
 )
 @click.option("--split", default="test", show_default=True, type=click.Choice(["test", "train"]))
 @click.option("--limit", type=click.IntRange(1), help="Use only the first images.")
+@fit_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate(
-    model: str, data: str, head: str | None, effort: int, split: str, limit: int | None, as_json: bool
+    model: str, data: str, head: str | None, effort: int, split: str, limit: int | None, as_json: bool, **how: Any
 ) -> None:
     """Measure PSNR (pooled, and the mean over images) and accuracy of MODEL on the sealed records of a test set.
 
     The second line is the same with a model chosen for each image, as if each image were encoded alone without -m, if
     bundled models take images of this shape; there, a label counts as right only if the chosen model gives it."""
     codec = Codec.load(model, head)
-    loaded = sets.load(data, shape=codec.shape, log=log)
+    loaded = sets.load(data, shape=codec.shape, how=fit_of(how), log=log)
     images = loaded.test if split == "test" else loaded.train
     if images is None or not len(images):
         raise BadData(f"{data}: has no {split} images")

@@ -1,13 +1,16 @@
-"""The options of `atlc encode` for images of other sizes and kinds: the fields of `Fit`."""
+"""The options of `atlc encode`, `train` and `evaluate` for images of other sizes and kinds: the fields of `Fit`, and a
+shape."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from atlcodec.fit import HOWS
+from atlcodec import shape
+from atlcodec.fit import HOWS, Fit
 
 
 class _Frame(click.ParamType):  # type: ignore[type-arg]
@@ -56,3 +59,27 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(OPTIONS):
         command = option(command)
     return command
+
+
+def fit_of(values: dict[str, Any]) -> Fit:
+    """The `Fit` that the options ask for."""
+    try:
+        return Fit(**{field.name: values[field.name] for field in dataclasses.fields(Fit)})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+class ShapeType(click.ParamType[shape.Shape]):
+    """HxW for grey, or HxWx3 for colours."""
+
+    name = "shape"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, ctx: click.Context | None) -> shape.Shape:
+        if isinstance(value, tuple):
+            return value
+        sides = [int(side) if side.isdecimal() else 0 for side in str(value).lower().split("x")]
+        found = shape.of_list(sides)
+        if found is None:
+            least, most = shape.SIDES[0], shape.SIDES[-1]
+            self.fail(f"{value!r} is not ROWSxCOLUMNS, or ROWSxCOLUMNSx3 for colours, with {least} to {most} of each")
+        return found

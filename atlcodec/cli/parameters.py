@@ -86,15 +86,30 @@ def filled(cls: type[Any], values: Mapping[str, Any]) -> Any:
     return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
 
 
-def command_line(ctx: click.Context, paths: Collection[str]) -> str:
-    """The command for the card: what the user gave, with the `paths` by name alone."""
-    words, given = [ctx.command_path], asked(ctx)
+def command_line(
+    ctx: click.Context, paths: Collection[str], *, also: Collection[str] = (), without: Collection[str] = ()
+) -> str:
+    """The command for the card: what the user gave, with the `paths` by name alone; also these parameters, and without
+    those."""
+    words, given = [ctx.command_path], asked(ctx) | {name: ctx.params[name] for name in also}
     for parameter in ctx.command.params:
         name = str(parameter.name)
-        if name not in given or name in ("force", "run"):
+        if name not in given or name in ("force", "run", *without) or _is_short(parameter):
             continue
-        values = given[name] if isinstance(given[name], tuple) else [given[name]]
-        for value in values:
-            text = Path(value).resolve().name if name in paths else str(value)
-            words += [parameter.opts[-1], *([] if value is True else [shlex.quote(text)])]
+        for value in given[name] if parameter.multiple else [given[name]]:
+            words += [parameter.opts[-1], *map(shlex.quote, _words(parameter, value, name in paths))]
     return " ".join(words)
+
+
+def _words(parameter: click.Parameter, value: Any, is_path: bool) -> list[str]:
+    """The value of an option, as you would type it."""
+    if value is True:
+        return []
+    if isinstance(value, tuple):  # several numbers, or a shape
+        return [str(each) for each in value] if parameter.nargs > 1 else ["x".join(map(str, value))]
+    return [Path(value).resolve().name if is_path else str(value)]
+
+
+def _is_short(parameter: click.Parameter) -> bool:
+    """Whether it is short for a value of another option, which the card names instead."""
+    return isinstance(parameter, click.Option) and parameter.is_flag and isinstance(parameter.flag_value, str)

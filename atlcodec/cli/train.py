@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Sequence
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,15 @@ import click
 
 from atlcodec.cli import parameters
 from atlcodec.cli.common import log
+from atlcodec.cli.train_data import about_data, data_options, load_sets, propose_start
 from atlcodec.errors import AtlcError
-from atlcodec.training.settings import RECIPES, Settings
+from atlcodec.training.settings import FINE_TUNING, RECIPES, Settings
 
 if TYPE_CHECKING:
+    from atlcodec.card import Model
+    from atlcodec.cli.train_data import Sets
     from atlcodec.sets.dataset import Dataset
     from atlcodec.training.trainer import Trainer
-
-    Sets = tuple[Sequence[Dataset], Sequence[Dataset], Dataset | None]  # the data, outliers, unlabelled
 
 PATHS = ("data", "unlabelled", "outliers", "output", "start")  # by name in the card's command
 # The classes of the recipes' parameters, each with the recipes that take them.
@@ -41,83 +42,131 @@ CLASSES = {
     help="; ".join(f"{name}: {recipe.help}" for name, recipe in RECIPES.items()) + ".",
 )
 @click.option("--head", default="labels", show_default=True, help="Name of its classifier.")
-@click.option("--unlabelled", metavar="DIR|NAME", help="More images, for the autoencoder alone.")
-@click.option("--unlabelled-limit", type=click.IntRange(1), metavar="N", help="Use only the first N unlabelled images.")
-@click.option(
-    "--outliers",
-    multiple=True,
-    metavar="DIR|NAME",
-    help="Images of other kinds: the classifier is trained to be unsure of them.",
-)
-@click.option("--start", metavar="MODEL", help="Begin with the compressor of this model (transfer: keep it).")
-@click.option("--limit", type=click.IntRange(20), help="Use only the first training images, for a quick look.")
+@data_options
 @parameters.options({Settings: "", **CLASSES})
 @click.pass_context
 def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **given: Any) -> None:
     """Train a codec on your own images: compressor, decompressor and classifier, by Alternating Transfer Learning or
     another recipe. OUTPUT is then a model folder: atlc encode -m OUTPUT image.png.
 
-    If training was stopped, the same command resumes it. It stops by itself when the validation split no longer
-    improves. In the folder of the run, curves.png shows losses, PSNR and accuracy so far. With several --data
-    (multi-domain), OUTPUT holds a model folder for each."""
+    The images may have any sizes with --fit or --crops. If training was stopped, the same command resumes it. It stops
+    after --minutes, or by itself when the validation split no longer improves. In the folder of the run, curves.png
+    shows losses, PSNR and accuracy so far. With several --data (multi-domain), OUTPUT holds a model folder for each."""
     own = _recipe_parameters(ctx)
-    settings = parameters.filled(Settings, parameters.asked(ctx))
     require_torch()
     from atlcodec import zoo
     from atlcodec.card import valid_name
-    from atlcodec.training import pretrained, publish
+    from atlcodec.training import publish
     from atlcodec.training.data import torch_device
 
-    if given["start"] and "architecture" not in parameters.asked(ctx):  # its weights fit no other
-        start = zoo.find(given["start"])
-        settings = replace(settings, architecture=pretrained.architecture(start.card.recipe) or "lenet")
+    start = zoo.find(given["start"]) if given["start"] else None
+    settings = _settings(parameters.asked(ctx), given["recipe"], start)
     check_output(output, force, replaces=(output / "card.json").is_file() or any(output.glob("*/card.json")))
     torch_device(settings.device)  # say what is wrong before anything is read
-    if given["recipe"] == "labels" and settings.architecture != "pca":
-        raise AtlcError(f"{given['start']}: not of the architecture pca, which alone has latents for labels")
     name = valid_name(given["name"] or output.resolve().name)
     head = valid_name(given["head"]) if RECIPES[given["recipe"]].head else None
-    sets, outliers, unlabelled = _load(given)
-    card = {
-        "command": parameters.command_line(ctx, PATHS),
-        "recipe": {**_about(given, outliers), **asdict(settings), **asdict(own)},
+    sets, outliers, unlabelled = load_sets(given, given["shape"] or (start.card.shape if start else None))
+    card: dict[str, Any] = {
+        "command": parameters.command_line(ctx, PATHS, without=("no_comparison",)),
+        "recipe": {**_about(given, start), **about_data(given, outliers), **asdict(settings), **asdict(own)},
         "data": [one.describe() for one in (*sets, *([unlabelled] if unlabelled else []))],
-        "licence": given["licence"],
+        "licence": _licence(given["licence"], start),
     }
-    run = run or output.with_name(output.name + ".run")
-    trainer = _run(given, settings, own, run, card, (sets, outliers, unlabelled))
-    base = zoo.find(given["start"]) if given["recipe"] == "labels" else None
+    trainer, own = _run(ctx, settings, own, run or run_folder(output), card, (sets, outliers, unlabelled), start)
+    if given["minutes"]:
+        card["command"] = _command_without_minutes(ctx, own)
+        card["recipe"] |= asdict(own)
+    base = start if given["recipe"] == "labels" else None
     for done in publish.codecs(trainer, sets, output, name, card, head, base):
         log(f"{done.folder}: id {done.id:08x}, {done.figures.line()}")
+    if len(sets) == 1 and not given["no_comparison"]:
+        _compare(output, sets[0], trainer)
 
 
-def _about(given: dict[str, Any], outliers: Sequence[Dataset]) -> dict[str, Any]:
+def _compare(output: Path, data: Dataset, trainer: Trainer) -> None:
+    """Say how the new codec does beside others, and keep that in the folder of the run."""
+    from atlcodec import atomic
+    from atlcodec.codec import Codec
+    from atlcodec.training import rivals
+
+    where = str(output) if output.is_absolute() or len(output.parts) > 1 else f"./{output}"
+    held_out = trainer.domains[0].held_out
+    found = rivals.compare(Codec.load(Path(output)), data, held_out, where, trainer.origin, log)
+    with atomic.file(trainer.folder / "comparison.json") as file:
+        file.write(json.dumps(found.describe(), indent=1).encode() + b"\n")
+    for line in found.lines():
+        log(line)
+
+
+def _command_without_minutes(ctx: click.Context, own: Any) -> str:
+    """The command for the card, with the epochs that the minutes gave: these give the same model anywhere."""
+    names = budget_fields(own)
+    ctx.params |= {key: getattr(own, key) for key in names}
+    return parameters.command_line(ctx, PATHS, also=names, without=("minutes", "no_comparison"))
+
+
+def _settings(asked: dict[str, Any], recipe: str, start: Model | None) -> Settings:
+    """The settings that were asked for, with others by default if training begins with a model."""
+    from atlcodec.training import pretrained
+
+    settings: Settings = parameters.filled(Settings, asked)
+    if start is None:
+        return settings
+    if "architecture" not in asked:  # its weights fit no other
+        settings = replace(settings, architecture=pretrained.architecture(start.card.recipe) or "lenet")
+    if recipe == "labels" and settings.architecture != "pca":
+        raise AtlcError(f"{start.name}: not of the architecture pca, which alone has latents for labels")
+    if _begins_whole(recipe, settings) and "learning_rate" not in asked:
+        settings = replace(settings, learning_rate=FINE_TUNING)
+    return settings
+
+
+def _begins_whole(recipe: str, settings: Settings) -> bool:
+    """Whether --start gives all networks, and not the compressor alone, or the pictures."""
+    return settings.architecture == "pca" and not RECIPES[recipe].start
+
+
+def _about(given: dict[str, Any], start: Model | None) -> dict[str, Any]:
     """What the card says of the recipe beside its parameters."""
-    from atlcodec import zoo
-
-    about = {key: given[key] for key in ("recipe", "limit", "unlabelled_limit")}
-    if given["start"]:
-        start = zoo.find(given["start"])
+    about: dict[str, Any] = {"recipe": given["recipe"]}
+    if given["minutes"]:
+        about["minutes"] = given["minutes"]
+    if start:
         about["start"] = f"{start.name} {start.sha256}"
         if given["recipe"] == "labels":
             own = {"command": start.card.command, "recipe": start.card.recipe}
             about["pictures"] = start.card.recipe.get("pictures", own)  # labels may have been trained anew before
-    if outliers:
-        about["outliers"] = [one.describe() for one in outliers]
     return about
 
 
-def _run(given: dict[str, Any], settings: Settings, own: Any, run: Path, card: dict[str, Any], data: Sets) -> Trainer:
-    """Run the recipe, or resume it."""
-    from atlcodec import zoo
-    from atlcodec.training import export, recipes
+def _licence(given: str, start: Model | None) -> str:
+    """What the card says. What begins with a model is under the terms of that model, too."""
+    if start is None:
+        return given
+    terms = start.card.licence or "not stated"
+    log(f"begins with {start.name}, whose licence holds for what you make of it, too: {terms}")
+    return terms if given in ("not stated", terms) else f"{given}; begins with {start.name}: {terms}"
+
+
+def _run(
+    ctx: click.Context,
+    settings: Settings,
+    own: Any,
+    run: Path,
+    card: dict[str, Any],
+    data: Sets,
+    start: Model | None,
+) -> tuple[Trainer, Any]:
+    """Run the recipe, or resume it. Returns its parameters, too, which --minutes may have changed."""
+    from atlcodec.training import budget, export, recipes
     from atlcodec.training.curves import Curves
     from atlcodec.training.data import outlier_images
     from atlcodec.training.trainer import Trainer
 
-    sets, outliers, unlabelled = data
-    start = zoo.find(given["start"]) if given["start"] else None
-    base = start if given["recipe"] == "labels" else None
+    (sets, outliers, unlabelled), given = data, ctx.params
+    recipe, minutes = given["recipe"], given["minutes"]
+    base = start if recipe == "labels" else None
+    parent = start if _begins_whole(recipe, settings) else None
     with Curves(log) as curves:
         trainer = Trainer(
             settings,
@@ -125,8 +174,9 @@ def _run(given: dict[str, Any], settings: Settings, own: Any, run: Path, card: d
             run,
             unlabelled=unlabelled.train.images[: given["unlabelled_limit"]] if unlabelled else None,
             outliers=outlier_images(outliers, settings.validation),
-            start=export.weights(start.file("compressor")) if start and not base else None,
+            start=export.weights(start.file("compressor")) if start and not base and not parent else None,
             base=base,
+            parent=parent,
             taught_by=own.teacher_size if base and own.teacher else None,
             # The same command resumes the same run, so a checkpoint must have been made with all of this.
             fingerprint=hashlib.sha256(repr((card["recipe"], card["data"])).encode()).hexdigest(),
@@ -136,8 +186,23 @@ def _run(given: dict[str, Any], settings: Settings, own: Any, run: Path, card: d
         for domain in trainer.domains:
             log(f"{domain.name}: {len(domain.labels)} labelled training images, {len(domain.held_out)} for validation")
         log(f"checkpoint, metrics and curves.png in {run}")
-        recipes.run(given["recipe"], trainer, own)
-    return trainer
+        if start is None and settings.architecture == "pca" and len(sets) == 1:
+            propose_start(trainer, len(sets[0].train))
+        if minutes:
+            own = budget.decided(trainer, recipe, own, minutes, parameters.asked(ctx))
+            counts = ", ".join(f"--{key.replace('_', '-')} {getattr(own, key)}" for key in budget_fields(own))
+            log(f"{minutes:g} minutes: {counts}")
+        recipes.run(recipe, trainer, own)
+    return trainer, own
+
+
+def budget_fields(own: Any) -> list[str]:
+    """The parameters of a recipe that --minutes may decide."""
+    return [key for key in ("epochs", "sets", "tune", "patience") if hasattr(own, key)]
+
+
+def run_folder(output: Path) -> Path:
+    return output.with_name(output.name + ".run")
 
 
 def require_torch() -> None:
@@ -168,24 +233,9 @@ def _recipe_parameters(ctx: click.Context) -> Any:
     if not recipe.domains and len(given["data"]) > 1:
         raise click.UsageError("several --data are for the recipe multi-domain")
     made = parameters.filled(recipe.parameters, given)
+    decided = "sets" if hasattr(made, "sets") else "epochs"
+    if "minutes" in given and decided in given:
+        raise click.UsageError(f"--minutes decides --{decided}; give one of them")
     if "outliers" in given and not recipe.classifier_epochs(made):
         raise click.UsageError("--outliers needs epochs of the classifier alone; see --tune and --tune-class")
     return made
-
-
-def _load(given: dict[str, Any]) -> Sets:
-    """The data sets that the options name."""
-    from atlcodec.sets.dataset import load
-
-    sets: list[Dataset] = []
-    for where in given["data"]:
-        sets.append(load(where, shape=sets[0].shape if sets else None, log=log))  # the first one's is that of all
-    shape = sets[0].shape
-    names = [one.name for one in sets]
-    for name in names:
-        if names.count(name) > 1:
-            raise click.UsageError(f"two data sets are named {name}")
-    outliers = [load(where, shape=shape, log=log) for where in given["outliers"]]
-    if given["limit"]:
-        sets, outliers = ([one.limited(given["limit"]) for one in found] for found in (sets, outliers))
-    return sets, outliers, load(given["unlabelled"], shape=shape, log=log) if given["unlabelled"] else None

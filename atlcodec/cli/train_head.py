@@ -10,6 +10,7 @@ import click
 
 from atlcodec.cli import parameters
 from atlcodec.cli.common import log
+from atlcodec.cli.fitting import fit_of, fit_options
 from atlcodec.cli.train import check_output, require_torch
 from atlcodec.errors import BadData
 from atlcodec.training.settings import HeadSettings
@@ -34,6 +35,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="With --data: the folder of a run of the recipe labels, whose teacher helps.",
 )
 @parameters.output_options
+@fit_options
 @parameters.options({HeadSettings: ""})
 @click.pass_context
 def train_head(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **given: Any) -> None:
@@ -58,10 +60,13 @@ def train_head(ctx: click.Context, /, output: Path, run: Path | None, force: boo
     with Curves(log) as curves:
         trainer = heads.train(examples, settings, run, log, curves)
     epochs = sum(step.name != "accuracy" for step in trainer.steps)
+    made: dict[str, object] = {"architecture": trainer.settings.architecture}
+    if fit_of(given).asked():
+        made["fit"] = fit_of(given).asked()
     card = {
         "name": name,
         "command": parameters.command_line(ctx, ("records", "data", "labels", "model", "teacher", "output")),
-        "recipe": {**asdict(settings), "architecture": trainer.settings.architecture, "epochs": epochs},
+        "recipe": {**asdict(settings), **made, "epochs": epochs},
         "data": [examples.describe],
         "licence": given["licence"],
     }
@@ -82,12 +87,15 @@ def _examples(given: dict[str, Any], settings: HeadSettings) -> Examples:
     if given["data"]:
         if given["records"] or given["labels"] or not given["model"]:
             raise click.UsageError("--data needs -m MODEL, and takes neither --records nor --labels")
-        data = dataset.load(given["data"], log=log)
-        return heads.encode(data, zoo.find(given["model"]), settings, log, given["teacher"])
+        model = zoo.find(given["model"])
+        data = dataset.load(given["data"], shape=model.card.shape, how=fit_of(given), log=log)
+        return heads.encode(data, model, settings, log, given["teacher"])
     if not given["records"]:
         raise click.UsageError("name records with --records, or images with --data and -m MODEL")
     if given["teacher"]:
         raise click.UsageError("--teacher needs --data: it looks at images")
+    if fit_of(given).asked():
+        raise click.UsageError("the options of --fit are for --data: records are what they are")
     if settings.copies:
         raise click.UsageError("--copies needs --data: records alone cannot be changed")
     records: Path = given["records"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -13,13 +12,12 @@ from numpy.typing import NDArray
 
 from atlcodec import picture
 from atlcodec.errors import AtlcError, BadData
-from atlcodec.sets import folders, idx, official
-from atlcodec.shape import SIDES, Shape
+from atlcodec.fit import NOTHING, Fit
+from atlcodec.sets import cifar, idx, image_files, labelled, official
+from atlcodec.shape import Shape
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
-
-LOOKED_AT = 100  # images of a folder, spread over all, by which its shape is told
 
 
 @dataclass(frozen=True)
@@ -70,20 +68,29 @@ class Dataset:
 
 
 def load(
-    where: str | os.PathLike[str], *, shape: Shape | None = None, log: Callable[[str], None] = lambda _: None
+    where: str | os.PathLike[str],
+    *,
+    shape: Shape | None = None,
+    how: Fit = NOTHING,
+    crops: int = 0,
+    log: Callable[[str], None] = lambda _: None,
 ) -> Dataset:
-    """The data set in a folder, or an official one by its name. Its images must have this `shape`; without one, all
-    must have that of the first.
+    """The data set in a folder, or an official one by its name. `how` says how its images become images of this
+    `shape`; by default they must have it. Without a shape, it is told from the images (`labelled`).
 
-    A folder has IDX files (`idx`), or images as `LABEL/*`, or as `train/LABEL/*` and `test/LABEL/*` (`folders`). A name
-    is looked up as a path first, then below `$ATLC_DATA`, then among the official sets, which are downloaded once into
-    the user's cache. `log` gets a line for each download.
+    A folder has IDX files (`idx`), CIFAR-10 in its binary version (`cifar`), or images as `LABEL/*`, or as
+    `train/LABEL/*` and `test/LABEL/*` (`labelled`). Of each training image that is larger than the shape, `crops` takes
+    so many parts at random places and scales. A name is looked up as a path first, then below `$ATLC_DATA`, then among
+    the official sets, which are downloaded once into the user's cache. `log` gets a line for each download.
 
     Raises `FileNotFoundError` (also a `BadData`) if there is no such folder or name, and `BadData`."""
     folder = _find(where, log)
     if any(idx.find(folder, name) for name in idx.FILES):
-        return _load_idx(folder, shape)
-    return _load_images(folder, shape)
+        return _fitted(_load_idx(folder, None if how.fit else shape), shape, how)
+    batches = cifar.find(folder)
+    if batches is not None:
+        return _fitted(_load_cifar(batches), shape, how)
+    return _load_images(folder, shape, how, crops, log)
 
 
 class _MissingData(BadData, FileNotFoundError):
@@ -101,10 +108,15 @@ def _find(where: str | os.PathLike[str], log: Callable[[str], None]) -> Path:
             return official.download(name, log=log)
     if not folder.is_dir():
         names = ", ".join(official.OFFICIAL)
+        hint = f"; {cifar.NAME} is not downloaded: give its folder {cifar.BELOW}" if _is_cifar(where) else ""
         raise _MissingData(
-            f"{where}: no such folder; give a folder of IDX files or of labelled images, or one of: {names}"
+            f"{where}: no such folder; give a folder of IDX files or of labelled images, or one of: {names}{hint}"
         )
     return folder
+
+
+def _is_cifar(where: str | os.PathLike[str]) -> bool:
+    return str(where).lower().replace("-", "") == cifar.NAME.lower()
 
 
 def _load_idx(folder: Path, shape: Shape | None) -> Dataset:
@@ -128,74 +140,36 @@ def _load_idx(folder: Path, shape: Shape | None) -> Dataset:
     return Dataset(known.name, train, test, classes, known.source, known.licence, digests)
 
 
-def _load_images(folder: Path, shape: Shape | None) -> Dataset:
-    """Without a folder `test`, every tenth image is kept for the test."""
-    layout = folders.layout(str(folder), links=True)
-    if len(layout.classes) < 2:
-        raise BadData(
-            f"{folder}: has neither IDX files (train-images-idx3-ubyte.gz ...) nor two or more folders of images, one "
-            "for each label"
-        )
-    paths: dict[str, list[str]] = {split: [] for split in folders.SPLITS}
-    for path, entry in folders.walk(str(folder), links=2 if layout.split else 1):
-        if isinstance(entry, OSError):
-            raise BadData(f"{folder / path}: {entry.strerror or entry}")
-        # Records may lie beside the images from which they were made.
-        if layout.label(path) in layout.classes and entry.is_file() and not path.endswith(".atlc"):
-            paths[path.split("/")[0] if layout.split else "train"].append(path)
-    shape = shape or _first_shape(folder, paths["train"])
-    train, digest = _read(folder, paths["train"], layout, shape)
-    if layout.split:
-        test = _read(folder, paths["test"], layout, shape)[0] if (folder / "test").is_dir() else None
-        return Dataset(_name(folder), train, test, layout.classes, sha256={"pictures": digest})
-    kept = np.arange(len(train)) % 10 == 9
-    assert train.labels is not None
-    return Dataset(
-        _name(folder),
-        Split(train.images[~kept], train.labels[~kept]),
-        Split(train.images[kept], train.labels[kept]),
-        layout.classes,
-        sha256={"pictures": digest},
-    )
+def _load_cifar(folder: Path) -> Dataset:
+    found = cifar.read(folder)
+    train, test = Split(*found.train), Split(*found.test) if found.test else None
+    if found.official:
+        return Dataset(cifar.NAME, train, test, found.classes, cifar.SOURCE, "not stated", found.digests)
+    return Dataset(_name(folder), train, test, found.classes, sha256=found.digests)
 
 
-def _first_shape(folder: Path, paths: list[str]) -> Shape:
-    """The size of the first image; in colour, if one of the first is."""
-    if not paths:
-        raise BadData(f"{folder}: has no images in the folders of its labels")
-    step = -(-len(paths) // LOOKED_AT)
-    try:
-        shapes = [picture.read(folder / path).shape for path in paths[::step]]
-    except AtlcError as error:
-        raise BadData(str(error)) from error
-    first = shapes[0][:2]
-    if not all(side in SIDES for side in first):
-        raise BadData(
-            f"{folder / paths[0]}: {first[1]} x {first[0]} pixels; a codec has {SIDES[0]} to {SIDES[-1]} rows and "
-            "columns"
-        )
-    return (*first, 3) if any(len(shape) == 3 for shape in shapes) else first
+def _load_images(folder: Path, shape: Shape | None, how: Fit, crops: int, log: Callable[[str], None]) -> Dataset:
+    found = labelled.read(folder, shape, how, crops, log)
+    test = None if found.test is None else Split(found.test.images, found.test.labels)
+    train = Split(found.train.images, found.train.labels)
+    return Dataset(_name(folder), train, test, found.classes, sha256={"pictures": found.digest})
 
 
-def _read(folder: Path, paths: list[str], layout: folders.Layout, shape: Shape) -> tuple[Split, str]:
-    """The images of one split, shuffled, and a digest of them."""
-    digest = hashlib.sha256()
-    images, labels = [], []
-    for path in paths:
-        label = layout.label(path) or ""
+def _fitted(data: Dataset, shape: Shape | None, how: Fit) -> Dataset:
+    """The same with each image made one of the shape, as image files are. Raises `BadData`."""
+    wanted = shape or data.shape
+    if wanted == data.shape and not how.asked():
+        return data
+
+    def split(images: Images, labels: Labels | None) -> Split:
         try:
-            image = picture.read(folder / path, shape=shape)
+            made = [picture.from_array(image, how, name=data.name, shape=wanted).pixels for image in images]
         except AtlcError as error:
-            what = f"{shape[1]} x {shape[0]} pixels" + (" and grey" if len(shape) == 2 else "")
-            raise BadData(f"{error} (in this data set every image must have {what})") from error
-        digest.update(f"{label}/{path.split('/')[-1]}\0".encode("utf-8", "surrogateescape") + image.tobytes())
-        images.append(image)
-        labels.append(layout.classes.index(label))
-    if not images:
-        raise BadData(f"{folder}: has no images in the folders of its labels")
-    # Folders come sorted by label; a split "the last 5,000" must see every label, so the order is a fixed shuffle.
-    order = np.random.default_rng(0).permutation(len(images))
-    return Split(np.stack(images)[order], np.array(labels, np.int64)[order]), digest.hexdigest()
+            raise BadData(str(error)) from error
+        return Split(image_files.stack(made, wanted), labels)
+
+    test = None if data.test is None else split(data.test.images, data.test.labels)
+    return replace(data, train=split(data.train.images, data.train.labels), test=test)
 
 
 def _name(folder: Path) -> str:

@@ -27,6 +27,15 @@ def classifier(domain: int = 0) -> Phase:
     return Phase(("classifier",), "classifier", domain)
 
 
+def plan(p: Atl, domains: int) -> dict[Phase, int]:
+    """How many epochs of each phase Algorithm 1 takes at most."""
+    found: dict[Phase, int] = {}
+    for domain in range(domains):
+        found |= {autoencoder(domain): p.warmup + p.sets * p.k_ae, cnn(domain): p.sets * p.k_class}
+        found |= {classifier(domain): p.sets * p.j_class + p.tune, decompressor(domain): p.sets * p.j_ae + p.tune}
+    return found
+
+
 def atl(trainer: Trainer, p: Atl) -> None:
     """Train an autoencoder and a classifier that share a compressor, in alternation; with several domains (Section
     4.4), the autoencoder and the classifier of each of them.
@@ -34,11 +43,7 @@ def atl(trainer: Trainer, p: Atl) -> None:
     The learning rate warms up with the autoencoder and falls over the sets: the tasks pull the compressor in
     turns; a falling rate lets it settle."""
     domains = range(len(trainer.domains))
-    plan: dict[Phase, int] = {}
-    for domain in domains:
-        plan |= {autoencoder(domain): p.warmup + p.sets * p.k_ae, cnn(domain): p.sets * p.k_class}
-        plan |= {classifier(domain): p.sets * p.j_class + p.tune, decompressor(domain): p.sets * p.j_ae + p.tune}
-    trainer.plan(plan)
+    trainer.plan(plan(p, len(domains)))
 
     top = trainer.settings.learning_rate
     for domain in domains:

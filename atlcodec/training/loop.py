@@ -55,8 +55,10 @@ def train_epoch(
     settings: Settings,
     optimizers: Optimizers,
     seed: int,
+    most: int | None = None,
 ) -> float:
-    """Train for one epoch, with a learning rate that goes from `rates[0]` to `rates[1]`. Returns the mean loss."""
+    """Train for one epoch, with a learning rate that goes from `rates[0]` to `rates[1]`; or for `most` mini-batches of
+    it. Returns the mean loss."""
     torch.manual_seed(seed)  # dropout
     generator = torch.Generator().manual_seed(seed)  # order of the images, augmentation
     nets.requires_grad_(False).eval()
@@ -68,7 +70,7 @@ def train_epoch(
     split = list(batches(data, phase.task, settings.batch_size, generator))
     while settings.architecture == "pca" and len(split) < FEWEST:
         split += batches(data, phase.task, settings.batch_size, generator)
-    for step, rows in enumerate(split):
+    for step, rows in enumerate(split[:most]):
         task = phase.task_at(step)
         optimizer = optimizers.of(phase.parts, task, phase.domain)
         rate = rates[0] + (rates[1] - rates[0]) * step / len(split)
@@ -102,7 +104,9 @@ class Epoch:
         domain, settings = self.phase.domain, self.settings
         taught = task == "classifier" and self.nets.teacher is not None
         changed = (settings.augment != "none" or settings.mixup > 0 or taught) and task != "autoencoder"
-        learnt = rows[: int((rows < len(self.data.labels)).sum())] if task == "joint" else rows  # these come first
+        learnt = rows
+        if task == "joint" and len(self.data.labels) < len(self.data):  # see `batches`
+            learnt = rows[: settings.batch_size // 2]
         unchanged = task != "classifier" or not changed  # whether this task sees images as they are, too
         images = self.images(rows, task) if unchanged else None
         decoded = logits = None
@@ -141,10 +145,9 @@ class Epoch:
         assert self.data.images is not None
         images = self.data.images.index_select(0, rows)  # several times as fast as indexing
         shift = self.settings.shift if task != "autoencoder" else 0
-        if self.settings.architecture == "pca" and len(self.data) < FEW:
-            shift = max(shift, SHIFT)
-        if self.phase.compresses and shift:
-            images = random_shift(images, shift, self.generator)
+        few = self.settings.architecture == "pca" and len(self.data) < FEW
+        if self.phase.compresses and (shift or few):
+            images = random_shift(images, shift or SHIFT, self.generator, edge=not shift)
         return images
 
     def targets(self, rows: Tensor) -> Tensor:

@@ -15,10 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from atlcodec.latents import UNIFORM
+from atlcodec.record import RECORD_BYTES
 from atlcodec.training import conv, lenet, mixer, pca
 from atlcodec.training.layers import Concatenate
 from atlcodec.training.layout import check_shape, sizes
@@ -81,6 +84,8 @@ class Networks(nn.Module):
     teacher beside them, if there is one. Raises `AtlcError` if the architecture does not take these."""
 
     top: Tensor
+    first_byte: Tensor
+    shift: Tensor
 
     def __init__(
         self,
@@ -96,6 +101,11 @@ class Networks(nn.Module):
         self.classes = tuple(classes)
         levels = start.packing.top.reshape(start.packing.shape)
         self.register_buffer("top", torch.from_numpy(levels), persistent=False)
+        # Where each latent lies in a record: in two bytes, from the first of them on, so many bits from their end.
+        ends = np.cumsum(start.packing.bits)
+        first_byte = (ends - start.packing.bits) // 8
+        self.register_buffer("first_byte", torch.from_numpy(first_byte), persistent=False)
+        self.register_buffer("shift", torch.from_numpy(8 * first_byte + 16 - ends).int(), persistent=False)
         if "compressor" in parts:
             self.compressor = COMPRESSORS[architecture](start)
         if "decompressor" in parts:
@@ -125,14 +135,20 @@ class Networks(nn.Module):
     def pack(self, latents: Tensor) -> Tensor:
         """Latents on their levels -> unsealed records, uint8 (N, 200)."""
         flat = latents.flatten(1).to(torch.uint8)
-        if not self.packing.uniform:
-            flat = torch.from_numpy(self.packing.pack(flat.cpu().numpy())).to(flat.device)
-        return flat[:, 0::2] << 4 | flat[:, 1::2]
+        if self.packing.uniform:
+            return flat[:, 0::2] << 4 | flat[:, 1::2]
+        spread = flat.int() << self.shift
+        pairs = torch.zeros(len(flat), RECORD_BYTES + 1, dtype=torch.int32, device=flat.device)
+        pairs.index_add_(1, self.first_byte, spread >> 8)  # no two latents share a bit, so a sum joins them
+        pairs.index_add_(1, self.first_byte + 1, spread & 255)
+        return pairs[:, :RECORD_BYTES].to(torch.uint8)
 
     def unpack(self, records: Tensor) -> Tensor:
         """Records, uint8 (N, 200) -> latents on their levels, float32 (N, *packing.shape)."""
         if not self.packing.uniform:
-            return torch.from_numpy(self.packing.read(records.cpu().numpy())).float().to(records.device)
+            padded = functional.pad(records, (0, 1)).int()
+            pairs = padded.index_select(1, self.first_byte) << 8 | padded.index_select(1, self.first_byte + 1)
+            return (pairs >> self.shift).float().remainder(self.top + 1)
         latents = torch.empty(*records.shape, 2, device=records.device)
         latents[..., 0] = records >> 4
         latents[..., 1] = records & 15

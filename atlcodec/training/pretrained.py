@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from atlcodec import graph, zoo
 from atlcodec.card import Model
 from atlcodec.errors import BadModel
 from atlcodec.training import export
+from atlcodec.training.layers import BatchNorm, Standardise
 from atlcodec.training.layout import pictures, planes
 from atlcodec.training.networks import CLASSIFIERS, COMPRESSORS, DECOMPRESSORS, Networks, quantise
 from atlcodec.training.start import Start, blank
@@ -92,6 +93,60 @@ def load_pictures(nets: Networks, model: Model) -> None:
         raise BadModel(f"{model.folder}: its weights do not fit the architecture pca of this version") from error
     if any(not name.startswith("0.second.") for name in found.missing_keys):
         raise BadModel(f"{model.folder}: its compressor lacks weights of the architecture pca")
+
+
+@torch.no_grad()
+def load_whole(nets: Networks, model: Model, classes: Sequence[Sequence[str]], images: Tensor) -> list[bool]:
+    """Give networks of the architecture pca all that a codec has, to train them further: compressor and decompressor,
+    and for each domain with the labels of its classifier that one, too. Returns for which. `images`, uint8 (N, *shape),
+    are some of those to come. Raises `BadModel` if it is of another architecture."""
+    packing = model.card.packing
+    try:
+        nets.compressor.load_state_dict(export.weights(model.file("compressor"), packing))
+        for domain in range(len(classes)):
+            nets.part("decompressor", domain).load_state_dict(export.weights(model.file("decompressor"), packing))
+    except RuntimeError as error:
+        raise BadModel(f"{model.folder}: its weights do not fit the architecture pca of this version") from error
+    _normalise(nets, images)
+    return [_load_head(nets.part("classifier", domain), model, names) for domain, names in enumerate(classes)]
+
+
+def _load_head(classifier: nn.Module, model: Model, classes: Sequence[str]) -> bool:
+    if model.card.default_head is None:
+        return False
+    head = zoo.head(model)
+    if tuple(head.labels) != tuple(classes):
+        return False
+    try:
+        classifier.load_state_dict(export.weights(head.file(), model.card.packing))
+    except RuntimeError:  # of another architecture
+        return False
+    for layer in classifier.modules():
+        if isinstance(layer, Standardise):  # the weights contain it
+            layer.mean.zero_()
+            layer.factor.fill_(1)
+    return True
+
+
+def _normalise(nets: Networks, images: Tensor) -> None:
+    """Give the batch normalisations of a loaded path for labels the statistics of some images. Exported weights contain
+    them; without them the path would compute something else as soon as it learns."""
+
+    def adopt(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(norm, BatchNorm)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        variance, mean = torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0)
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.add_(mean)
+
+    path = nets.part("labels").eval()
+    hooks = [layer.register_forward_pre_hook(adopt) for layer in path.modules() if isinstance(layer, BatchNorm)]
+    path(planes(images))
+    for hook in hooks:
+        hook.remove()
 
 
 def _part(

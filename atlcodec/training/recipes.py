@@ -7,12 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
+from atlcodec.training import atl as algorithm
 from atlcodec.training.atl import atl, autoencoder, classifier, cnn, decompressor, fine_tune
 from atlcodec.training.loop import Phase
 from atlcodec.training.settings import Epochs, Interleave, Joint, Labels
 from atlcodec.training.trainer import Trainer
 
 EVERYTHING = ("compressor", "decompressor", "classifier")
+BOTH = Phase(EVERYTHING, "joint")
+TEACHER, LABELS = Phase(("teacher",), "teacher"), Phase(("labels", "classifier"), "classifier")
 
 
 def one_by_one(trainer: Trainer, epochs: int, *phases: Phase) -> None:
@@ -49,29 +52,48 @@ def transfer(trainer: Trainer, p: Epochs) -> None:
 
 def joint(trainer: Trainer, p: Joint) -> None:
     """Both losses at once, weighted: the obvious rival of alternation."""
-    both = Phase(EVERYTHING, "joint")
-    trainer.plan({both: p.epochs})
+    trainer.plan(plan("joint", p))
     top = trainer.settings.learning_rate
-    trainer.train(both, p.warmup, (top / 20, top))
-    trainer.train(both, p.epochs - p.warmup)
+    trainer.train(BOTH, p.warmup, (top / 20, top))
+    trainer.train(BOTH, p.epochs - p.warmup)
     fine_tune(trainer, p.tune, p.tune + p.tune_class)
+
+
+def alternating(p: Interleave) -> Phase:
+    """Mini-batches of both tasks by turns."""
+    return Phase(EVERYTHING, "interleaved", interleave_steps=p.interleave_steps)
 
 
 def interleave(trainer: Trainer, p: Interleave) -> None:
     """ATL that alternates between mini-batches instead of epochs."""
-    alternating = Phase(EVERYTHING, "interleaved", interleave_steps=p.interleave_steps)
-    trainer.plan({alternating: p.epochs})
-    trainer.train(alternating, p.epochs)
+    trainer.plan(plan("interleave", p))
+    trainer.train(alternating(p), p.epochs)
     fine_tune(trainer, p.tune)
 
 
 def labels(trainer: Trainer, p: Labels) -> None:
     """Labels anew for a codec of the architecture pca: a teacher, the latents for labels, and the classifier."""
-    teacher, both = Phase(("teacher",), "teacher"), Phase(("labels", "classifier"), "classifier")
-    trainer.plan({teacher: p.teacher, both: p.epochs, classifier(): p.tune})
-    trainer.train_measured(teacher, p.teacher, "teacher")
-    trainer.train_measured(both, p.epochs, "classifier")
+    trainer.plan(plan("labels", p))
+    trainer.train_measured(TEACHER, p.teacher, "teacher")
+    trainer.train_measured(LABELS, p.epochs, "classifier")
     fine_tune(trainer, 0, p.tune)
+
+
+# The epochs of each phase, at most. The learning rate of `joint` rises in the first of its epochs.
+PLANS: dict[str, Callable[[Any], dict[Phase, int]]] = {
+    "baseline": lambda p: dict.fromkeys((autoencoder(), cnn()), p.epochs),
+    "ae-driven": lambda p: dict.fromkeys((autoencoder(), classifier()), p.epochs),
+    "classifier-driven": lambda p: dict.fromkeys((cnn(), decompressor()), p.epochs),
+    "transfer": lambda p: dict.fromkeys((decompressor(), classifier()), p.epochs),
+    "joint": lambda p: {BOTH: p.epochs, classifier(): p.tune + p.tune_class, decompressor(): p.tune},
+    "interleave": lambda p: {alternating(p): p.epochs, classifier(): p.tune, decompressor(): p.tune},
+    "labels": lambda p: {TEACHER: p.teacher, LABELS: p.epochs, classifier(): p.tune},
+}
+
+
+def plan(name: str, parameters: Any, domains: int = 1) -> dict[Phase, int]:
+    """How many epochs of each phase a recipe takes at most."""
+    return PLANS[name](parameters) if name in PLANS else algorithm.plan(parameters, domains)
 
 
 FUNCTIONS: dict[str, Callable[[Trainer, Any], None]] = {

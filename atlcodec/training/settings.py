@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+FINE_TUNING = 1e-3  # the learning rate by default of networks that begin with a whole codec
 ARCHITECTURES = ("lenet", "mixer", "pca")
 # Every way to join some of affine (or elastic), mirror and cutout.
 AUGMENT = tuple(
@@ -183,12 +184,16 @@ class Recipe:
 
 
 RECIPES = {
-    "atl": Recipe("Alternating Transfer Learning, Algorithm 1 of the paper", Atl, lambda p: p.j_class + p.tune),
+    "atl": Recipe(
+        "Alternating Transfer Learning, Algorithm 1 of the paper, best for images in a short time",
+        Atl,
+        lambda p: p.j_class + p.tune,
+    ),
     "baseline": Recipe("autoencoder and classifier apart, two compressors", Epochs, lambda p: 0, head=False),
     "ae-driven": Recipe("autoencoder, then a classifier on its frozen compressor", Epochs, lambda p: p.epochs),
     "classifier-driven": Recipe("classifier, then a decompressor on its frozen compressor", Epochs, lambda p: 0),
     "transfer": Recipe("new halves on the frozen compressor of --start", Epochs, lambda p: p.epochs, start=True),
-    "joint": Recipe("both losses at once", Joint, lambda p: p.tune + p.tune_class),
+    "joint": Recipe("both losses at once, which may help hard labels", Joint, lambda p: p.tune + p.tune_class),
     "interleave": Recipe("ATL with mini-batches as phases", Interleave, lambda p: p.tune),
     "labels": Recipe("labels anew for the pca codec of --start, whose id stays", Labels, lambda p: p.tune, start=True),
     "multi-domain": Recipe(

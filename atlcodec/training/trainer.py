@@ -29,6 +29,8 @@ from atlcodec.training.networks import NO_START, PARTS, Networks
 from atlcodec.training.settings import Settings
 from atlcodec.training.start import IMAGES, Start, fit, fit_records
 
+SOME = 2048  # images whose statistics a loaded path for labels takes over
+
 
 class Trainer:
     """`data` is a data set, several of them, or a domain of records, whose classifier alone is trained.
@@ -36,9 +38,10 @@ class Trainer:
     `unlabelled` images serve the autoencoder beside those of the first data set. `outliers` are images of other kinds:
     behind a frozen compressor, the classifier learns to be unsure of them. `start` are weights that the compressor
     begins with. `base` is a codec of the architecture pca whose pictures stay as they are: its labels are trained.
-    `taught_by` is the size of a teacher of them. `fingerprint`, a hash of the recipe and the data, identifies the run
-    together with the settings: a checkpoint of another run is refused. `log` gets a line of progress after each step.
-    `watch` is called with the trainer after each step, and once at the start of a resumed run.
+    `parent` is one that all networks begin with; its packing and its linear path stay. `taught_by` is the size of a
+    teacher of them. `fingerprint`, a hash of the recipe and the data, identifies the run together with the settings: a
+    checkpoint of another run is refused. `log` gets a line of progress after each step. `watch` is called with the
+    trainer after each step, and once at the start of a resumed run.
 
     Raises `AtlcError` (device), `BadData`."""
 
@@ -52,6 +55,7 @@ class Trainer:
         outliers: Images | None = None,
         start: dict[str, Tensor] | None = None,
         base: Model | None = None,
+        parent: Model | None = None,
         taught_by: str | None = None,
         fingerprint: str = "",
         log: Callable[[str], None] = lambda _: None,
@@ -60,13 +64,15 @@ class Trainer:
         self.settings, self.data, self.folder, self.fingerprint = settings, data, folder, fingerprint
         self.log, self.watch = log, watch
         device = torch_device(settings.device)
+        sets: Sequence[Dataset] = ()
         if isinstance(data, Domain):
             self.domains = [data]
         else:
             sets = [data] if isinstance(data, Dataset) else data
             check_shape(settings.architecture, sets[0].shape)
             for one in sets:
-                same_shape(one.name, one.shape, sets[0].shape if base is None else base.card.shape)
+                known = base or parent
+                same_shape(one.name, one.shape, known.card.shape if known else sets[0].shape)
             self.domains = [
                 domain(one, None if number else unlabelled, outliers, settings.validation, device)
                 for number, one in enumerate(sets)
@@ -75,12 +81,17 @@ class Trainer:
         parts = ("classifier",) if isinstance(data, Domain) else PARTS
         if start is not None and settings.architecture == "pca":
             raise AtlcError(
-                "a pca codec cannot start from another model's compressor; start from a lenet or mixer model"
+                "a pca codec cannot start from another model's compressor alone; start from a lenet or mixer model"
             )
+        if parent is not None and not parent.card.packing.labels:
+            raise AtlcError(f"{parent.name}: its weights do not fit the architecture pca")
         classes = [one.classes for one in self.domains]
-        self.nets = Networks(settings.architecture, classes, parts, self._origin(base), taught_by).to(device)
+        self.origin = self._origin(base or parent)
+        self.nets = Networks(settings.architecture, classes, parts, self.origin, taught_by).to(device)
         if start is not None:
             self.nets.compressor.load_state_dict(start)
+        if parent is not None:
+            self._begin(parent, [one.classes for one in sets])
         if base is not None:
             pretrained.load_pictures(self.nets, base)
         self.optimizers = Optimizers(self.nets, settings)
@@ -91,6 +102,13 @@ class Trainer:
         if self.steps:
             log(f"resuming after {len(self.steps)} steps of {folder}")
             watch(self)
+
+    def _begin(self, parent: Model, classes: list[tuple[str, ...]]) -> None:
+        some = self.domains[0].images
+        assert some is not None
+        for kept, name in zip(pretrained.load_whole(self.nets, parent, classes, some[:SOME]), classes, strict=True):
+            what = "its compressor, decompressor and classifier" if kept else "its compressor and decompressor"
+            self.log(f"begins with {parent.name}: {what}" + ("" if kept else f"; {len(name)} labels are new"))
 
     def _origin(self, base: Model | None) -> Start:
         """Where a network of the architecture `pca` begins: fitted to the training images, or to records."""

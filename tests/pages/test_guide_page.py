@@ -126,6 +126,14 @@ def test_parquet_and_arrow(follow: Follow, world: Path) -> None:
     assert names["parquet"].open("sevens.parquet").ids == (Codec.load(MODEL).id,)
 
 
+def test_a_codec_of_your_own(follow: Follow) -> None:
+    said = follow("A codec of your own").said
+    assert any(line.startswith("0.05 minutes: --") for line in said)
+    codec = Codec.load("./mine")
+    assert codec.labels == ("1", "7")
+    assert codec.decode(atlcodec.open("mine.atlc").array).shape == (40, 28, 28)
+
+
 def test_a_classifier_of_your_own(follow: Follow, user_folder: Path) -> None:
     follow("A classifier of your own")
     assert [path.parent.name for path in user_folder.rglob("classifier.onnx")] == ["one-or-seven"]

@@ -17,6 +17,16 @@ def test_a_random_shift_moves_images_and_loses_nothing_inside() -> None:
     assert moved[:, :8].sum() == 0
 
 
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_the_edge_moves_in_where_black_would_be_foreign(channels: tuple[int, ...]) -> None:
+    images = torch.full((50, 12, 16, *channels), 90, dtype=torch.uint8)
+    images[:, :, 0] = 200
+    moved = random_shift(images, 3, torch.Generator().manual_seed(0), edge=True)
+    assert set(moved.flatten().tolist()) == {90, 200}
+    columns = (moved[:, 5] == 200).flatten(2).all(dim=2).sum(dim=1) if channels else (moved[:, 5] == 200).sum(dim=1)
+    assert set(columns.tolist()) == {0, 1, 2, 3, 4}
+
+
 @pytest.mark.parametrize("changes", ["affine", "mirror", "affine+mirror", "elastic", "elastic+mirror"])
 def test_a_share_of_the_images_is_changed_and_stays_recognisable(changes: str) -> None:
     images = torch.zeros(400, 28, 28, dtype=torch.uint8)

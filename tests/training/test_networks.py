@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 import torch
 from torch import nn
 
+from atlcodec import record
+from atlcodec.latents import Packing
 from atlcodec.training import lenet
 from atlcodec.training.layers import Scale
 from atlcodec.training.networks import Networks, quantise
+from atlcodec.training.start import blank
 
 
 def test_shapes_are_those_of_table_1() -> None:
@@ -51,3 +56,14 @@ def test_a_latent_out_of_range_is_pushed_back_and_never_further_out() -> None:
     (quantise(latents, torch.tensor(15.0)) * torch.tensor([-1.0, 1.0, -1.0, 1.0])).sum().backward()  # type: ignore[no-untyped-call]
     assert latents.grad is not None
     assert latents.grad.tolist() == [-1, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "packing", [Packing(((8, 20), (6, 40), (4, 100), (3, 80), (2, 280)), 8), Packing(((7, 8), (5, 8), (1, 1504)))]
+)
+def test_latents_of_several_widths_are_packed_as_the_format_says(packing: Packing) -> None:
+    nets = Networks("pca", [2], ("classifier",), blank(packing))
+    latents = np.random.default_rng(0).integers(0, 2**packing.bits, (50, packing.count)).astype(np.uint8)
+    records = record.pack(packing.pack(latents))
+    assert np.array_equal(nets.pack(torch.from_numpy(latents).float()).numpy(), records)
+    assert np.array_equal(nets.unpack(torch.from_numpy(records)).numpy(), latents)
