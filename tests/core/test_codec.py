@@ -90,6 +90,7 @@ def test_ctrl_c_stops_a_long_search_after_the_evaluations_at_hand(
     images: codec.Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without it, every chunk that has begun would go on to its hundredth evaluation."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs without it
     own, calls = Codec.load(MNIST), itertools.count()
     taken = []
     main = threading.get_ident()

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # What may name it: the networks of the bundled models, and the training of these.
 MAY = {
+    "atlcodec/sets/labelled.py": "what grey images of different sizes become, if the user names no shape",
     "atlcodec/training/augment.py": "how far images move, in pixels of this size",
     "atlcodec/training/heads.py": "an architecture of classifiers for this size",
     "atlcodec/training/layout.py": "the size that most architectures take",
