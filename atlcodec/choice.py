@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec import zoo
-from atlcodec.codec import Codec, Images
+from atlcodec.codec import UNSURE, Codec, Images
 from atlcodec.errors import BadImage, UnknownModel
 from atlcodec.reader import cached_codec
 from atlcodec.record import Records
@@ -22,7 +22,7 @@ class Suited:
 
     codecs: list[Codec]
     records: list[Records]  # of each codec, uint8 (N, 200)
-    scores: NDArray[np.float64]  # (K, N), `Codec.suitability` in dB
+    scores: NDArray[np.float64]  # (K, N); the highest counts
 
     @property
     def whole(self) -> int:
@@ -40,8 +40,35 @@ def suited(images: Images, among: Sequence[Codec] | None = None) -> Suited:
     take images of this shape. Raises `UnknownModel` if there are no models, `BadImage` if none takes this shape."""
     codecs = list(among) if among else defaults(images.shape[1:])
     records = [codec.encode(images, effort=0) for codec in codecs]
-    scores = [codec.suitability(images, made) for codec, made in zip(codecs, records, strict=True)]
-    return Suited(codecs, records, np.stack(scores))
+    found = [codec.evidence(images, made) for codec, made in zip(codecs, records, strict=True)]
+    return Suited(codecs, records, scores(codecs, np.stack(found)))
+
+
+def scores(codecs: Sequence[Codec], evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of K codecs and N images, float64 (K, N), by the `Codec.evidence` of each, (K, 2, N).
+
+    The codecs of the default list have a linear classifier that learned from their training images whose image it is
+    (`models/choice.json`, made by `benchmarks/choice.py`). Where the codec that it names is unsure of its label, and
+    for other codecs, what they reproduce counts."""
+    psnr, doubt = evidence[:, 0], evidence[:, 1]
+    known = zoo.choice()
+    if known.heads != [head_digest(codec) for codec in codecs]:
+        return np.asarray(psnr + UNSURE * doubt)
+    odds = np.array(known.weights) @ features(evidence)
+    first, all_of_them = odds.argmax(axis=0), np.arange(odds.shape[1])
+    least = np.log([codec.head.card.unsure_below for codec in codecs])
+    return np.asarray(np.where(doubt[first, all_of_them] < least[first], psnr, odds))
+
+
+def features(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the linear classifier weighs: float64 (2K + 1, N)."""
+    psnr, doubt = evidence[:, 0], evidence[:, 1]
+    return np.concatenate([psnr, doubt, np.ones_like(psnr[:1])])
+
+
+def head_digest(codec: Codec) -> str:
+    """Changes with what a codec's evidence comes from; "" without a classifier."""
+    return codec.head.card.digest[:16] if codec.model.card.default_head is not None else ""
 
 
 def default_shape() -> Shape:

@@ -117,10 +117,16 @@ class Codec:
 
         The PSNR of the decoded image, less a penalty if the classifier is unsure: a codec can reproduce images of
         another kind well, but its classifier is unsure of their labels."""
+        psnr, doubt = self.evidence(images, records)
+        return np.asarray(psnr + UNSURE * doubt)
+
+    def evidence(self, images: Images, records: Records) -> NDArray[np.float64]:
+        """What `suitability` comes from, float64 (2, N): the PSNR of each decoded image, in dB; and the logarithm of
+        the probability of its label, 0 without a classifier."""
         psnr = metrics.psnr_each(metrics.squared_error(images, self.decode(records)))
         if self.model.card.default_head is None:
-            return psnr
-        return np.asarray(psnr + UNSURE * np.log(self.classify(records).max(axis=1).astype(np.float64)))
+            return np.stack([psnr, np.zeros_like(psnr)])
+        return np.stack([psnr, np.log(self.classify(records).max(axis=1).astype(np.float64))])
 
     def latents(self, images: ArrayLike) -> NDArray[np.float32]:
         """The compressor's output before rounding: images, uint8 (N, *shape) -> float32 (N, 16, 5, 5) in 0..15; or (N,

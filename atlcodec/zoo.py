@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +116,19 @@ def find(which: str | os.PathLike[str]) -> Model:
 def default() -> list[Model]:
     """The models among which `encode` chooses: a fixed list of bundled models, never the user's."""
     return [read_model(BUNDLED / name) for name in json.loads((BUNDLED / "default.json").read_text("utf-8"))]
+
+
+class Choice(NamedTuple):
+    """How to choose among the default models: for each, the digest of its head, and weights of the evidence of all."""
+
+    heads: list[str]
+    weights: list[list[float]]
+
+
+@functools.cache
+def choice() -> Choice:
+    """See `atlcodec.choice.scores`."""
+    return Choice(**json.loads((BUNDLED / "choice.json").read_text("utf-8")))
 
 
 def _folders(root: Path) -> list[Path]:
