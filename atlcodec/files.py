@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Protocol, overload, runtime_checkable
+from typing import Any, BinaryIO, Protocol, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -65,17 +65,30 @@ class RecordFile:
     A torn last record is not counted: `torn` says how many bytes are left over. Nothing is verified here; decoding is
     what checks the seals, and `spans` finds the whole records of a damaged file."""
 
-    def __init__(self, data: Bytes, name: str) -> None:
+    def __init__(self, data: Bytes, name: str, path: str | None = None) -> None:
         self.name = name
+        self._path = path  # of the file that is mapped, if it is one
         self._data: Bytes | None = data
         self.size = len(data)
         self.torn = len(data) % RECORD_BYTES
 
     def __repr__(self) -> str:
-        return f"<RecordFile {self.name}: {len(self)} records>"
+        torn = f" and {self.torn} bytes" if self.torn else ""
+        closed = ", closed" if self._data is None else ""
+        return f"<RecordFile {self.name}: {len(self)} records{torn}{closed}>"
+
+    def __reduce__(self) -> Any:
+        """A mapped file is pickled as its path, so that a process that gets it maps it, too."""
+        if self._path is None:
+            return RecordFile, (self._bytes, self.name)
+        return open, (self._path,)
 
     def __len__(self) -> int:
         return self.size // RECORD_BYTES
+
+    def __iter__(self) -> Iterator[Bytes]:
+        """The records one by one, each uint8 (200,)."""
+        return iter(self.array)
 
     def __enter__(self) -> RecordFile:
         return self
@@ -124,7 +137,7 @@ class RecordFile:
         good = np.array(sorted(known), np.uint32)
         size, at = len(self._bytes), 0
         while at < size:
-            run, why = self._run(at, good)
+            run, why = self.run(at, good)
             if run:
                 yield Span(at, run)
                 at += run * RECORD_BYTES
@@ -134,16 +147,10 @@ class RecordFile:
                 yield Span(at, 0, size - at, why)
                 return
             after = self._next(at, known)
-            skipped = after - at
-            if not why and skipped % RECORD_BYTES:
-                what = f"{skipped} bytes are not records" if skipped > 1 else "1 byte is not a record"
-                why = f"{what}: bytes were lost or inserted; get another copy"
-            elif not why:
-                why = f"{skipped // RECORD_BYTES} damaged or foreign record{'s' if skipped > RECORD_BYTES else ''}"
-            yield Span(at, 0, skipped, why)
+            yield skipped(at, after - at, why)
             at = after
 
-    def _run(self, at: int, good: np.ndarray[tuple[int], np.dtype[np.uint32]]) -> tuple[int, str]:
+    def run(self, at: int, good: np.ndarray[tuple[int], np.dtype[np.uint32]]) -> tuple[int, str]:
         """How many records with good ids follow each other from `at`; for none, why, if it is a reserved kind of
         record."""
         count = 0
@@ -172,6 +179,16 @@ class RecordFile:
         return size - (size - bad) % RECORD_BYTES  # what is left of the last whole step is a torn record
 
 
+def skipped(start: int, count: int, why: str) -> Span:
+    """A span of `count` bytes without a valid record. Without a `why`, that follows from their number."""
+    if not why and count % RECORD_BYTES:
+        what = f"{count} bytes are not records" if count > 1 else "1 byte is not a record"
+        why = f"{what}: bytes were lost or inserted; get another copy"
+    elif not why:
+        why = f"{count // RECORD_BYTES} damaged or foreign record{'s' if count > RECORD_BYTES else ''}"
+    return Span(start, 0, count, why)
+
+
 def open(path: str | os.PathLike[str]) -> RecordFile:
     """The records of an `.atlc` file, memory-mapped. An empty file holds none. A pipe is read to its end, at most
     `LARGEST_PIPE` bytes.
@@ -197,7 +214,8 @@ def open(path: str | os.PathLike[str]) -> RecordFile:
         raise NotARecord(f"{path}: is a Parquet file; {rename}use atlcodec.sets.open")
     if 0 < len(data) < RECORD_BYTES:
         raise NotARecord(f"{path}: {len(data)} bytes, but a record has {RECORD_BYTES}: cut off, or not an .atlc file")
-    return RecordFile(data, os.fspath(path))
+    mapped = os.path.abspath(path) if isinstance(data, np.memmap) else None
+    return RecordFile(data, os.fspath(path), mapped)
 
 
 def read_stream(stream: BinaryIO | FileIO, name: str) -> bytearray:

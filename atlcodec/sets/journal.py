@@ -114,6 +114,12 @@ class Journal:
                 f"{self.folder}"
             )
         job = json.loads(json.dumps(job))  # as it will be read: with lists for tuples
+        before = self._logged()
+        if before and self.job != job and not overwrite:
+            raise AtlcError(
+                f"{self._output}: another command left {manifest.counted(before)} of it in {self.folder}; run that "
+                "command again to continue it, or discard its work with -f (overwrite=True)"
+            )
         kept: list[dict[str, Any]] = []
         rest = batches
         if self.job == job:
@@ -124,7 +130,6 @@ class Journal:
                     break
                 kept.append(line)
                 self.seen += len(batch)
-        before = self._logged()
         self.count, size = (kept[-1]["records"], kept[-1]["list"]) if kept else (0, 0)
         self.discarded = max(0, before - self.count)
         self.quality = Quality(*kept[-1]["quality"]) if kept else Quality()

@@ -158,7 +158,7 @@ def test_a_broken_codec_of_a_user_is_an_os_error(tmp_path: Path, sevens: Pixels)
     sealed = record.pack(record.seal(*record.quantise(latents), read_model(tmp_path / "mine").id)).tobytes()
     with pytest.raises(UnidentifiedImageError):
         Image.open(io.BytesIO(sealed))
-    zoo.add(tmp_path / "mine")
+    install.add(tmp_path / "mine")
     atlcodec.register_pillow()  # looks for new models at once
     with (
         Image.open(io.BytesIO(sealed)) as image,

@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def installed(folder: Path, user_folder: Path) -> Codec:
-    zoo.add(folder)
+    install.add(folder)
     return Codec.load("colours")
 
 
