@@ -3,6 +3,7 @@ whole."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import stat
 import zlib
@@ -24,6 +25,8 @@ BATCH = 4096  # records at a time, where a file is worked through
 LARGEST_PIPE = 1 << 30  # bytes read from a pipe or a device
 _STEP = 1 << 20  # bytes read from it at a time
 _PARQUET = b"PAR1"  # the first and last bytes of a Parquet file
+
+_IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")  # the first bytes of files that are named by mistake
 
 Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
 
@@ -82,6 +85,25 @@ class RecordFile:
         if self._path is None:
             return RecordFile, (self._bytes, self.name)
         return open, (self._path,)
+
+    @property
+    def paths(self) -> list[str] | None:
+        """The paths of the images, from the list beside the file; None if there is no list. Raises `BadData`."""
+        found = self._entries()
+        return None if found is None else [entry.path for entry in found]
+
+    @property
+    def labels(self) -> list[str | None] | None:
+        """The labels of the images, from the list beside the file; None if there is no list. Raises `BadData`."""
+        found = self._entries()
+        return None if found is None else [entry.label for entry in found]
+
+    def _entries(self) -> list[Any] | None:
+        if self._path is None:
+            return None
+        # By name, when it is first needed: that room lies above this one, and few need it.
+        opened = importlib.import_module("atlcodec.sets.record_set").open(self._path)
+        return list(opened.entries()) if opened.has_list else None
 
     def __len__(self) -> int:
         return self.size // RECORD_BYTES
@@ -212,6 +234,8 @@ def open(path: str | os.PathLike[str]) -> RecordFile:
     if data[:4].tobytes() == _PARQUET and (data[-4:].tobytes() == _PARQUET or _is_parquet(path)):
         rename = "" if _is_parquet(path) else "rename it to end in .parquet, then "
         raise NotARecord(f"{path}: is a Parquet file; {rename}use atlcodec.sets.open")
+    if len(data) % RECORD_BYTES and data[:8].tobytes().startswith(_IMAGES):
+        raise NotARecord(f"{path}: is an image, not a file of records; encode it first")
     if 0 < len(data) < RECORD_BYTES:
         raise NotARecord(f"{path}: {len(data)} bytes, but a record has {RECORD_BYTES}: cut off, or not an .atlc file")
     mapped = os.path.abspath(path) if isinstance(data, np.memmap) else None

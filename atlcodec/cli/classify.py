@@ -7,7 +7,7 @@ import json
 import click
 import numpy as np
 
-from atlcodec.cli.common import ErrorCount, escape, quiet_option
+from atlcodec.cli.common import ErrorCount, escape, quiet_option, require_output
 from atlcodec.cli.confusion import Confusion
 from atlcodec.cli.files import after_reading, all_names, files_from_option, open_set, refuse_twice
 from atlcodec.cli.help import Command, group, model_option
@@ -58,6 +58,7 @@ def classify(
     With --json and a list beside the file (set.csv, or the columns of a Parquet file), a line also has the image's
     path, and its true label from the list. --summary shows how often each label was taken for which."""
     names = all_names(names, files_from)
+    require_output()
     refuse_twice(names)
     reader, errors = Reader(model, head), ErrorCount()
     for name in names:

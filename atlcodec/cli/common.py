@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import click
 
+from atlcodec.errors import AtlcError
+
 T = TypeVar("T")
 QUIET = "atlcodec.quiet"  # a key of click's context
 FEW = 20  # items: a progress bar for fewer would only flicker
@@ -22,6 +24,12 @@ def log(message: str) -> None:
     for bar in _drawn:
         bar.clear()
     click.echo(escape(message), err=True)
+
+
+def require_output() -> None:
+    """Raise `AtlcError` if standard output is closed: what a command prints would be lost without a word."""
+    if sys.stdout is None:
+        raise AtlcError("standard output: is closed")
 
 
 def quiet() -> bool:

@@ -9,13 +9,16 @@ from typing import Any
 import click
 
 from atlcodec import evaluation, sets, zoo
-from atlcodec.cli.common import log
+from atlcodec.cli.common import log, meter
+from atlcodec.cli.help import Command, complete_models
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData
 
 
-@click.command()
-@click.argument("model")
+@click.command(
+    cls=Command, examples=("atlc evaluate mnist --data MNIST", "atlc evaluate ./mymodel --data pictures --json")
+)
+@click.argument("model", shell_complete=complete_models)
 @click.option(
     "--data", required=True, metavar="DIR|NAME", help="IDX files, labelled image folders, or an official set by name."
 )
@@ -29,9 +32,9 @@ from atlcodec.errors import BadData
 def evaluate(
     model: str, data: str, head: str | None, effort: int, split: str, limit: int | None, as_json: bool
 ) -> None:
-    """Measure PSNR (pooled, and the mean over images) and accuracy of MODEL on the sealed records of a test set.
+    """Measure PSNR and accuracy of MODEL on the sealed records of a test set.
 
-    The second line is the same with a model chosen for each image, as if each image were encoded alone without -m, if
+    PSNR is pooled (from the mean squared error of all images), and the mean over images. The second line is the same with a model chosen for each image, as if each image were encoded alone without -m, if
     bundled models take images of this shape; there, a label counts as right only if the chosen model gives it."""
     codec = Codec.load(model, head)
     loaded = sets.load(data, shape=codec.shape, log=log)
@@ -39,9 +42,19 @@ def evaluate(
     if images is None or not len(images):
         raise BadData(f"{data}: has no {split} images")
     images = images[:limit]
-    named = evaluation.measure(codec, images.images, images.labels, loaded.classes, effort)
     among = [Codec(m) for m in zoo.default() if m.card.shape == codec.shape]
-    chosen = evaluation.automatic(among, images.images, images.labels, loaded.classes, effort) if among else None
+    total, done = len(images) * (1 + len(among)), 0
+    with meter("measuring") as show:
+        show(0, total)
+
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+            show(done, total)
+
+        given = images.images, images.labels, loaded.classes, effort, progress
+        named = evaluation.measure(codec, *given)
+        chosen = evaluation.automatic(among, *given) if among else None
     if as_json:
         results = {
             "model": codec.name,

@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from atlcodec import record
-from atlcodec.cli.common import ErrorCount, escape
+from atlcodec.cli.common import ErrorCount, escape, require_output
 from atlcodec.cli.files import after_reading, all_names, files_from_option, open_set, refuse_twice
 from atlcodec.cli.help import Command
 from atlcodec.codec import Codec
@@ -39,6 +39,7 @@ def info(names: tuple[str, ...], files_from: str | None, summary: bool, as_json:
     number of records of each model, and of each label if there is a list beside the file (set.csv, or the columns of a
     Parquet file)."""
     names = all_names(names, files_from)
+    require_output()
     refuse_twice(names)
     reader, errors = Reader(None), ErrorCount()
     for name in names:

@@ -9,7 +9,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.cli.common import ErrorCount, escape, log, progress
+from atlcodec.cli.common import ErrorCount, escape, log, progress, require_output
 from atlcodec.cli.files import open_set, refuse_twice
 from atlcodec.cli.help import Command, model_option
 from atlcodec.codec import Codec
@@ -44,6 +44,7 @@ def similar(query: str, name: str, top: int, by: str, model: str | None, head: s
 
     The nearest comes first: number and distance, and also path and label if there is a list beside the set (set.csv, or
     the columns of a Parquet file). "-" is standard input."""
+    require_output()
     refuse_twice([query, name])
     reader, errors = Reader(model, head), ErrorCount()
     query_set, target_set = open_set(query, reader, whole=True), open_set(name, reader, whole=True)

@@ -67,6 +67,20 @@ class RecordSet:
         self.name = file.name
         self._list = listed
 
+    def __repr__(self) -> str:
+        listed = f", list {self._list.name}" if self._list else ", no list"
+        return f"<RecordSet {self.name}: {len(self)} records{listed}>"
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths of all images, from the list; empty without one. Raises `BadData`."""
+        return [entry.path for entry in self.entries()]
+
+    @property
+    def labels(self) -> list[str | None]:
+        """The labels of all images, from the list; empty without one. Raises `BadData`."""
+        return [entry.label for entry in self.entries()]
+
     def __len__(self) -> int:
         """How many records there are, damaged ones included."""
         return len(self.file)

@@ -79,9 +79,9 @@ def find(
     `labelled`, a folder is a label even if it is the only one.
 
     Raises `BadData` if it has no images, or invalid IDX files."""
-    parts = idx.parts(Path(folder), shape)
+    parts = idx.parts(Path(folder), shape[1::-1] if how.transpose and len(shape) == 2 else shape)
     if parts:
-        source: Source = IdxFiles(folder, parts, taken)
+        source: Source = IdxFiles(folder, parts, taken, how)
     else:
         layout = folders.layout(folder, fewest=1 if labelled else 2)
         read = functools.partial(read_files, shape=shape, how=how)
@@ -219,7 +219,8 @@ class ImageFolder:
 class IdxFiles:
     """The images of IDX files, train before test: `train/00017.png` is number 17 of the training images."""
 
-    def __init__(self, folder: str, parts: list[idx.Part], taken: OutputPaths) -> None:
+    def __init__(self, folder: str, parts: list[idx.Part], taken: OutputPaths, how: Fit = NOTHING) -> None:
+        self._how = how
         self._parts = {part.name: part for part in parts}
         digest = next((part.labels_digest for part in parts if part.labels_digest), "")
         known = official.known(digest)
@@ -258,15 +259,23 @@ class IdxFiles:
             first = next(wanted)
             images = self._parts[name].images(len(first), int(Path(first.names[0][0]).stem))
             for batch in itertools.chain([first], wanted):
-                yield batch, Loaded(next(images), batch.names, [])
+                losses = Losses(changes={"inverted"} if self._how.invert else set())
+                yield batch, Loaded(self._fitted(next(images)), batch.names, [], losses)
             next(images, None)  # checks that nothing comes after the last one
+
+    def _fitted(self, images: Images) -> Images:
+        """What `fit.Fit` can do to pixels that are grey and of the right size."""
+        images = images.swapaxes(1, 2) if self._how.transpose else images
+        return 255 - images if self._how.invert else np.ascontiguousarray(images)
 
     def sample(self, count: int) -> Images:
         step = -(-len(self) // count)
         start, chosen = 0, []
         for part in self._parts.values():
             for images in part.images(BATCH):
-                chosen.append(images[-start % step :: step].copy())  # a copy, so that the others need not stay
+                chosen.append(
+                    self._fitted(images[-start % step :: step]).copy()
+                )  # a copy, so that the others need not stay
                 start += len(images)
         return np.concatenate(chosen)
 

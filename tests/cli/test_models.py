@@ -99,7 +99,7 @@ def test_a_classifier_is_added_once_and_then_used(cli: Cli, here: Path, mine: Pa
 
 
 def test_a_damaged_model_is_found_and_repaired(cli: Cli, mine: Path, user_folder: Path) -> None:
-    assert cli("models", "add", "mine").code == 0
+    assert cli("models", "add", mine).code == 0
     assert cli("models", "check", "mine").lines == ["mine: valid"]
     (user_folder / "mine/decompressor.onnx").write_bytes(b"cut")
     ran = cli("models", "check")

@@ -78,7 +78,8 @@ def test_devices_and_pipes_are_written_to_and_not_replaced(cli: Cli, here: Path,
 
 
 def test_streams_that_are_closed(here: Path) -> None:
-    for line in ("encode - <&-", "classify - <&-", "encode seven.png -o - >&-", "classify - <&- >&- 2>&-"):
+    lines = ["encode - <&-", "classify - <&-", "encode seven.png -o - >&-", "classify - <&- >&- 2>&-"]
+    for line in [*lines, "info seven.png >&-", "classify seven.png >&-"]:
         ran = subprocess.run(
             ["sh", "-c", f'exec "$@" {line}', "sh", *COMMAND],
             env=environment(),

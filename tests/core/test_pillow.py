@@ -18,7 +18,7 @@ import pytest
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
 import atlcodec
-from atlcodec import picture, record, zoo
+from atlcodec import install, picture, record
 from atlcodec.card import read_model
 from atlcodec.card_writer import write_model
 from atlcodec.codec import Codec

@@ -142,6 +142,17 @@ def test_idx_files(cli: Cli, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> Non
     assert not Path("x.atlc").exists()
 
 
+def test_images_that_lie_on_their_sides(cli: Cli, draw: Draw) -> None:
+    """As EMNIST's."""
+    images = np.stack([draw(slant) for slant in range(3)])
+    write_idx(Path("in"), "train-images-idx3-ubyte", images.swapaxes(1, 2))
+    assert cli("encode", "in", "-o", "set.atlc", "-m", MNIST, "--transpose").code == 0
+    assert Path("set.atlc").read_bytes() == encoded(list(images), MNIST)
+    put(Path("x.png"), 255 - images[0].T)
+    assert cli("encode", "x.png", "-m", MNIST, "--transpose", "--invert").code == 0
+    assert Path("x.atlc").read_bytes() == Path("set.atlc").read_bytes()[:200]
+
+
 def test_one_model_is_chosen_for_a_set(cli: Cli, folder: Path, images: dict[str, Pixels]) -> None:
     chosen = cli("encode", folder, "-o", "set.atlc").err.split("bytes")[1].split()
     together = cli("encode", *(folder / path for path in ORDER), "-o", "x.atlc").err.split("bytes")[1].split()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import atlcodec
-from atlcodec import metrics, sets, zoo
+from atlcodec import install, metrics, sets
 from atlcodec.card import read_head
 from atlcodec.codec import Codec
 from atlcodec.sets import manifest
