@@ -9,7 +9,6 @@ import stat
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, overload, runtime_checkable
@@ -20,6 +19,7 @@ from numpy.typing import ArrayLike
 from atlcodec import atomic, record
 from atlcodec.errors import AtlcError, MissingFile, NotARecord
 from atlcodec.record import RECORD_BYTES, Records
+from atlcodec.spans import Span, skipped
 
 BATCH = 4096  # records at a time, where a file is worked through
 LARGEST_PIPE = 1 << 30  # bytes read from a pipe or a device
@@ -29,16 +29,6 @@ _PARQUET = b"PAR1"  # the first and last bytes of a Parquet file
 _IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")  # the first bytes of files that are named by mistake
 
 Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
-
-
-@dataclass(frozen=True)
-class Span:
-    """A stretch of a file: `count` records from byte `start` on, or `skipped` bytes without a valid record, and why."""
-
-    start: int
-    count: int
-    skipped: int = 0
-    why: str = ""
 
 
 @runtime_checkable
@@ -199,16 +189,6 @@ class RecordFile:
                 if in_step or not after or (len(after) == RECORD_BYTES and crc32(after) in fine):
                     return at
         return size - (size - bad) % RECORD_BYTES  # what is left of the last whole step is a torn record
-
-
-def skipped(start: int, count: int, why: str) -> Span:
-    """A span of `count` bytes without a valid record. Without a `why`, that follows from their number."""
-    if not why and count % RECORD_BYTES:
-        what = f"{count} bytes are not records" if count > 1 else "1 byte is not a record"
-        why = f"{what}: bytes were lost or inserted; get another copy"
-    elif not why:
-        why = f"{count // RECORD_BYTES} damaged or foreign record{'s' if count > RECORD_BYTES else ''}"
-    return Span(start, 0, count, why)
 
 
 def open(path: str | os.PathLike[str]) -> RecordFile:

@@ -11,8 +11,9 @@ import numpy as np
 
 from atlcodec import record
 from atlcodec.errors import NotARecord
-from atlcodec.files import BATCH, Bytes, RecordFile, Span, skipped
+from atlcodec.files import BATCH, Bytes, RecordFile
 from atlcodec.record import RECORD_BYTES, Records
+from atlcodec.spans import Span, skipped
 
 STEP = 1 << 20  # bytes read at a time at most
 LARGEST_GAP = 1 << 20  # bytes without a record that are kept

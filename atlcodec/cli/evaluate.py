@@ -34,7 +34,9 @@ def evaluate(
 ) -> None:
     """Measure PSNR and accuracy of MODEL on the sealed records of a test set.
 
-    PSNR is pooled (from the mean squared error of all images), and the mean over images. The second line is the same with a model chosen for each image, as if each image were encoded alone without -m, if
+    PSNR is pooled (from the mean squared error of all images), and the mean over images.
+
+    The second line is the same with a model chosen for each image, as if each image were encoded alone without -m, if
     bundled models take images of this shape; there, a label counts as right only if the chosen model gives it."""
     codec = Codec.load(model, head)
     loaded = sets.load(data, shape=codec.shape, log=log)
