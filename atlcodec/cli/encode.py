@@ -22,7 +22,7 @@ from atlcodec.cli.files import (
     standard_output,
 )
 from atlcodec.cli.fitting import fit_options
-from atlcodec.cli.help import Command, group, model_option
+from atlcodec.cli.help import Command, Effort, group, model_option
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.fit import Fit
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 @model_option(help="Name, id or path. [default: the bundled one that fits the images best]")
 @click.option(
     "--effort",
-    type=click.IntRange(0, 9),
+    type=Effort(),
     help="0 is fast, 9 is slow and gives the best quality. [default: what the model's card says]",
 )
 @click.option("--each", is_flag=True, help="In a set, give each image the model that fits it best.")

@@ -10,7 +10,7 @@ import click
 
 from atlcodec import evaluation, sets, zoo
 from atlcodec.cli.common import log, meter
-from atlcodec.cli.help import Command, complete_models
+from atlcodec.cli.help import Command, Effort, complete_models
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData
 
@@ -23,9 +23,7 @@ from atlcodec.errors import BadData
     "--data", required=True, metavar="DIR|NAME", help="IDX files, labelled image folders, or an official set by name."
 )
 @click.option("--head", help="The classifier to use, by name.")
-@click.option(
-    "--effort", default=0, show_default=True, type=click.IntRange(0, 9), help="The encoder's effort, as in atlc encode."
-)
+@click.option("--effort", default=0, show_default=True, type=Effort(), help="The encoder's effort, as in atlc encode.")
 @click.option("--split", default="test", show_default=True, type=click.Choice(["test", "train"]))
 @click.option("--limit", type=click.IntRange(1), help="Use only the first images.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

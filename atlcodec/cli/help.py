@@ -61,6 +61,20 @@ class Group(Command, click.Group):
         self.format_commands(ctx, formatter)
 
 
+class Effort(click.IntRange):
+    """A number from 0 to 9."""
+
+    name = "effort"
+
+    def __init__(self) -> None:
+        super().__init__(0, 9)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value).lstrip("-").isdecimal():
+            self.fail(f"{value!r} is not a number from 0 (fast) to 9 (best)", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def complete_models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The installed models whose names begin so; paths for what has a separator."""
     from atlcodec import zoo

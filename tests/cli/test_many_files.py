@@ -166,7 +166,7 @@ def test_a_batch_is_about_a_second_of_work(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_progress_has_an_estimate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     now = [0.0]
-    monkeypatch.setattr(common.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("atlcodec.cli.common.time.monotonic", lambda: now[0])
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     with common.meter("encoding") as show:
         for done in range(0, 90, 10):

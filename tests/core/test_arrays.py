@@ -115,4 +115,4 @@ def test_help_is_short_and_in_the_order_of_use() -> None:
     assert [name for name in atlcodec.__all__ if not hasattr(atlcodec, name)] == []
     assert atlcodec.__all__[:3] == ["encode", "decode", "classify"]
     assert not {"zoo", "cli", "untrusted"} & set(dir(atlcodec))
-    assert atlcodec.zoo.models()  # type: ignore[attr-defined]
+    assert atlcodec.zoo.models()
