@@ -10,7 +10,7 @@ SHIPPED := $(shell find atlcodec -type f ! -name '*.py[co]')
 BENCHMARKS := $(wildcard $(addprefix benchmarks/,throughput.py startup.py quality.py million.py heads.py training_speed.py))
 PIP := -m pip --disable-pip-version-check --quiet --quiet
 
-.PHONY: help demo test test-all test-more lint types javascript benchmarks clean
+.PHONY: help demo test test-all test-more lint types javascript benchmarks docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 /p' Makefile | awk '{ printf "  %s %-12s", $$1, $$2; $$1 = $$2 = ""; print }'
@@ -37,6 +37,11 @@ types: $(DEV)/.ready ## mypy, strict
 benchmarks: $(DEV)/.ready ## the programs that print the tables in benchmarks/results
 	@set -e; for program in $(BENCHMARKS); do echo "$$program"; $(DEV)/bin/python "$$program"; done
 
+docs: $(DEV)/.docs ## the site of documentation, in build/docs; a warning is an error
+	$(DEV)/bin/python docs/commands.py > docs/site/commands.md
+	$(DEV)/bin/sphinx-build --fail-on-warning --keep-going --quiet --conf-dir docs/site . build/docs
+	@echo "The site is build/docs/docs/site/index.html"
+
 clean: ## remove the environments, caches and what the demo and builds left; trained runs stay
 	rm -rf $(DEV) $(DEMO) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	rm -rf $(JAVASCRIPT)/node_modules
@@ -51,6 +56,11 @@ $(DEV)/.ready: pyproject.toml setup.py requirements-dev.txt
 $(DEV)/.ray: $(DEV)/.ready
 	@echo "Adding Ray to $(DEV) ..."
 	@$(DEV)/bin/python $(PIP) install -e '.[ray]'
+	@touch $@
+
+$(DEV)/.docs: $(DEV)/.ready
+	@echo "Adding Sphinx to $(DEV) ..."
+	@$(DEV)/bin/python $(PIP) install -e '.[docs]'
 	@touch $@
 
 # Node.js is not set up here; without it the tests of the reader are skipped, and say so.

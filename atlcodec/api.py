@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from atlcodec import metrics, record, zoo
+from atlcodec.arrays import as_array, as_images
 from atlcodec.choice import default_shape, suited
-from atlcodec.codec import Codec, Images
+from atlcodec.codec import Codec, Images, Prediction
 from atlcodec.errors import LossWarning, NotARecord
 from atlcodec.fit import NOTHING, Fit, FitOptions
 from atlcodec.reader import cached_codec, codec_of
@@ -23,18 +24,6 @@ from atlcodec.shape import Shape
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a classifier reads from a record."""
-
-    label: str
-    index: int  # of the label among the codec's `labels`
-    probability: float
-    model: str
-    head: str
-    unsure: bool = False  # whether the head would hardly ever be so unsure of an image that it knows
 
 
 def encode(
@@ -71,7 +60,12 @@ def _pixels(image: Any, how: Fit, shape: Shape) -> Images:
             io.BytesIO(image) if isinstance(image, bytes) else image, how, name=name, shape=shape
         )
     else:
-        prepared = picture.from_array(np.asarray(image), how, name=name, shape=shape)
+        array = as_array(image)
+        if array.ndim == 1 and array.size == math.prod(shape):  # a flat image
+            array = array.reshape(shape)
+        if array.dtype.kind in "ui" and array.dtype.itemsize > 2 and how == NOTHING and array.shape == shape:
+            return np.asarray(as_images(array, shape)[0])  # whole numbers that are 8 bits of some wide type
+        prepared = picture.from_array(array, how, name=name, shape=shape)
     for loss in prepared.losses.values():
         warnings.warn(f"{name}: {loss}", LossWarning, stacklevel=3)
     return prepared.pixels
@@ -95,11 +89,7 @@ def classify(
     codec = codec_of(packed, model=model)
     if head is not None:
         codec = cached_codec(codec.model, head)
-    probabilities = codec.classify(packed)[0]
-    index = int(probabilities.argmax())
-    probability = float(probabilities[index])
-    unsure = codec.is_unsure(probability)
-    return Prediction(codec.labels[index], index, probability, codec.name, codec.head.name, unsure)
+    return codec.predict(packed)[0]
 
 
 def choose(

@@ -6,13 +6,15 @@ import functools
 import math
 import os
 import threading
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from atlcodec import engine, metrics, record, refine, zoo
+from atlcodec.arrays import as_images
 from atlcodec.card import BUNDLED, Head, Model
-from atlcodec.errors import BadImage, BadModel, DamagedRecord
+from atlcodec.errors import BadModel, DamagedRecord
 from atlcodec.record import Records
 
 Images = NDArray[np.uint8]
@@ -22,6 +24,18 @@ CHUNK_OF_CLASSIFIER = 1024  # rows; its activations are small
 CHUNK_OF_SEARCH = 64
 LARGE = 64 * 64 * 3  # values of an image; of larger ones a chunk has fewer rows, or all threads would run out of memory
 UNSURE = 6.0  # dB for each factor of e in a label's probability; fitted to the accuracy on all training sets
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier reads from a record."""
+
+    label: str
+    index: int  # of the label among the codec's `labels`
+    probability: float
+    model: str
+    head: str
+    unsure: bool = False  # whether the head would hardly ever be so unsure of an image that it knows
 
 
 class Codec:
@@ -42,7 +56,8 @@ class Codec:
         self._refiners: dict[tuple[str, ...], engine.Graph] = {}  # by their outputs
 
     def __repr__(self) -> str:
-        return f"<Codec {self.name} {self.id:08x}>"
+        shape = " x ".join(map(str, self.shape))
+        return f"<Codec {self.name} {self.id:08x}: images {shape}>"
 
     def __reduce__(self) -> tuple[type[Codec], tuple[Model, str | None]]:
         return Codec, (self.model, self._head_name)  # a loaded network cannot be pickled; the copy loads it again
@@ -59,6 +74,8 @@ class Codec:
 
     def encode(self, images: ArrayLike, effort: int | None = None) -> Records:
         """Images, uint8 (N, *shape), to sealed records, uint8 (N, 200).
+
+        Flat rows, axes of length 1, one image alone, and whole numbers of other types are taken, too.
 
         `effort`, 0 to 9, is how long latent refinement searches for better symbols; 0 takes what the compressor gives.
         The default stands in the card, and is 0 for a model without a refiner. Raises `BadImage` for another shape
@@ -111,6 +128,21 @@ class Codec:
         packed, check = record.as_records(records), self.check if verify else None
         shape = (len(self.labels),)
         return engine.in_chunks(classify, packed, shape, np.float32, check, CHUNK_OF_CLASSIFIER)
+
+    def predict(self, records: ArrayLike | bytes) -> list[Prediction]:
+        """The likeliest label of each record, uint8 (N, 200) or bytes. Raises what `classify` raises.
+
+        >>> codec = Codec.load("mnist")
+        >>> [answer.label for answer in codec.predict(codec.encode(np.zeros((2, 28, 28), np.uint8)))][0] in codec.labels
+        True
+        """
+        scores = self.classify(records)
+        best = scores.argmax(axis=1).tolist()
+        found = zip(best, scores.max(axis=1).tolist(), strict=True)
+        return [
+            Prediction(self.labels[index], index, probability, self.name, self.head.name, self.is_unsure(probability))
+            for index, probability in found
+        ]
 
     def suitability(self, images: Images, records: Records) -> NDArray[np.float64]:
         """How well this codec suits each image, given its own record of it: float64 (N,), in dB.
@@ -190,8 +222,4 @@ class Codec:
         return engine.Graph(self.model.file(part), signature, str(path), trusted=self.model.bundled)
 
     def _as_images(self, images: ArrayLike) -> Images:
-        array = np.asarray(images)
-        if array.dtype != np.uint8 or array.ndim != 1 + len(self.shape) or array.shape[1:] != self.shape:
-            shape = ", ".join(map(str, self.shape))
-            raise BadImage(f"images must be uint8 (N, {shape}), not {array.dtype} {array.shape}")
-        return array
+        return as_images(images, self.shape)

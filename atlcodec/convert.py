@@ -53,7 +53,8 @@ class Conversion:
         try:
             pixels = self.upright(image)
         except BadImage as error:
-            if wrong := self._wrong_size(_upright_size(image)):  # name both options at once
+            size = _upright_size(image)
+            if wrong := self._wrong_size(size[::-1] if self._how.transpose else size):  # name both options at once
                 raise BadImage(f"{self._name}: {wrong}; and it {str(error).removeprefix(f'{self._name}: ')}") from error
             raise
         if wrong := self._wrong_size(pixels.size):
@@ -79,6 +80,8 @@ class Conversion:
             raise self._bad("has 16 bits a channel; --gray (gray=True) takes 8 of them")
         image.load()
         upright = ImageOps.exif_transpose(image)
+        if how.transpose:
+            upright = upright.transpose(Image.Transpose.TRANSPOSE)
         grey = how.gray or (shape is not None and len(shape) == 2)
         pixels = self._grey(upright) if grey else self._colour(upright)
         if how.invert:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from atlcodec import metrics, record
 from atlcodec.choice import suited
 from atlcodec.codec import Codec, Images
+
+Progress = Callable[[int], None]
+STEP = 256  # images that are encoded between two calls of it
 
 MAIN_FIGURES = ("psnr", "psnr_mean", "accuracy")
 
@@ -66,11 +69,20 @@ def _psnr(mse: float) -> float:
 
 
 def measure(
-    codec: Codec, images: Images, labels: NDArray[np.integer] | None, classes: Sequence[str], effort: int = 0
+    codec: Codec,
+    images: Images,
+    labels: NDArray[np.integer] | None,
+    classes: Sequence[str],
+    effort: int = 0,
+    progress: Progress = lambda count: None,
 ) -> Figures:
     """One model on images, uint8 (N, *shape), with labels, integers (N,), that are numbers of `classes`. The figures
-    have no accuracy without labels, without a classifier, or if it knows no label of these."""
-    sealed = codec.encode(images, effort)
+    have no accuracy without labels, without a classifier, or if it knows no label of these. `progress` gets the number
+    of images that were encoded since its last call."""
+    sealed = np.empty((len(images), record.RECORD_BYTES), np.uint8)
+    for start in range(0, len(images), STEP):
+        sealed[start : start + STEP] = codec.encode(images[start : start + STEP], effort)
+        progress(len(images[start : start + STEP]))
     # Without seal and refinement: the symbols nearest to the latents. Their seals are not valid.
     bare = record.pack(codec.model.card.packing.nearest(codec.latents(images))[0])
     errors = metrics.squared_error(images, codec.decode(sealed))
@@ -92,12 +104,17 @@ def measure(
 
 
 def automatic(
-    codecs: list[Codec], images: Images, labels: NDArray[np.integer] | None, classes: Sequence[str], effort: int = 0
+    codecs: list[Codec],
+    images: Images,
+    labels: NDArray[np.integer] | None,
+    classes: Sequence[str],
+    effort: int = 0,
+    progress: Progress = lambda count: None,
 ) -> Figures:
     """Each image as if it were encoded alone and no model were named: by the codec that `encode` chooses. A label
     counts as right only if the chosen model gives it, so that each wrong choice shows."""
     best = suited(images, codecs).each
-    each = [measure(codec, images, labels, classes, effort if codec.model.refines else 0) for codec in codecs]
+    each = [measure(codec, images, labels, classes, effort if codec.model.refines else 0, progress) for codec in codecs]
     rows = np.arange(len(images))
 
     def pick(columns: list[NDArray[Any]]) -> NDArray[Any]:

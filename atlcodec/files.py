@@ -3,15 +3,15 @@ whole."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import stat
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Protocol, overload, runtime_checkable
+from typing import Any, BinaryIO, Protocol, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,23 +19,16 @@ from numpy.typing import ArrayLike
 from atlcodec import atomic, record
 from atlcodec.errors import AtlcError, MissingFile, NotARecord
 from atlcodec.record import RECORD_BYTES, Records
+from atlcodec.spans import Span, skipped
 
 BATCH = 4096  # records at a time, where a file is worked through
 LARGEST_PIPE = 1 << 30  # bytes read from a pipe or a device
 _STEP = 1 << 20  # bytes read from it at a time
 _PARQUET = b"PAR1"  # the first and last bytes of a Parquet file
 
+_IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")  # the first bytes of files that are named by mistake
+
 Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
-
-
-@dataclass(frozen=True)
-class Span:
-    """A stretch of a file: `count` records from byte `start` on, or `skipped` bytes without a valid record, and why."""
-
-    start: int
-    count: int
-    skipped: int = 0
-    why: str = ""
 
 
 @runtime_checkable
@@ -65,17 +58,49 @@ class RecordFile:
     A torn last record is not counted: `torn` says how many bytes are left over. Nothing is verified here; decoding is
     what checks the seals, and `spans` finds the whole records of a damaged file."""
 
-    def __init__(self, data: Bytes, name: str) -> None:
+    def __init__(self, data: Bytes, name: str, path: str | None = None) -> None:
         self.name = name
+        self._path = path  # of the file that is mapped, if it is one
         self._data: Bytes | None = data
         self.size = len(data)
         self.torn = len(data) % RECORD_BYTES
 
     def __repr__(self) -> str:
-        return f"<RecordFile {self.name}: {len(self)} records>"
+        torn = f" and {self.torn} bytes" if self.torn else ""
+        closed = ", closed" if self._data is None else ""
+        return f"<RecordFile {self.name}: {len(self)} records{torn}{closed}>"
+
+    def __reduce__(self) -> Any:
+        """A mapped file is pickled as its path, so that a process that gets it maps it, too."""
+        if self._path is None:
+            return RecordFile, (self._bytes, self.name)
+        return open, (self._path,)
+
+    @property
+    def paths(self) -> list[str] | None:
+        """The paths of the images, from the list beside the file; None if there is no list. Raises `BadData`."""
+        found = self._entries()
+        return None if found is None else [entry.path for entry in found]
+
+    @property
+    def labels(self) -> list[str | None] | None:
+        """The labels of the images, from the list beside the file; None if there is no list. Raises `BadData`."""
+        found = self._entries()
+        return None if found is None else [entry.label for entry in found]
+
+    def _entries(self) -> list[Any] | None:
+        if self._path is None:
+            return None
+        # By name, when it is first needed: that room lies above this one, and few need it.
+        opened = importlib.import_module("atlcodec.sets.record_set").open(self._path)
+        return list(opened.entries()) if opened.has_list else None
 
     def __len__(self) -> int:
         return self.size // RECORD_BYTES
+
+    def __iter__(self) -> Iterator[Bytes]:
+        """The records one by one, each uint8 (200,)."""
+        return iter(self.array)
 
     def __enter__(self) -> RecordFile:
         return self
@@ -124,7 +149,7 @@ class RecordFile:
         good = np.array(sorted(known), np.uint32)
         size, at = len(self._bytes), 0
         while at < size:
-            run, why = self._run(at, good)
+            run, why = self.run(at, good)
             if run:
                 yield Span(at, run)
                 at += run * RECORD_BYTES
@@ -134,16 +159,10 @@ class RecordFile:
                 yield Span(at, 0, size - at, why)
                 return
             after = self._next(at, known)
-            skipped = after - at
-            if not why and skipped % RECORD_BYTES:
-                what = f"{skipped} bytes are not records" if skipped > 1 else "1 byte is not a record"
-                why = f"{what}: bytes were lost or inserted; get another copy"
-            elif not why:
-                why = f"{skipped // RECORD_BYTES} damaged or foreign record{'s' if skipped > RECORD_BYTES else ''}"
-            yield Span(at, 0, skipped, why)
+            yield skipped(at, after - at, why)
             at = after
 
-    def _run(self, at: int, good: np.ndarray[tuple[int], np.dtype[np.uint32]]) -> tuple[int, str]:
+    def run(self, at: int, good: np.ndarray[tuple[int], np.dtype[np.uint32]]) -> tuple[int, str]:
         """How many records with good ids follow each other from `at`; for none, why, if it is a reserved kind of
         record."""
         count = 0
@@ -195,9 +214,12 @@ def open(path: str | os.PathLike[str]) -> RecordFile:
     if data[:4].tobytes() == _PARQUET and (data[-4:].tobytes() == _PARQUET or _is_parquet(path)):
         rename = "" if _is_parquet(path) else "rename it to end in .parquet, then "
         raise NotARecord(f"{path}: is a Parquet file; {rename}use atlcodec.sets.open")
+    if len(data) % RECORD_BYTES and data[:8].tobytes().startswith(_IMAGES):
+        raise NotARecord(f"{path}: is an image, not a file of records; encode it first")
     if 0 < len(data) < RECORD_BYTES:
         raise NotARecord(f"{path}: {len(data)} bytes, but a record has {RECORD_BYTES}: cut off, or not an .atlc file")
-    return RecordFile(data, os.fspath(path))
+    mapped = os.path.abspath(path) if isinstance(data, np.memmap) else None
+    return RecordFile(data, os.fspath(path), mapped)
 
 
 def read_stream(stream: BinaryIO | FileIO, name: str) -> bytearray:

@@ -21,6 +21,7 @@ class FitOptions(TypedDict, total=False):
     invert: bool
     range: tuple[float, float] | None
     frame: Frame | None
+    transpose: bool
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Fit:
     invert      black becomes white
     range       of 16-bit and floating-point values: the one that becomes black, and the one that becomes white
     frame       which frame of an animation, from 0; or all, where each frame becomes a record
+    transpose   rows become columns: for EMNIST, whose letters lie on their sides
 
     Raises `ValueError` for a value that is not one of these."""
 
@@ -44,6 +46,7 @@ class Fit:
     invert: bool = False
     range: tuple[float, float] | None = None
     frame: Frame | None = None
+    transpose: bool = False
 
     def __post_init__(self) -> None:
         if self.fit not in (None, *HOWS):

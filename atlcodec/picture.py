@@ -158,8 +158,10 @@ def _explained(name: str) -> Iterator[None]:
         raise MissingFile(name) from error
     except OSError as error:
         raise BadImage(f"{name}: {error.strerror or f'cannot be read ({error})'}") from error
+    except MemoryError as error:
+        raise BadImage(f"{name}: cannot be read: there is not enough memory for it") from error
     except Exception as error:  # Pillow's decoders raise any exception on broken files
-        raise BadImage(f"{name}: cannot be read ({type(error).__name__}: {error})") from error
+        raise BadImage(f"{name}: cannot be read, for it is damaged ({str(error) or 'no more is known'})") from error
 
 
 def _seekable(source: str | os.PathLike[str] | BinaryIO, name: str) -> str | os.PathLike[str] | BinaryIO:

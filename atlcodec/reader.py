@@ -14,8 +14,9 @@ from atlcodec import files, record, zoo
 from atlcodec.card import Model
 from atlcodec.codec import Codec
 from atlcodec.errors import NotARecord, UnknownModel
-from atlcodec.files import RecordSource, Span
+from atlcodec.files import RecordSource
 from atlcodec.record import RECORD_BYTES, Records
+from atlcodec.spans import Span
 
 
 def cached_codec(model: Model, head: str | None = None) -> Codec:

@@ -1,4 +1,4 @@
-"""Which models are installed: find one by name, id or path; add one; say which model wrote a record.
+"""Which models are installed: find one by name, id or path; say which model wrote a record.
 
 Bundled models lie in this package. Your own lie in your user folder and in the folders of `$ATLC_MODELS`, and are not
 trusted. An invalid folder raises `BadModel`; the other models stay usable."""
@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import atomic, record
-from atlcodec.card import BUNDLED, Head, Model, has_card, is_head, read_head, read_model, read_regular, valid_name
-from atlcodec.errors import AtlcError, BadModel, MissingModel, UnknownModel
+from atlcodec import record
+from atlcodec.card import BUNDLED, Head, Model, has_card, read_head, read_model, valid_name
+from atlcodec.errors import BadModel, MissingModel, UnknownModel
 
 # -- finding -----------------------------------------------------------------------------------------------------------
 
@@ -30,6 +30,11 @@ def user_folders() -> list[Path]:
     """The folders of `$ATLC_MODELS`, then the user folder."""
     listed = [Path(entry) for entry in os.environ.get("ATLC_MODELS", "").split(os.pathsep) if entry]
     return [*listed, user_folder()]
+
+
+def missing_folders() -> list[Path]:
+    """The folders of `$ATLC_MODELS` that are not there: a name that was mistyped, perhaps."""
+    return [folder for folder in user_folders()[:-1] if not folder.is_dir()]
 
 
 def user_folder() -> Path:
@@ -230,50 +235,3 @@ def _repeated() -> dict[int, int]:
 def writer_name(wanted: Mapping[int, Model]) -> str:
     """The models as a message calls them."""
     return next(iter(wanted.values())).name if len(wanted) == 1 else "an installed codec"
-
-
-# -- installing --------------------------------------------------------------------------------------------------------
-
-
-def add(source: Path) -> Path:
-    """Install the folder of a codec or of a head into the user folder, whole or not at all; returns the new folder.
-
-    It does not try the networks: that is the caller's task. Raises `AtlcError`."""
-    target, wanted = _head_to_add(source) if is_head(source) else _codec_to_add(source)
-    if target.exists():
-        raise AtlcError(f"{target}: already exists; remove it first")
-    with atomic.folder(target) as part:
-        for relative in wanted:
-            (part / relative).parent.mkdir(parents=True, exist_ok=True)
-            (part / relative).write_bytes(read_regular(source / relative))
-    return target
-
-
-def _head_to_add(source: Path) -> tuple[Path, list[Path]]:
-    """Where a head would be installed, and its files."""
-    new = read_head(source)
-    codec = codec_of(new)
-    target = user_folder() / "heads" / f"{codec.id:08x}" / new.name
-    if new.name in dict(each_head(codec)):
-        delete = f"delete {target}, or " if target.exists() else ""
-        raise AtlcError(
-            f"{source}: {codec.name} has a classifier {new.name} already; {delete}change the name in card.json"
-        )
-    return target, [Path("card.json"), Path("classifier.onnx")]
-
-
-def _codec_to_add(source: Path) -> tuple[Path, list[Path]]:
-    """Where a codec would be installed, and its files."""
-    model = read_model(source)
-    for other in installed():
-        if isinstance(other, Model) and other.id == model.id:
-            if other.sha256 == model.sha256:
-                raise AtlcError(f"{source}: this codec is installed already, as {other.name} in {other.folder}")
-            raise BadModel(f"{source}: another codec, {other.name}, has the same id {model.id:08x}; train it again")
-        if isinstance(other, Model) and other.name == model.name:
-            raise AtlcError(f"{source}: a model {model.name} is installed already; change the name in card.json")
-    wanted = [Path("card.json"), *map(Path, sorted(model.card.digests))]
-    for name in heads(model):
-        if (source / "heads" / name).is_dir():
-            wanted += [Path("heads", name, "card.json"), Path("heads", name, "classifier.onnx")]
-    return user_folder() / model.name, wanted

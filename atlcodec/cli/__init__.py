@@ -3,49 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
-import click
+if TYPE_CHECKING:
+    from atlcodec.cli.commands import COMMANDS as COMMANDS
+    from atlcodec.cli.commands import atlc as atlc
+else:
 
-COMMANDS = {
-    "encode": "Encode images to records of 200 bytes.",
-    "decode": "Decode records to images.",
-    "classify": "Print the labels of records, without decoding them.",
-    "similar": "Find the records of a set that are nearest to a record.",
-    "info": "Show what a file of records contains.",
-    "models": "List the installed models; add one.",
-    "train": "Train your own model.",
-    "train-head": "Train your own classifier for a model's records.",
-    "evaluate": "Measure PSNR and accuracy of a model on a data set.",
-}
+    def __getattr__(name: str) -> Any:
+        """The commands need click, whose import Ctrl-C may stop, too."""
+        if name in ("atlc", "COMMANDS"):
+            from atlcodec.cli import commands
 
-
-class _Commands(click.Group):
-    """A command's module is imported when it is called: `classify` does not wait for what `train` needs."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        name = cmd_name.replace("-", "_")
-        command = getattr(importlib.import_module(f"atlcodec.cli.{name}"), name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="atlcodec")
-def atlc() -> None:
-    """Store small images in records of 200 bytes, and classify the records without decoding them."""
+            return getattr(commands, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def main() -> None:
@@ -53,12 +27,16 @@ def main() -> None:
     130 for Ctrl-C, which may also come while a command is imported."""
     try:
         _run()
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("atlc: interrupted", err=True)
+    except KeyboardInterrupt:
+        if sys.stderr is not None:
+            sys.stderr.write("atlc: interrupted\n")
         sys.exit(130)
 
 
 def _run() -> None:
+    import click
+
+    from atlcodec.cli.commands import atlc
     from atlcodec.cli.common import log
     from atlcodec.errors import AtlcError
 
@@ -68,6 +46,8 @@ def _run() -> None:
         atlc.main(prog_name="atlc", standalone_mode=False)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
+    except click.Abort:
+        raise KeyboardInterrupt from None
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(shown)

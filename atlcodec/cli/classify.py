@@ -7,52 +7,75 @@ import json
 import click
 import numpy as np
 
-from atlcodec.cli.common import ErrorCount, escape
-from atlcodec.cli.files import open_set, refuse_twice
+from atlcodec.cli.common import ErrorCount, escape, quiet_option, require_output
+from atlcodec.cli.confusion import Confusion
+from atlcodec.cli.files import after_reading, all_names, files_from_option, open_set, refuse_twice
+from atlcodec.cli.help import Command, group, model_option
 from atlcodec.errors import AtlcError
 from atlcodec.reader import Reader
 from atlcodec.sets.record_set import RecordSet, Row
+from atlcodec.stream import RecordStream
 
 
-@click.command()
-@click.argument("names", nargs=-1, required=True, metavar="FILE...")
-@click.option("-m", "--model", help="Read only records of this model: name, id or path. [default: any model]")
-@click.option("--head", help="The classifier to use, by name. [default: the model's first]")
+@click.command(cls=Command, examples=("atlc classify cat.atlc", "tail -f new.atlc | atlc classify - --json"))
+@click.argument("names", nargs=-1, metavar="FILE...")
+@group("Output")
 @click.option(
     "--top", default=1, show_default=True, type=click.IntRange(1), metavar="K", help="The K likeliest labels."
 )
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option(
+    "--summary", is_flag=True, help="Only how many images have each label, and how many labels of the list are right."
+)
+@quiet_option
+@group("Which classifier")
+@click.option("--head", help="The classifier to use, by name. [default: the model's first]")
 @click.option(
     "--min-probability",
     type=click.FloatRange(0, 1),
     metavar="P",
     help="Call a label unsure below this probability. [default: what the head's card says]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@group("Input")
+@model_option()
+@files_from_option
 def classify(
     names: tuple[str, ...],
+    files_from: str | None,
     model: str | None,
     head: str | None,
     top: int,
     min_probability: float | None,
     as_json: bool,
+    summary: bool,
 ) -> None:
-    """Print the label of each record, read from its 200 bytes without decoding them. "-" is standard input.
+    """Print the label of each record, read from its 200 bytes without decoding them.
+
+    "-" is standard input; its records are answered as they arrive.
 
     A label is "unsure" if the classifier is hardly ever so unsure of images like those that it has learned from.
 
     With --json and a list beside the file (set.csv, or the columns of a Parquet file), a line also has the image's
-    path, and its true label from the list."""
+    path, and its true label from the list. --summary shows how often each label was taken for which."""
+    names = all_names(names, files_from)
+    require_output()
     refuse_twice(names)
     reader, errors = Reader(model, head), ErrorCount()
     for name in names:
         try:
             records = open_set(name, reader)
-            for rows, problem in records.map(lambda codec, some: codec.classify(some), entries=as_json):
+            found = Confusion()
+            for rows, problem in records.map(lambda codec, some: codec.classify(some), entries=as_json or summary):
                 if problem:
                     errors.report(problem)
+                elif summary:
+                    found.add(rows, min_probability)
                 elif rows:
                     line = _json if as_json else _text
                     click.echo("\n".join(line(records, row, top, min_probability) for row in rows))
+            after_reading(records)
+            if summary:
+                click.echo(found.as_json(records.name) if as_json else found.as_text(records.name))
         except AtlcError as error:
             errors.report(error)
     errors.exit()
@@ -78,7 +101,8 @@ def _json(records: RecordSet, row: Row, top: int, least: float | None) -> str:
 
 
 def _text(records: RecordSet, row: Row, top: int, least: float | None) -> str:
-    which = f"{records.name}[{row.number}]" if len(records) > 1 else records.name
+    many = len(records) > 1 or isinstance(records.file, RecordStream)  # more may come
+    which = f"{records.name}[{row.number}]" if many else records.name
     unsure = "unsure, perhaps " if row.codec.is_unsure(float(row.value.max()), least) else ""
     return escape(f"{which}: {unsure}" + ", ".join(f"{label} ({p:.1%})" for label, p in _best(row, top)))
 

@@ -2,46 +2,100 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 
-from atlcodec import picture
-from atlcodec.cli.common import ErrorCount, escape, log, progress
-from atlcodec.cli.files import STANDARD, is_folder, make_folder, open_set, refuse_collisions, refuse_twice, save
+from atlcodec import picture, record
+from atlcodec.cli.common import ErrorCount, escape, progress, quiet_option, tell
+from atlcodec.cli.files import (
+    STANDARD,
+    after_reading,
+    all_names,
+    exists,
+    files_from_option,
+    is_folder,
+    make_folder,
+    open_set,
+    refuse_collisions,
+    refuse_twice,
+    save,
+)
+from atlcodec.cli.help import Command, group, model_option
 from atlcodec.errors import AtlcError, NotARecord
+from atlcodec.files import BATCH
 from atlcodec.reader import Reader
-from atlcodec.sets.paths import is_device, place
+from atlcodec.record import RECORD_BYTES
+from atlcodec.sets.manifest import counted
+from atlcodec.sets.paths import FOLDS, OutputPaths, is_device, listable, place
 from atlcodec.sets.record_set import RecordSet, Row
+from atlcodec.stream import RecordStream
+from atlcodec.zoo import writer_name
 
 
-@click.command()
-@click.argument("names", nargs=-1, required=True, metavar="FILE...")
+@click.command(cls=Command, examples=("atlc decode cat.atlc", "atlc decode set.atlc -o pictures/"))
+@click.argument("names", nargs=-1, metavar="FILE...")
+@group("Output")
 @click.option("-o", "--output", metavar="FILE.png|DIR|-", help="[default: x.atlc becomes x.atlc.png]")
-@click.option("-m", "--model", help="Read only records of this model: name, id or path. [default: any model]")
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
-def decode(names: tuple[str, ...], output: str | None, model: str | None, force: bool) -> None:
+@click.option("--skip-existing", is_flag=True, help="Leave out images that exist.")
+@click.option(
+    "--scale",
+    type=click.IntRange(1, 64),
+    default=1,
+    metavar="N",
+    help="Draw each pixel as a square of N x N, to look at it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for each image.")
+@quiet_option
+@group("Input")
+@model_option()
+@files_from_option
+def decode(names: tuple[str, ...], files_from: str | None, model: str | None, **given: Any) -> None:
     """Decode records to PNG images: x.atlc becomes x.atlc.png.
 
     If a file has several records, -o names a folder for the images. They get the paths from the list beside the file
     (set.csv, or the columns of a Parquet file), or numbers if there is no list. "-" is standard input or output."""
+    names = all_names(names, files_from)
     refuse_twice(names)
-    places = _Places(output)
-    if len(names) > 1 and output is not None and places.folder is None:
+    options = _Options(**given)
+    places = _Places(options.output)
+    if len(names) > 1 and options.output is not None and places.folder is None:
         raise click.UsageError("several files cannot become one image; name a folder: -o DIR/")
+    if options.force and options.skip_existing:
+        raise click.UsageError("-f replaces existing files, --skip-existing keeps them; give one of them")
+    if options.as_json and places.to_standard_output(names):
+        raise click.UsageError("an image and --json cannot both go to standard output; name a file with -o")
     refuse_collisions([(name, places.alone(name)) for name in names], names)
     places.check_ending()
     reader, errors = Reader(model), ErrorCount()
     for name in names:
         try:
             records = open_set(name, reader)
-            places.check(name, records, force)
-            _decode(name, records, places, force, names, errors)
+            if isinstance(records.file, RecordStream):
+                records.file.peek(2)  # whether it has several decides where they go
+            places.check(name, records, options.force or options.skip_existing)
+            _decode(name, records, places, options, names, errors)
+            after_reading(records)
         except AtlcError as error:
             errors.report(error)
     errors.exit()
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What the user asked for."""
+
+    output: str | None
+    force: bool
+    skip_existing: bool
+    scale: int
+    as_json: bool
 
 
 class _Places:
@@ -49,6 +103,7 @@ class _Places:
 
     def __init__(self, output: str | None) -> None:
         self._output = output
+        self._written = OutputPaths(folds=True)
         self._listed = ""  # the file whose paths were used: those of two files could clash
         named = output is None or output == STANDARD or is_device(output) or Path(output).suffix
         self.folder = None if output is None or (named and not is_folder(output)) else output
@@ -66,7 +121,10 @@ class _Places:
         """Check where all images of a file will go, before any is written. Raises `AtlcError`."""
         if self.folder is None:
             if len(records) > 1:
-                raise NotARecord(f"{records.name}: has {len(records)} records; name a folder for their images: -o DIR/")
+                if not isinstance(records.file, RecordStream):
+                    _refuse_other_files(records)
+                many = "several" if isinstance(records.file, RecordStream) else len(records)
+                raise NotARecord(f"{records.name}: has {many} records; name a folder for their images: -o DIR/")
             return
         if records.has_list and self._listed:
             raise AtlcError(
@@ -75,7 +133,7 @@ class _Places:
         if records.has_list:
             targets = [place(self.folder, entry.path, make=False).is_file() for entry in records.entries()]
             self._listed = records.name
-        elif len(records) > 1 and Path(self.folder).is_dir():
+        elif len(records) > 1 and Path(self.folder).is_dir() and not isinstance(records.file, RecordStream):
             targets = [self._numbered(name, number).is_file() for number in range(len(records))]
         else:
             targets = []
@@ -87,8 +145,14 @@ class _Places:
         if self.folder is None:
             return self.alone(name)
         if row.entry is not None:
-            return str(place(self.folder, row.entry.path))
+            path = row.entry.path
+            if FOLDS and self._written.add(path) is not None:  # another one, for this system
+                path = listable(path, self._written)
+            return str(place(self.folder, path))
         return str(self._numbered(name, row.number)) if many else self.alone(name)
+
+    def to_standard_output(self, names: tuple[str, ...]) -> bool:
+        return any(self.alone(name) == STANDARD for name in names)
 
     def alone(self, name: str) -> str:
         """Where the image goes if the file has one record and no list."""
@@ -104,23 +168,45 @@ class _Places:
 
 
 def _decode(
-    name: str, records: RecordSet, places: _Places, force: bool, inputs: tuple[str, ...], errors: ErrorCount
+    name: str, records: RecordSet, places: _Places, options: _Options, inputs: tuple[str, ...], errors: ErrorCount
 ) -> None:
     """All records of one file."""
-    many, done, folder = len(records) > 1, 0, places.folder
-    for row in progress(_rows(records, folder is not None, errors), "decoding", len(records)):
+    many, done, skipped, folder = len(records) > 1, 0, 0, places.folder
+    length = 0 if isinstance(records.file, RecordStream) else len(records)
+    for row in progress(_rows(records, folder is not None, errors), "decoding", length):
         if folder is not None and not Path(folder).is_dir():
             make_folder(folder)
         try:
             target = places.of(name, row, many)
-            save(target, picture.png(np.asarray(row.value)), force, inputs, sync=not many)
-            done += 1
-            if not many and target != STANDARD:
-                log(f"{records.name} -> {target}  {row.codec.name}")
+            if options.skip_existing and target != STANDARD and exists(target):
+                skipped += 1
+                continue
+            pixels = np.asarray(row.value).repeat(options.scale, 0).repeat(options.scale, 1)
+            save(target, picture.png(pixels), options.force, inputs, sync=not many)
         except AtlcError as error:
             errors.report(error)
-    if many and done:
-        log(f"{records.name} -> {folder}  {done} images")
+            continue
+        done += 1
+        if options.as_json:
+            path = {"path": row.entry.path, "label": row.entry.label} if row.entry else {}
+            line = {"file": records.name, "record": row.number, "output": target, "model": row.codec.name, **path}
+            click.echo(json.dumps(line))
+        elif not many and target != STANDARD:
+            tell(f"{records.name} -> {target}  {row.codec.name}")
+    if many and done and not options.as_json:
+        tell(f"{records.name} -> {folder}  {counted(done, 'image')}")
+    if skipped:
+        tell(f"{records.name}: skipped {counted(skipped, 'image')}, for the output exists")
+
+
+def _refuse_other_files(records: RecordSet) -> None:
+    """Raise `NotARecord` for a file without any record: it has no images either."""
+    ids = np.fromiter(records.reader.models, np.uint32)
+    first = records.file.bytes(0, min(len(records), BATCH) * RECORD_BYTES).reshape(-1, RECORD_BYTES)
+    if len(records) <= BATCH and not np.isin(record.ids(first), ids).any():
+        raise NotARecord(
+            f"{records.name}: holds no record of {writer_name(records.reader.models)}; is it an .atlc file?"
+        )
 
 
 def _rows(records: RecordSet, listed: bool, errors: ErrorCount) -> Iterator[Row]:

@@ -2,36 +2,61 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from atlcodec.cli.common import ErrorCount, escape, log, meter
+from atlcodec.cli.common import ErrorCount, escape, log, meter, quiet_option, tell
 from atlcodec.cli.encode_files import encode_files
-from atlcodec.cli.files import STANDARD, check_ending, is_folder, shown, standard_output
+from atlcodec.cli.encode_inputs import Options
+from atlcodec.cli.files import (
+    STANDARD,
+    all_names,
+    check_ending,
+    exists,
+    files_from_option,
+    is_folder,
+    shown,
+    standard_output,
+)
 from atlcodec.cli.fitting import fit_options
+from atlcodec.cli.help import Command, Effort, group, model_option
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.fit import Fit
+from atlcodec.sets.manifest import counted
 from atlcodec.sets.paths import AlreadyExists, is_device
 
+if TYPE_CHECKING:
+    from atlcodec.sets.encode import EncodedSet
 
-@click.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...|DIR")
-@click.option(
-    "-o", "--output", metavar="FILE|DIR|-", help="One file for all, or a folder. [default: beside each image]"
+
+@click.command(
+    cls=Command,
+    examples=("atlc encode cat.png", "atlc encode pictures -o set.atlc -m mnist"),
 )
-@click.option("-m", "--model", help="Name, id or path. [default: the bundled one that fits the images best]")
+@click.argument("images", nargs=-1, metavar="IMAGE...|DIR")
+@group("Output")
+@click.option("-o", "--output", metavar="FILE|DIR|-", help="One file for all, or a folder. [default: beside each]")
+@click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
+@click.option("--skip-existing", is_flag=True, help="Leave out images whose output exists.")
+@click.option("--append", is_flag=True, help="Add a folder's images to an existing set.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for each file written.")
+@quiet_option
+@group("Model and quality")
+@model_option(help="Name, id or path. [default: the bundled one that fits the images best]")
 @click.option(
     "--effort",
-    type=click.IntRange(0, 9),
+    type=Effort(),
     help="0 is fast, 9 is slow and gives the best quality. [default: what the model's card says]",
 )
-@click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
-@fit_options
-@click.option("--append", is_flag=True, help="Add a folder's images to an existing set.")
 @click.option("--each", is_flag=True, help="In a set, give each image the model that fits it best.")
+@group("Images of other sizes and kinds")
+@fit_options
+@group("Many images")
+@files_from_option
 @click.option(
     "-j",
     "--jobs",
@@ -39,37 +64,34 @@ from atlcodec.sets.paths import AlreadyExists, is_device
     metavar="N",
     help="Processes that read a folder. [default: one for each core]",
 )
-def encode(
-    images: tuple[str, ...],
-    output: str | None,
-    model: str | None,
-    effort: int | None,
-    force: bool,
-    append: bool,
-    each: bool,
-    jobs: int | None,
-    **how: Any,
-) -> None:
+def encode(images: tuple[str, ...], files_from: str | None, **given: Any) -> None:
     """Encode images to records of 200 bytes: img.png becomes img.atlc.
 
     Several images become one file with -o set.atlc. "-" is standard input or output.
 
     A folder of images, at any depth, or of IDX files becomes one file with -o set.atlc, and a list of paths and labels
     beside it, set.csv; or one Parquet file with -o set.parquet. The same command continues where it was stopped."""
+    images = all_names(images, files_from, "IMAGE...|DIR")
     try:
-        convert = Fit(**how)
+        convert = Fit(**{key: given[key] for key in Fit.__dataclass_fields__})
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    if each and model is not None:
+    if given["each"] and given["model"] is not None:
         raise click.UsageError("--each gives each image its own model, -m names one for all; give one of them")
+    if given["force"] and given["skip_existing"]:
+        raise click.UsageError("-f replaces existing files, --skip-existing keeps them; give one of them")
+    if given["as_json"] and given["output"] == STANDARD:
+        raise click.UsageError("records and --json cannot both go to standard output; name a file with -o")
+    for name in images:
+        if not name:
+            raise click.UsageError("an empty name is given where an image is expected")
     if len(images) == 1 and images[0] != STANDARD and Path(images[0]).is_dir():
-        if append and force:
-            raise click.UsageError("--append adds to a set, -f overwrites it; give one of them")
-        options = {"model": model, "effort": effort, "overwrite": force, "append": append, "each": each, "jobs": jobs}
-        _encode_folder(images[0], output, options | how)
+        _encode_folder(images[0], given)
         return
-    _refuse_folders(images, output, append)
-    encode_files(images, output, Codec.load(model) if model is not None else None, effort, force, convert, each)
+    _refuse_folders(images, given["output"], given["append"])
+    fixed = Codec.load(given["model"]) if given["model"] is not None else None
+    kept = {key: given[key] for key in ("output", "effort", "force", "each", "skip_existing", "as_json")}
+    encode_files(images, Options(fixed=fixed, how=convert, **kept))
 
 
 def _refuse_folders(images: tuple[str, ...], output: str | None, append: bool) -> None:
@@ -85,10 +107,11 @@ def _refuse_folders(images: tuple[str, ...], output: str | None, append: bool) -
         raise click.UsageError("a Parquet file is made from a folder of images")
 
 
-def _encode_folder(folder: str, output: str | None, options: dict[str, Any]) -> None:
+def _encode_folder(folder: str, given: dict[str, Any]) -> None:
     """The images of a folder to one file. Images that cannot be encoded are reported, and the others go on."""
     from atlcodec.sets.encode import encode_folder  # a single image does not need it
 
+    output = given["output"]
     if output is None:
         raise click.UsageError(f"{escape(folder)} is a folder; name the file for its records: -o set.atlc")
     if is_folder(output):
@@ -96,24 +119,41 @@ def _encode_folder(folder: str, output: str | None, options: dict[str, Any]) -> 
             f"{escape(output)} is a folder; all images of {escape(folder)} go into one file: -o set.atlc"
         )
     check_ending(output, (".atlc", ".parquet"), many=False)
-    if options["append"] and (output == STANDARD or is_device(output)):
+    if given["append"] and given["force"]:
+        raise click.UsageError("--append adds to a set, -f overwrites it; give one of them")
+    if given["append"] and (output == STANDARD or is_device(output)):
         raise click.UsageError(f"--append adds to a file; {escape(output)} is not a regular file")
+    if given["skip_existing"] and not given["append"] and exists(output):
+        tell(f"{output}: skipped, for it exists")
+        return
+    options = {key: given[key] for key in ("model", "effort", "append", "each", "jobs", *Fit.__dataclass_fields__)}
     errors = ErrorCount()
     try:
         with meter("encoding") as show:
             target = standard_output() if output == STANDARD else output
-            done = encode_folder(folder, target, **options, log=log, problem=errors.report, progress=show)
+            options |= {"overwrite": given["force"], "problem": errors.report, "progress": show, "log": log}
+            done = encode_folder(folder, target, **options)
     except AlreadyExists as error:
         raise AtlcError(f"{error.path}: already exists; -f replaces it") from error
-    if not done.images:
+    _report(folder, output, done, given["as_json"])
+    errors.exit()
+
+
+def _report(folder: str, output: str, done: EncodedSet, as_json: bool) -> None:
+    """The line at the end."""
+    size = done.paths[0].stat().st_size if done.paths else done.bytes
+    warnings = [line for line in (done.warning, *done.losses) if line]
+    if as_json:
+        line = {"folder": folder, "output": output, "files": done.images, "records": done.records, "bytes": size}
+        line |= {"model": done.model, "psnr": None if done.psnr is None else round(done.psnr, 3)}
+        line |= {"against": done.against, "problems": list(done.problems), "warnings": warnings}
+        click.echo(json.dumps(line))
+    elif not done.images:
         log(f"atlc: {folder}: no image could be encoded; nothing was written")
     else:
         how = f"{done.model} ({done.choice})" if done.choice else done.model
         where = ", ".join(map(str, done.paths)) or shown(output)
-        size = done.paths[0].stat().st_size if done.paths else done.bytes
         against = f" against the images {done.against}" if done.against else ""
-        log(f"{done.images} images -> {where}  {size} bytes  {how}  {done.psnr:.1f} dB{against}")
-        for line in (done.warning, *(f"atlc: warning: {loss}" for loss in done.losses)):
-            if line:
-                log(line)
-    errors.exit()
+        tell(f"{counted(done.images, 'image')} -> {where}  {size} bytes  {how}  {done.psnr:.1f} dB{against}")
+    for warning in warnings:
+        log(f"atlc: warning: {warning}")

@@ -2,140 +2,146 @@
 
 from __future__ import annotations
 
-import io
+import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-from atlcodec import metrics, picture
+import click
+import numpy as np
+
+from atlcodec import metrics
 from atlcodec.choice import default_shape, defaults
-from atlcodec.cli.common import ErrorCount, log, progress
+from atlcodec.cli.common import ErrorCount, escape, log, meter, progress, tell
+from atlcodec.cli.encode_inputs import Input, Options, inputs_of
 from atlcodec.cli.files import (
     STANDARD,
     check_ending,
-    is_folder,
+    exists,
     make_folder,
     refuse_collisions,
     refuse_twice,
     save,
     shown,
-    standard_input,
 )
-from atlcodec.codec import Codec
+from atlcodec.codec import Codec, Images
 from atlcodec.convert import Prepared
-from atlcodec.errors import AtlcError
-from atlcodec.fit import Fit
+from atlcodec.errors import AtlcError, MissingFile
 from atlcodec.sets import manifest
-from atlcodec.sets.encoder import Encoder, choose, is_poor, named, poor_warning
-from atlcodec.sets.image_files import numbered
-from atlcodec.sets.named_files import ImageFiles
-from atlcodec.sets.paths import refuse_existing
-from atlcodec.shape import Shape
+from atlcodec.sets.encoder import Encoded, Encoder, batch_size, choose, is_poor, named, poor_warning
+from atlcodec.sets.manifest import Entry, counted
+from atlcodec.sets.named_files import ImageFiles, list_paths
+from atlcodec.sets.paths import is_device, refuse_existing
 
 
-@dataclass(frozen=True)
-class _Input:
-    """An image that was named, or one frame of it. `stem` names its record."""
-
-    file: str
-    stem: str
-    frame: int | None = None
-    data: bytes | None = None  # of standard input, if it is read more than once
-
-    @property
-    def name(self) -> str:
-        return self.file if self.frame is None else f"{self.file}: frame {self.frame}"
-
-    def read(self, how: Fit, shape: Shape) -> Prepared:
-        source: str | BinaryIO = self.file
-        if self.file == STANDARD:
-            source = standard_input() if self.data is None else io.BytesIO(self.data)
-        name = "standard input" if self.file == STANDARD else self.file
-        if self.frame is None:
-            return picture.prepare(source, how, name=name, shape=shape)
-        (found,) = picture.frames(source, how, name=name, shape=shape, numbers=[self.frame])
-        if isinstance(found, AtlcError):
-            raise found
-        return found
-
-    def target(self, output: str | None) -> str:
-        """Where its record goes if each has its own file."""
-        if self.file == STANDARD:
-            return str(Path(output) / f"{self.stem}.atlc") if output else STANDARD
-        folder = Path(output) if output else Path(self.file).parent
-        return str(folder / f"{self.stem}.atlc")
-
-
-def encode_files(
-    names: tuple[str, ...],
-    output: str | None,
-    fixed: Codec | None,
-    effort: int | None,
-    force: bool,
-    how: Fit,
-    each: bool = False,
-) -> None:
+def encode_files(names: tuple[str, ...], options: Options) -> None:
     """Images to one file, or each to its own. Images that cannot be encoded are reported, and the others go on."""
     refuse_twice(names)
-    together = output if output is not None and not is_folder(output) else None
-    inputs = {found.name: found for name in names for found in _inputs(name, how)}
+    output, together = options.output, options.together
+    inputs = {found.name: found for name in names for found in inputs_of(name, options.how)}
     targets = {name: together or found.target(output) for name, found in inputs.items()}
+    _refuse_records(names, targets)
     refuse_collisions([(names[0], together)] if together else _pairs(names, inputs, targets), names)
+    errors = ErrorCount()
     if together:
         check_ending(together, (".atlc",), many=len(inputs) > 1)
         if together != STANDARD:
-            refuse_existing(Path(together), force)
-    errors = ErrorCount()
-    shape = fixed.shape if fixed else default_shape()
-
-    def read(name: str) -> Prepared:
-        if not together and targets[name] != STANDARD:
-            refuse_existing(Path(targets[name]), force)
-        return inputs[name].read(how, shape)
-
-    source = ImageFiles(progress(list(inputs), "reading", len(inputs)), read, shape)
-    for problem in source.loaded.problems:
-        errors.report(problem)
-    if source.loaded.names:
-        if together:
-            codecs, choice, note = [fixed] if fixed else [], "", ""
-            if not fixed and each:
-                codecs, choice = defaults(shape), " (each its own)"
-            elif not fixed:
-                codec, note = choose(source)
-                codecs, choice = [codec], " (chosen)"
-            _save_together(together, source, Encoder(codecs, effort), choice, force)
-            if note:
-                log(f"atlc: warning: {shown(together)}: {note}")
-        else:
-            if output:
-                make_folder(output)
-            encoder = Encoder([fixed] if fixed else defaults(shape), effort)
-            _save_each(targets, source, encoder, "" if fixed else " (chosen)", force, errors)
+            if options.skip_existing and exists(together):
+                tell(f"{together}: skipped, for it exists")
+                return
+            refuse_existing(Path(together), options.force)
+        _Together(options, inputs, errors).run(together)
+    else:
+        _Each(options, inputs, targets, errors).run()
     errors.exit()
 
 
-def _inputs(name: str, how: Fit) -> list[_Input]:
-    """What a name stands for: an image, or all frames of an animation if they are asked for."""
-    stem = "stdin" if name == STANDARD else Path(name).stem or Path(name).name
-    if how.frame != "all":
-        return [_Input(name, stem)]
-    data, source = None, name
-    try:
-        if name == STANDARD:
-            data = picture.all_bytes(standard_input(), "standard input")
-            count = picture.frame_count(io.BytesIO(data), "standard input")
+def _refuse_records(names: tuple[str, ...], targets: dict[str, str]) -> None:
+    """Refuse files of records, which some people name as they would name an output."""
+    for name in names:
+        if not name.lower().endswith(".atlc") or targets.get(name) != name:
+            continue
+        others = [other for other in names if other != name]
+        if exists(name):
+            why = "is an input and would be overwritten; .atlc files hold records already"
+        elif others:
+            why = f"does not exist; if it is the output, write: atlc encode {' '.join(others)} -o {name}"
         else:
-            count = picture.frame_count(source)
-    except AtlcError:  # reading it again will say why
-        count = 1
-    if count == 1:
-        return [_Input(name, stem, data=data)]
-    return [_Input(name, numbered(stem, frame, count), frame, data) for frame in range(count)]
+            raise MissingFile(name)
+        raise click.UsageError(escape(f"{name}: {why}"))
 
 
-def _pairs(names: tuple[str, ...], inputs: dict[str, _Input], targets: dict[str, str]) -> list[tuple[str, str]]:
+@dataclass
+class _Each:
+    """Each image to a file of its own. They are read, encoded and written a second's work at a time, so that what is
+    done is kept."""
+
+    options: Options
+    inputs: dict[str, Input]
+    targets: dict[str, str]
+    errors: ErrorCount
+
+    def run(self) -> None:
+        options, fixed = self.options, self.options.fixed
+        wanted, shape = self._wanted(), fixed.shape if fixed else default_shape()
+        if not wanted:
+            return
+        encoder = Encoder([fixed] if fixed else defaults(shape), options.effort)
+        size = batch_size(encoder.codecs, options.effort)
+        with meter("encoding") as show:
+            show(0, len(wanted))
+            for start in range(0, len(wanted), size):
+                some = wanted[start : start + size]
+                source = ImageFiles(some, lambda name: self.inputs[name].read(options.how, shape), shape)
+                for problem in source.loaded.problems:
+                    self.errors.report(problem)
+                if source.loaded.names:
+                    if options.output:
+                        make_folder(options.output)
+                    self._save(source, encoder)
+                show(start + len(some), len(wanted))
+
+    def _wanted(self) -> list[str]:
+        """The images whose files do not exist, or shall be replaced."""
+        wanted, skipped = [], 0
+        for name in self.inputs:
+            target = self.targets[name]
+            if target != STANDARD and self.options.skip_existing and exists(target):
+                skipped += 1
+                continue
+            try:
+                if target != STANDARD:
+                    refuse_existing(Path(target), self.options.force)
+                wanted.append(name)
+            except AtlcError as problem:
+                self.errors.report(problem)
+        if skipped:
+            tell(f"skipped {counted(skipped, 'image')}, for the output exists")
+        return wanted
+
+    def _save(self, source: ImageFiles, encoder: Encoder) -> None:
+        records, squared, which = encoder.encode(source.loaded.images)
+        choice = "" if self.options.fixed else " (chosen)"
+        for row, (name, _) in enumerate(source.loaded.names):
+            codec, prepared, target = encoder.codecs[which[row]], source.prepared[row], self.targets[name]
+            try:
+                save(target, records[row].tobytes(), self.options.force)
+            except AtlcError as problem:
+                self.errors.report(problem)
+                continue
+            warnings = _warnings(name, squared[row], codec, prepared)
+            if self.options.as_json:
+                line = {"file": name, "output": target, "records": 1, "bytes": records[row].size, "model": codec.name}
+                line |= {"psnr": round(metrics.psnr(squared[row]), 3), "against": prepared.against}
+                click.echo(json.dumps(line | {"warnings": warnings}))
+            else:
+                how = f"{codec.name}{choice}  {_decibels(squared[row], prepared.against)}"
+                tell(f"{name} -> {shown(target)}  {records[row].size} bytes  {how}")
+            for warning in warnings:
+                log(f"atlc: warning: {warning}")
+
+
+def _pairs(names: tuple[str, ...], inputs: dict[str, Input], targets: dict[str, str]) -> list[tuple[str, str]]:
     """Each name with each of its targets. A name that is given twice is there twice."""
     by_file: dict[str, list[str]] = {}
     for name, found in inputs.items():
@@ -143,39 +149,71 @@ def _pairs(names: tuple[str, ...], inputs: dict[str, _Input], targets: dict[str,
     return [(name, target) for name in names for target in by_file[name]]
 
 
-def _save_together(path: str, source: ImageFiles, encoder: Encoder, choice: str, force: bool) -> None:
-    loaded = source.loaded
-    records, errors, which = encoder.encode(loaded.images)
-    save(path, records.tobytes(), force)
-    what = loaded.names[0][0] if len(records) == 1 else f"{len(records)} images"
-    models = named(Counter(encoder.codecs[number].name for number in which.tolist()))
-    against = loaded.losses.against(encoder.codecs[0].shape)
-    if len(records) == 1:
-        against = source.prepared[0].against
-    log(
-        f"{what} -> {shown(path)}  {records.size} bytes  {models}{choice}  "
-        f"{_decibels(errors.mean(), against, len(records))}"
-    )
-    listed = manifest.beside(path)
-    if manifest.is_list(listed):
-        log(f"atlc: warning: {listed}: lists the records that {path} had before; remove it")
-    for (name, _), error, number, prepared in zip(loaded.names, errors, which, source.prepared, strict=True):
-        _warn(name, error, encoder.codecs[number], prepared)
+@dataclass
+class _Together:
+    """All images to one file, with a list of their paths beside it if there are several."""
+
+    options: Options
+    inputs: dict[str, Input]
+    errors: ErrorCount
+
+    def run(self, path: str) -> None:
+        options, fixed = self.options, self.options.fixed
+        shape = fixed.shape if fixed else default_shape()
+        names = progress(list(self.inputs), "reading", len(self.inputs))
+        source = ImageFiles(names, lambda name: self.inputs[name].read(options.how, shape), shape)
+        for problem in source.loaded.problems:
+            self.errors.report(problem)
+        if not source.loaded.names:
+            return
+        codecs, choice, note = [fixed] if fixed else [], "", ""
+        if not fixed and options.each:
+            codecs, choice = defaults(shape), " (each its own)"
+        elif not fixed:
+            codec, note = choose(source)
+            codecs, choice = [codec], " (chosen)"
+        self._save(path, source, Encoder(codecs, options.effort), choice, note)
+
+    def _save(self, path: str, source: ImageFiles, encoder: Encoder, choice: str, note: str) -> None:
+        loaded = source.loaded
+        listed = None if path == STANDARD or is_device(path) else manifest.beside(path)
+        if listed and len(self.inputs) > 1:
+            manifest.refuse_foreign(listed)
+        records, errors, which = _in_steps(encoder, loaded.images)
+        save(path, records.tobytes(), self.options.force)
+        where = shown(path)
+        if listed and len(self.inputs) > 1:
+            paths = list_paths([self.inputs[name].listed for name, _ in loaded.names])
+            manifest.write(listed, (Entry(number, path, None) for number, path in enumerate(paths)))
+            where += f", {listed}"
+        models = named(Counter(encoder.codecs[number].name for number in which.tolist()))
+        one = len(records) == 1
+        against = source.prepared[0].against if one else loaded.losses.against(encoder.codecs[0].shape)
+        warnings = [f"{shown(path)}: {note}"] if note else []
+        if listed and len(self.inputs) == 1 and manifest.is_list(listed):
+            warnings.append(f"{listed}: lists the records that {path} had before; remove it")
+        for (name, _), error, number, prepared in zip(loaded.names, errors, which, source.prepared, strict=True):
+            warnings += _warnings(name, error, encoder.codecs[number], prepared)
+        if self.options.as_json:
+            line = {"files": len(records), "output": path, "records": len(records), "bytes": records.size}
+            line |= {"model": models, "psnr": round(metrics.psnr(errors.mean()), 3), "against": against}
+            click.echo(json.dumps(line | {"warnings": warnings}))
+        else:
+            what = loaded.names[0][0] if one else f"{len(records)} images"
+            decibels = _decibels(errors.mean(), against, len(records))
+            tell(f"{what} -> {where}  {records.size} bytes  {models}{choice}  {decibels}")
+        for warning in warnings:
+            log(f"atlc: warning: {warning}")
 
 
-def _save_each(
-    targets: dict[str, str], source: ImageFiles, encoder: Encoder, choice: str, force: bool, errors: ErrorCount
-) -> None:
-    records, squared, which = encoder.encode(source.loaded.images)
-    for row, (name, _) in enumerate(source.loaded.names):
-        codec, prepared = encoder.codecs[which[row]], source.prepared[row]
-        try:
-            save(targets[name], records[row].tobytes(), force)
-            how = f"{codec.name}{choice}  {_decibels(squared[row], prepared.against)}"
-            log(f"{name} -> {shown(targets[name])}  {records[row].size} bytes  {how}")
-            _warn(name, squared[row], codec, prepared)
-        except AtlcError as problem:
-            errors.report(problem)
+def _in_steps(encoder: Encoder, images: Images) -> Encoded:
+    """`Encoder.encode`, with progress."""
+    parts, size = [], batch_size(encoder.codecs, encoder.effort)
+    with meter("encoding") as show:
+        for start in range(0, len(images), size):
+            show(start, len(images))
+            parts.append(encoder.encode(images[start : start + size]))
+    return Encoded(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _decibels(error: float, against: str, count: int = 1) -> str:
@@ -184,8 +222,6 @@ def _decibels(error: float, against: str, count: int = 1) -> str:
     return f"{metrics.psnr(error):.1f} dB{what}"
 
 
-def _warn(name: str, error: float, codec: Codec, prepared: Prepared) -> None:
-    for loss in prepared.losses.values():
-        log(f"atlc: warning: {name}: {loss}")
-    if is_poor(codec, error):
-        log(poor_warning(codec, name, error))
+def _warnings(name: str, error: float, codec: Codec, prepared: Prepared) -> list[str]:
+    lines = [f"{name}: {loss}" for loss in prepared.losses.values()]
+    return [*lines, poor_warning(codec, name, error)] if is_poor(codec, error) else lines

@@ -9,21 +9,22 @@ from typing import Any
 import click
 
 from atlcodec import evaluation, sets, zoo
-from atlcodec.cli.common import log
+from atlcodec.cli.common import log, meter
 from atlcodec.cli.fitting import fit_of, fit_options
+from atlcodec.cli.help import Command, Effort, complete_models
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData
 
 
-@click.command()
-@click.argument("model")
+@click.command(
+    cls=Command, examples=("atlc evaluate mnist --data MNIST", "atlc evaluate ./mymodel --data pictures --json")
+)
+@click.argument("model", shell_complete=complete_models)
 @click.option(
     "--data", required=True, metavar="DIR|NAME", help="IDX files, labelled image folders, or an official set by name."
 )
 @click.option("--head", help="The classifier to use, by name.")
-@click.option(
-    "--effort", default=0, show_default=True, type=click.IntRange(0, 9), help="The encoder's effort, as in atlc encode."
-)
+@click.option("--effort", default=0, show_default=True, type=Effort(), help="The encoder's effort, as in atlc encode.")
 @click.option("--split", default="test", show_default=True, type=click.Choice(["test", "train"]))
 @click.option("--limit", type=click.IntRange(1), help="Use only the first images.")
 @fit_options
@@ -31,7 +32,9 @@ from atlcodec.errors import BadData
 def evaluate(
     model: str, data: str, head: str | None, effort: int, split: str, limit: int | None, as_json: bool, **how: Any
 ) -> None:
-    """Measure PSNR (pooled, and the mean over images) and accuracy of MODEL on the sealed records of a test set.
+    """Measure PSNR and accuracy of MODEL on the sealed records of a test set.
+
+    PSNR is pooled (from the mean squared error of all images), and the mean over images.
 
     The second line is the same with a model chosen for each image, as if each image were encoded alone without -m, if
     bundled models take images of this shape; there, a label counts as right only if the chosen model gives it."""
@@ -41,9 +44,19 @@ def evaluate(
     if images is None or not len(images):
         raise BadData(f"{data}: has no {split} images")
     images = images[:limit]
-    named = evaluation.measure(codec, images.images, images.labels, loaded.classes, effort)
     among = [Codec(m) for m in zoo.default() if m.card.shape == codec.shape]
-    chosen = evaluation.automatic(among, images.images, images.labels, loaded.classes, effort) if among else None
+    total, done = len(images) * (1 + len(among)), 0
+    with meter("measuring") as show:
+        show(0, total)
+
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+            show(done, total)
+
+        given = images.images, images.labels, loaded.classes, effort, progress
+        named = evaluation.measure(codec, *given)
+        chosen = evaluation.automatic(among, *given) if among else None
     if as_json:
         results = {
             "model": codec.name,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ from atlcodec.reader import Reader
 from atlcodec.record import RECORD_BYTES
 from atlcodec.sets.paths import is_device, refuse_existing
 from atlcodec.sets.record_set import RecordSet, open_with
+from atlcodec.stream import RecordStream
 
 STANDARD = "-"  # standard input or output
 
@@ -31,18 +34,64 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def open_set(name: str, reader: Reader) -> RecordSet:
-    """The records of a file or of standard input, and their list if there is one."""
-    if name == STANDARD:
-        data = read_stream(standard_input(), "standard input")
-        if 0 < len(data) < RECORD_BYTES:
-            raise NotARecord(f"standard input: {len(data)} bytes, but a record has {RECORD_BYTES}")
-        records = RecordSet(RecordFile(np.frombuffer(data, np.uint8), "standard input"), reader)
-    else:
+def open_set(name: str, reader: Reader, *, whole: bool = False) -> RecordSet:
+    """The records of a file or of standard input, and their list if there is one. Those of a pipe or a device come as
+    they arrive, unless the `whole` of them is needed at once."""
+    if name != STANDARD and not is_device(name):
         records = open_with(reader, name)
-    if not len(records) and not records.file.torn:
+        if records.note:
+            log(f"atlc: warning: {records.note}")
+        if not len(records) and not records.file.torn:
+            log(f"{name}: is empty (no records)")
+        return records
+    shown = "standard input" if name == STANDARD else name
+    try:
+        stream = standard_input() if name == STANDARD else io.FileIO(name)
+    except OSError as error:
+        raise NotARecord(f"{name}: {error.strerror or error}") from error
+    if not whole:
+        return RecordSet(RecordStream(stream, shown, close=name != STANDARD), reader)
+    try:
+        data = read_stream(stream, shown)
+    finally:
+        if name != STANDARD:
+            stream.close()
+    if 0 < len(data) < RECORD_BYTES:
+        raise NotARecord(f"{shown}: {len(data)} bytes, but a record has {RECORD_BYTES}")
+    return RecordSet(RecordFile(np.frombuffer(data, np.uint8), shown), reader)
+
+
+def after_reading(records: RecordSet) -> None:
+    """What is known of a stream only when it has ended."""
+    if isinstance(records.file, RecordStream) and not records.file.size:
         log(f"{records.name}: is empty (no records)")
-    return records
+
+
+files_from_option = click.option(
+    "--files-from",
+    metavar="FILE|-",
+    help="Read more names from a file, one a line, or divided by zero bytes, as find -print0 does it.",
+)
+
+
+def all_names(names: tuple[str, ...], files_from: str | None, metavar: str = "FILE...") -> tuple[str, ...]:
+    """The names that were given, and those in a file. Raises a usage error if there are none at all."""
+    if files_from is not None:
+        names = *names, *_listed_names(files_from)
+        if not names:
+            raise AtlcError(f"{'standard input' if files_from == STANDARD else files_from}: names no files")
+    if not names:
+        raise click.UsageError(f"Missing argument '{metavar}'.")
+    return names
+
+
+def _listed_names(file: str) -> list[str]:
+    try:
+        data = standard_input().read() if file == STANDARD else Path(file).read_bytes()
+    except OSError as error:
+        raise AtlcError(f"{file}: {error.strerror or error}") from error
+    lines = data.split(b"\0") if b"\0" in data else data.splitlines()
+    return [os.fsdecode(line) for line in lines if line]
 
 
 def refuse_twice(names: Sequence[str]) -> None:
@@ -74,7 +123,7 @@ def check_ending(output: str, endings: tuple[str, ...], *, many: bool) -> None:
     suffix = Path(output).suffix.lower()
     if output == STANDARD or is_device(output) or suffix in endings:
         return
-    if suffix:
+    if suffix or len(endings) > 1:
         raise click.UsageError(
             f"{escape(output)}: encode writes records; name a file that ends in {' or '.join(endings)}"
         )
@@ -85,19 +134,32 @@ def check_ending(output: str, endings: tuple[str, ...], *, many: bool) -> None:
 def refuse_collisions(pairs: Iterable[tuple[str, str]], inputs: Iterable[str]) -> None:
     """Refuse two inputs with the same output, and an output that is an input, before any work."""
     taken: dict[Path, str] = {}
-    sources = {Path(name).resolve() for name in inputs if name != STANDARD}
+    sources = {_resolved(name) for name in inputs if name != STANDARD}
     for name, target in pairs:
         if target == STANDARD:
             continue
-        place = Path(target).resolve()
+        place = _resolved(target)
         if place in taken:
             first = taken[place]
-            if Path(first).resolve() == Path(name).resolve():
+            if _resolved(first) == _resolved(name):
                 raise click.UsageError(f"{escape(name)} is given twice")
             raise click.UsageError(f"{escape(first)} and {escape(name)} would both be written to {escape(target)}")
         if place in sources:
             raise click.UsageError(f"{escape(target)} is an input and would be overwritten")
         taken[place] = name
+
+
+def exists(target: str) -> bool:
+    """Whether there is a file, or a link to one."""
+    try:
+        return os.path.isfile(target)
+    except ValueError:
+        return False
+
+
+def _resolved(name: str | Path) -> Path:
+    """Without links; a loop of links, which leads nowhere, stays."""
+    return Path(os.path.realpath(name))
 
 
 def make_folder(folder: str) -> None:
@@ -116,7 +178,7 @@ def save(target: Path | str, data: bytes, overwrite: bool, inputs: Iterable[str]
         return
     path = Path(target)
     refuse_existing(path, overwrite)
-    if path.is_file() and path.resolve() in {Path(name).resolve() for name in inputs if name != STANDARD}:
+    if path.is_file() and _resolved(path) in {_resolved(name) for name in inputs if name != STANDARD}:
         raise AtlcError(f"{path}: is an input and would be overwritten")
     with atomic.file(path, sync=sync) as file:
         file.write(data)

@@ -39,6 +39,7 @@ OPTIONS = (
     ),
     click.option("--background", metavar="COLOUR", help="Behind transparent parts: black, white, #rrggbb, or auto."),
     click.option("--invert", is_flag=True, help="Make black white: for dark drawings on white."),
+    click.option("--transpose", is_flag=True, help="Swap rows and columns, as EMNIST needs it."),
     click.option(
         "--range",
         type=(float, float),

@@ -10,8 +10,9 @@ import click
 import numpy as np
 
 from atlcodec import record
-from atlcodec.cli.common import ErrorCount, escape
-from atlcodec.cli.files import open_set, refuse_twice
+from atlcodec.cli.common import ErrorCount, escape, require_output
+from atlcodec.cli.files import after_reading, all_names, files_from_option, open_set, refuse_twice
+from atlcodec.cli.help import Command
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.reader import Reader
@@ -21,8 +22,8 @@ from atlcodec.sets.record_set import RecordSet
 MOST = 100  # labels in a line of text
 
 
-@click.command()
-@click.argument("names", nargs=-1, required=True, metavar="FILE...")
+@click.command(cls=Command, examples=("atlc info set.atlc --summary", "atlc info cat.atlc"))
+@click.argument("names", nargs=-1, metavar="FILE...")
 @click.option("--summary", is_flag=True, help="Only the number of records of each model and label, not each record.")
 @click.option(
     "--json",
@@ -30,17 +31,22 @@ MOST = 100  # labels in a line of text
     is_flag=True,
     help="Print one JSON object a line, for each record, or with --summary each file.",
 )
-def info(names: tuple[str, ...], summary: bool, as_json: bool) -> None:
-    """For each record, print the model that wrote it, its id, and how often it has each of the 16 symbols.
+@files_from_option
+def info(names: tuple[str, ...], files_from: str | None, summary: bool, as_json: bool) -> None:
+    """Print what a file of records contains: models, labels, and each record.
 
-    Then print the number of records of each model, and of each label if there is a list beside the file (set.csv, or
-    the columns of a Parquet file)."""
+    For each record that is the model that wrote it, its id, and how often it has each of the 16 symbols; then the
+    number of records of each model, and of each label if there is a list beside the file (set.csv, or the columns of a
+    Parquet file)."""
+    names = all_names(names, files_from)
+    require_output()
     refuse_twice(names)
     reader, errors = Reader(None), ErrorCount()
     for name in names:
         try:
             records = open_set(name, reader)
             models = _counted(records, errors) if summary else _shown(records, errors, as_json)
+            after_reading(records)
             labels = _labels(records, errors)
             if not as_json:
                 _summarise(records, models, labels)

@@ -1,4 +1,4 @@
-"""atlc models: list the installed models, or install one."""
+"""atlc models: list the installed models; add, check or remove one."""
 
 from __future__ import annotations
 
@@ -8,23 +8,29 @@ from pathlib import Path
 import click
 import numpy as np
 
-from atlcodec import engine, zoo
-from atlcodec.card import is_head, read_head
-from atlcodec.cli.common import escape, log
+from atlcodec import engine, install, zoo
+from atlcodec.card import Model, is_head, read_head
+from atlcodec.cli.common import ErrorCount, escape, log
+from atlcodec.cli.help import Command, Group, complete_models
 from atlcodec.codec import Codec, Images
-from atlcodec.errors import BadModel
+from atlcodec.errors import AtlcError, BadModel
 
 
-@click.group(invoke_without_command=True)
+@click.group(
+    cls=Group, invoke_without_command=True, examples=("atlc models", "atlc models add ./mymodel --name digits")
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> None:
-    """The installed models, bundled ones first."""
+    """List the installed models, bundled ones first; add, check or remove one.
+
+    Your own lie in the folders of $ATLC_MODELS, which may be several with a colon between them, and in your user
+    folder. `add` installs there, and only there."""
     if ctx.invoked_subcommand is None:
         show(as_json)
 
 
-@models.command("list")
+@models.command("list", cls=Command, examples=("atlc models list", "atlc models list --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def list_(as_json: bool) -> None:
     """The installed models, bundled ones first."""
@@ -33,6 +39,10 @@ def list_(as_json: bool) -> None:
 
 def show(as_json: bool) -> None:
     default = [model.id for model in zoo.default()]
+    for folder in zoo.missing_folders():
+        log(f"atlc: warning: {folder}: is named by ATLC_MODELS, but does not exist")
+    if not as_json:
+        click.echo(f"{'model':16s} {'id':8s}  {'PSNR':>8s}  {'accuracy':>8s}  classifiers (where)")
     for model in zoo.installed():
         if isinstance(model, BadModel):
             log(f"atlc: {model}")
@@ -54,15 +64,18 @@ def show(as_json: bool) -> None:
             click.echo(json.dumps({**line, "heads": heads, "figures": plain}))
             continue
         figures = model.card.figures
-        quality = f"{figures['psnr']:5.2f} dB" if "psnr" in figures else ""
-        quality += f"  {figures['accuracy']:5.2f} %" if "accuracy" in figures else ""
+        psnr = f"{figures['psnr']:5.2f} dB" if "psnr" in figures else ""
+        accuracy = f"{figures['accuracy']:5.2f} %" if "accuracy" in figures else ""
         where = "bundled" if model.bundled else str(model.folder)
-        click.echo(escape(f"{model.name:16s} {model.id:08x}  {quality:18s}  {', '.join(heads)}  ({where})"))
+        text = f"{model.name:16s} {model.id:08x}  {psnr:>8s}  {accuracy:>8s}  {', '.join(heads)}  ({where})"
+        click.echo(escape(text))
 
 
-@models.command()
+@models.command(cls=Command, examples=("atlc models add mymodel", "atlc models add mymodel --force --name digits"))
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def add(folder: Path) -> None:
+@click.option("-f", "--force", is_flag=True, help="Replace an installed one, for example if it is damaged.")
+@click.option("--name", help="Install it under this name. [default: the name in its card]")
+def add(folder: Path, force: bool, name: str | None) -> None:
     """Install a model or classifier folder."""
     if is_head(folder):
         head = read_head(folder)
@@ -70,16 +83,61 @@ def add(folder: Path) -> None:
         graph = engine.Graph(head.file(), engine.classifier(len(head.labels)), str(folder / "classifier.onnx"))
         graph(codec.encode(_blank(codec)))
     else:
-        codec = Codec.load(folder)
-        heads = dict(zoo.each_head(codec.model))
-        for found in (codec.head, *heads.values()):
-            if isinstance(found, BadModel):
-                raise found
-        records = codec.encode(_blank(codec))
-        codec.decode(records)
-        for name in heads:
-            Codec.load(folder, name).classify(records)
-    log(f"installed in {zoo.add(folder)}")
+        _try(Codec.load(folder))
+    log(f"installed in {install.add(folder, name=name, replace=force)}")
+
+
+@models.command(cls=Command, examples=("atlc models remove digits", "atlc models remove digits/my-labels"))
+@click.argument("names", nargs=-1, required=True, metavar="MODEL|MODEL/HEAD...", shell_complete=complete_models)
+def remove(names: tuple[str, ...]) -> None:
+    """Remove models or classifiers that you added."""
+    errors = ErrorCount()
+    for name in names:
+        try:
+            log(f"removed {install.remove(name)}")
+        except AtlcError as error:
+            errors.report(error)
+    errors.exit()
+
+
+@models.command(cls=Command, examples=("atlc models check", "atlc models check digits"))
+@click.argument("names", nargs=-1, metavar="[MODEL]...", shell_complete=complete_models)
+def check(names: tuple[str, ...]) -> None:
+    """Read and run every file of the models that you name, or of all."""
+    errors = ErrorCount()
+    for folder in zoo.missing_folders():
+        errors.report(f"{folder}: is named by ATLC_MODELS, but does not exist")
+    for model in map(_found, names) if names else zoo.installed():
+        try:
+            if isinstance(model, AtlcError):
+                raise model
+            _try(Codec(model))
+            click.echo(escape(f"{model.name}: valid"))
+        except AtlcError as error:
+            repair = (
+                "" if isinstance(model, AtlcError) or model.bundled else "; add it again with --force, or remove it"
+            )
+            errors.report(f"{error}{repair}")
+    errors.exit()
+
+
+def _found(name: str) -> Model | AtlcError:
+    try:
+        return zoo.find(name)
+    except AtlcError as error:
+        return error
+
+
+def _try(codec: Codec) -> None:
+    """Run all networks of a codec. Raises `BadModel`."""
+    heads = dict(zoo.each_head(codec.model))
+    for found in (codec.head, *heads.values()) if codec.model.card.default_head else heads.values():
+        if isinstance(found, BadModel):
+            raise found
+    records = codec.encode(_blank(codec))
+    codec.decode(records)
+    for name in heads:
+        Codec(codec.model, name).classify(records)
 
 
 def _blank(codec: Codec) -> Images:

@@ -9,8 +9,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.cli.common import ErrorCount, escape, log, progress
+from atlcodec.cli.common import ErrorCount, escape, log, progress, require_output
 from atlcodec.cli.files import open_set, refuse_twice
+from atlcodec.cli.help import Command, model_option
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.neighbours import By, Nearest, by_name
@@ -22,7 +23,9 @@ from atlcodec.sets.record_set import RecordSet
 Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
 
 
-@click.command()
+@click.command(
+    cls=Command, examples=("atlc similar cat.atlc set.atlc", "atlc similar cat.atlc set.parquet --top 3 --json")
+)
 @click.argument("query", metavar="QUERY")
 @click.argument("name", metavar="SET")
 @click.option("--top", default=10, show_default=True, type=click.IntRange(1), metavar="K", help="How many to print.")
@@ -33,16 +36,18 @@ Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
     type=click.Choice(["latents", "scores"]),
     help="Compare the records' latents, or the classifier's probabilities.",
 )
-@click.option("-m", "--model", help="Read only records of this model: name, id or path. [default: any model]")
+@model_option()
 @click.option("--head", help="The classifier for --by scores, by name. [default: the model's first]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for each record of QUERY.")
 def similar(query: str, name: str, top: int, by: str, model: str | None, head: str | None, as_json: bool) -> None:
-    """Print the records of SET that are nearest to each record of QUERY, nearest first: number and distance, and also
-    path and label if there is a list beside the set (set.csv, or the columns of a Parquet file). "-" is standard
-    input."""
+    """Print the records of SET that are most similar to each record of QUERY.
+
+    The nearest comes first: number and distance, and also path and label if there is a list beside the set (set.csv, or
+    the columns of a Parquet file). "-" is standard input."""
+    require_output()
     refuse_twice([query, name])
     reader, errors = Reader(model, head), ErrorCount()
-    query_set, target_set = open_set(query, reader), open_set(name, reader)
+    query_set, target_set = open_set(query, reader, whole=True), open_set(name, reader, whole=True)
     targets = _by_codec(target_set, errors) if len(query_set) and len(target_set) else {}
     compared: set[int] = set()  # ids
     for part in query_set.parts(entries=False) if targets else ():

@@ -17,7 +17,7 @@ from atlcodec.errors import AtlcError, MissingFile
 from atlcodec.fit import Fit, FitOptions
 from atlcodec.record import RECORD_BYTES
 from atlcodec.sets import sinks, sources
-from atlcodec.sets.encoder import SAMPLE, Encoder, choose, named
+from atlcodec.sets.encoder import SAMPLE, Encoder, batch_size, choose, named
 from atlcodec.sets.journal import Journal
 from atlcodec.sets.losses import Losses
 from atlcodec.sets.manifest import counted
@@ -111,12 +111,6 @@ def is_stream(output: str | os.PathLike[str] | BinaryIO) -> bool:
     return not isinstance(output, str | os.PathLike) or is_device(output)
 
 
-def batch_size(effort: int) -> int:
-    """How many images are encoded before the journal keeps them: fewer where each takes long."""
-    each = {6: 512, 7: 512, 8: 128, 9: 128}.get(effort)
-    return min(sources.BATCH, each * engine.threads()) if each else sources.BATCH
-
-
 # -- a folder ----------------------------------------------------------------------------------------------------------
 
 
@@ -143,10 +137,7 @@ class _Run:
             "settings": self.options,
             "before": {"records": existing.records, "list_bytes": existing.list_bytes},
         }
-        effort = self.options["effort"]
-        if effort is None:
-            effort = max(codec.model.card.effort for codec in codecs)
-        batches = source.batches(batch_size(effort))
+        batches = source.batches(batch_size(codecs, self.options["effort"]))
         batches, problems = journal.resume(job, [codec.id for codec in codecs], batches, overwrite)
         self._report(problems)
         if journal.discarded:
@@ -174,12 +165,16 @@ class _Run:
         losses = Losses()
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(atomic.file(output)) if isinstance(output, str | os.PathLike) else output
-            for _, loaded in source.load(source.batches(), self.jobs):
+            self.progress(0, len(source))
+            seen = 0
+            for batch, loaded in source.load(source.batches(batch_size(codecs, self.options["effort"])), self.jobs):
                 self._report(loaded.problems)
                 records = encoder.encode(loaded.images).records
                 file.write(records.tobytes())
                 ids.update(record.ids(records).tolist())
                 losses.add(loaded.losses)
+                seen += len(batch)
+                self.progress(seen, len(source))
             file.flush()
         return self._result(encoder, choice, (), ids, 0, losses, str(output))
 

@@ -3,6 +3,7 @@ an `Encoder`, and warn if the images do not suit the codec."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,13 +12,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import metrics, zoo
+from atlcodec import engine, metrics, refine, zoo
 from atlcodec.choice import suited
 from atlcodec.codec import Codec, Images
 from atlcodec.record import RECORD_BYTES, Records
+from atlcodec.sets import sources
 from atlcodec.sets.sources import Source
 
 SAMPLE = 1000  # images, spread over all, that choose the codec of a set and measure its quality
+A_SECOND = 2048  # images of the bundled shape that a thread encodes in about a second, at effort 0
+LENGTH_OF_BUNDLED = 28 * 28  # values of such an image
 POOR = 0.05  # share of poor images at which a set is of another kind; 0.001 is usual
 
 
@@ -65,6 +69,15 @@ def named(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} of {name}" for name, count in sorted(counts.items(), key=lambda item: (-item[1], item)))
 
 
+def batch_size(codecs: Sequence[Codec], effort: int | None) -> int:
+    """How many images are encoded before the journal keeps them, and before progress is told: about a second's work, so
+    fewer where each takes long."""
+    evaluations = max(refine.evaluations(codec.model.card.effort if effort is None else effort) for codec in codecs)
+    pixels = max(math.prod(codec.shape) for codec in codecs)
+    each = A_SECOND // (1 + evaluations) * LENGTH_OF_BUNDLED // max(LENGTH_OF_BUNDLED, pixels)
+    return min(sources.BATCH, max(16, each) * engine.threads())
+
+
 @dataclass
 class Encoder:
     """Encodes images, and measures every `step`-th of them. With one codec it encodes them all, with several each image
@@ -107,7 +120,7 @@ class Encoder:
         what = f"{poor} of {measured} measured images are poor"
         question = "are they dark on white (--invert), or images of another kind?"
         if len(self.codecs) > 1:
-            return f"atlc: warning: {name}: {what}: images like those of their models reach more; {question}"
+            return f"{name}: {what}: images like those of their models reach more; {question}"
         return _warning(self.codecs[0], name, what, question)
 
 
@@ -125,4 +138,4 @@ def poor_warning(codec: Codec, name: str, error: float) -> str:
 
 def _warning(codec: Codec, name: str, what: str, question: str) -> str:
     low = codec.model.psnr_low
-    return f"atlc: warning: {name}: {what}: images like those of {codec.name} reach {low:.1f} dB; {question}"
+    return f"{name}: {what}: images like those of {codec.name} reach {low:.1f} dB; {question}"

@@ -17,6 +17,10 @@ from atlcodec.fit import Fit
 from atlcodec.sets.losses import Losses
 from atlcodec.shape import Shape
 
+SUFFIXES = frozenset(
+    ".png .jpg .jpeg .jpe .jfif .gif .webp .avif .heic .heif .tif .tiff .bmp .dib .pbm .pgm .ppm .pnm".split()
+)
+
 Wanted = tuple[str, int | None]  # a path, and the number of a frame if the file is an animation
 
 
@@ -69,3 +73,25 @@ def numbered(path: str, frame: int, count: int) -> str:
 
 def stack(images: list[Images], shape: Shape) -> Images:
     return np.stack(images) if images else np.empty((0, *shape), np.uint8)
+
+
+def left_out(others: list[str]) -> list[str]:
+    """A note about the entries of a folder that are not images."""
+    if not others:
+        return []
+    some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+    kind = (
+        "1 entry that is not an image file" if len(others) == 1 else f"{len(others)} entries that are not image files"
+    )
+    return [f"leaving out {kind} ({some})"]
+
+
+def is_image(entry: os.DirEntry[str]) -> bool:
+    """Whether a file has an image's name. False for a pipe, a device or a link to a folder. True for a broken link:
+    reading it will say what is wrong."""
+    if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
+        return False
+    try:
+        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+    except OSError:
+        return True  # reading it will say why that is impossible

@@ -114,6 +114,12 @@ class Journal:
                 f"{self.folder}"
             )
         job = json.loads(json.dumps(job))  # as it will be read: with lists for tuples
+        before = self._logged()
+        if before and self.job != job and not overwrite:
+            raise AtlcError(
+                f"{self._output}: another command left {manifest.counted(before)} of it in {self.folder}; run that "
+                "command again to continue it, or discard its work with -f (overwrite=True)"
+            )
         kept: list[dict[str, Any]] = []
         rest = batches
         if self.job == job:
@@ -124,12 +130,19 @@ class Journal:
                     break
                 kept.append(line)
                 self.seen += len(batch)
-        before = self._logged()
         self.count, size = (kept[-1]["records"], kept[-1]["list"]) if kept else (0, 0)
         self.discarded = max(0, before - self.count)
         self.quality = Quality(*kept[-1]["quality"]) if kept else Quality()
         self.losses = Losses.from_json(kept[-1]["losses"]) if kept else Losses()
         self._keep = bool(kept)
+        try:
+            self._begin(kept, size, job)
+        except OSError as error:
+            raise AtlcError(f"{self._output}: cannot be written ({error.strerror or error})") from error
+        return rest, [problem for line in kept for problem in line["problems"]]
+
+    def _begin(self, kept: list[dict[str, Any]], size: int, job: dict[str, Any]) -> None:
+        """Cut the files to what is kept. Raises `OSError`."""
         self._done.unlink(missing_ok=True)
         for path, end in ((self.records, self.count * RECORD_BYTES), (self.list, size)):
             with path.open("ab") as file:
@@ -140,7 +153,6 @@ class Journal:
             file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
         with atomic.file(self._job) as file:
             file.write(json.dumps(job).encode())
-        return rest, [problem for line in kept for problem in line["problems"]]
 
     def _logged(self) -> int:
         """How many records the log counts, valid or not."""

@@ -7,6 +7,9 @@
 If the records are of several models, a fourth column `model` names that of each. It is for people: the seal of a record
 says which codec wrote it.
 
+What spreadsheets make of such a list is read, too: semicolons or tabs between the columns, quotes around them, a byte
+order mark, and columns that you added.
+
 A list may come from a stranger, and its paths say where files are written. So every line is checked when it is read:
 there is one for each record, in order, and its path is safe (`paths`)."""
 
@@ -20,10 +23,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from atlcodec import atomic
-from atlcodec.errors import BadData, MissingFile
+from atlcodec.errors import AtlcError, BadData, MissingFile
 from atlcodec.sets.paths import CONTROL, OutputPaths, why_unsafe
 
 HEADER = "record,path,label"
@@ -48,15 +51,64 @@ def beside(path: str | os.PathLike[str]) -> Path:
     return file.with_suffix(".csv") if file.suffix.lower() == ".atlc" else file.with_name(file.name + ".csv")
 
 
+class _Dialect(NamedTuple):
+    """How a list is written: what divides its columns, how many there are, and which are those of `HEADERS[1]`."""
+
+    delimiter: str
+    width: int
+    record: int
+    path: int
+    label: int
+    model: int | None
+
+
+def _dialect(line: str) -> _Dialect | None:
+    """That of a list with this first line; None if it is not a list."""
+    for delimiter in ",;\t":
+        names = [name.strip().strip('"').strip().lower() for name in line.split(delimiter)]
+        if len(names) >= 3 and all(names.count(name) == 1 for name in HEADER.split(",")):
+            model = names.index("model") if "model" in names else None
+            record, path, label = (names.index(name) for name in HEADER.split(","))
+            return _Dialect(delimiter, len(names), record, path, label, model)
+    return None
+
+
+def _first_line(path: Path) -> str:
+    """Raises `OSError`."""
+    with path.open("rb") as file:
+        return file.readline(LONGEST_LINE).removeprefix(BOM).decode("latin-1").rstrip("\r\n")
+
+
 def is_list(path: Path) -> bool:
     """Whether a file is the list of a record file, by its first line. False for an unrelated CSV file."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return False
-        with path.open("rb") as file:
-            return file.read(32).removeprefix(BOM).split(b"\n")[0].rstrip(b"\r").decode("latin-1") in HEADERS
+        return stat.S_ISREG(path.stat().st_mode) and _dialect(_first_line(path)) is not None
     except OSError:
         return False
+
+
+def why_unused(path: Path) -> str:
+    """Why a file that lies where a list would is not used; "" if there is no such file, or if it is a list."""
+    if not path.is_file() or is_list(path):
+        return ""
+    try:
+        first = _first_line(path)
+    except OSError as error:
+        return f"{path}: is not used ({error.strerror or error})"
+    if first.encode("latin-1")[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return f"{path}: is not used, for it is UTF-16 text; save it as CSV in UTF-8"
+    return f"{path}: is not used, for its first line is not {HEADER}"
+
+
+def is_plain(path: Path) -> bool:
+    """Whether a list is written as `append` writes lines, so that these can be added to it."""
+    return _first_line(path) in HEADERS
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise `AtlcError` if a file is not a list, so that replacing it is a mistake."""
+    if path.is_file() and not is_list(path):
+        raise AtlcError(f"{path}: is not a list of atlc; choose another -o")
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------
@@ -94,17 +146,17 @@ def entries(path: str | os.PathLike[str], check: Check | None = None) -> Iterato
 
     Raises `BadData` with the number of the wrong line, or `FileNotFoundError`."""
     check = check or Check(f"{path}")
-    number = columns = 0
+    number, dialect = 0, None
     try:
         with open(path, "rb") as file:
             for number, raw in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
                 line = raw.removeprefix(BOM if number == 1 else b"").decode()
-                if number > 1:
-                    yield check.accept(_entry(line, path, number, columns), number)
-                elif line.rstrip("\r\n") in HEADERS:
-                    columns = line.count(",") + 1
+                if dialect is None:
+                    dialect = _dialect(line.rstrip("\r\n"))
+                    if dialect is None:
+                        raise BadData(f"{path}: line 1: is not {HEADER}, so this is not the list of a record file")
                 else:
-                    raise BadData(f"{path}: line 1: is not {HEADER}, so this is not the list of a record file")
+                    yield check.accept(_entry(line, path, number, dialect), number)
     except UnicodeDecodeError as error:
         raise BadData(f"{path}: line {number}: not UTF-8 text") from error
     except FileNotFoundError as error:
@@ -115,43 +167,56 @@ def entries(path: str | os.PathLike[str], check: Check | None = None) -> Iterato
         raise BadData(f"{path}: is empty; the first line must be {HEADER}")
 
 
-def has_models(path: str | os.PathLike[str]) -> bool:
+def has_models(path: Path) -> bool:
     """Whether a list has the column of models."""
-    with open(path, "rb") as file:
-        return file.readline(LONGEST_LINE).removeprefix(BOM).rstrip(b"\r\n").decode("latin-1") == HEADERS[1]
+    dialect = _dialect(_first_line(path))
+    return dialect is not None and dialect.model is not None
 
 
 def length(path: str | os.PathLike[str]) -> int | None:
-    """How many records a list has, by its last line alone: this does not read the others. None if that line is not a
-    line of a list."""
+    """How many records a list has, by its first and its last line: this does not read the others. None if these are
+    not lines of a list."""
     try:
+        dialect = _dialect(_first_line(Path(path)))
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - LONGEST_LINE))
-            last = file.read().rstrip(b"\r\n").rpartition(b"\n")[2].removeprefix(BOM)
+            last = file.read().rstrip(b"\r\n").rpartition(b"\n")[2].removeprefix(BOM).decode("latin-1")
     except OSError:
         return None
-    number = last.partition(b",")[0]
-    if last.rstrip(b"\r").decode("latin-1") in HEADERS:
+    if dialect is None:
+        return None
+    if _dialect(last.rstrip("\r")):
         return 0
-    return int(number) + 1 if number.isdigit() and len(number) <= 18 else None
+    try:
+        number = _columns(last, dialect)[dialect.record]
+    except (csv.Error, IndexError):
+        return None
+    return int(number) + 1 if number.isascii() and number.isdecimal() and len(number) <= 18 else None
 
 
-def _entry(line: str, path: str | os.PathLike[str], number: int, columns: int) -> Entry:
+def _columns(line: str, dialect: _Dialect) -> list[str]:
+    """Line by line, so that a quoted column cannot swallow the whole file. Raises `csv.Error`."""
+    if '"' not in line:
+        return line.rstrip("\r\n").split(dialect.delimiter)
+    (columns,) = csv.reader([line], strict=True, delimiter=dialect.delimiter)
+    return columns
+
+
+def _entry(line: str, path: str | os.PathLike[str], number: int, dialect: _Dialect) -> Entry:
     if not line.endswith("\n") and len(line.encode()) >= LONGEST_LINE:
         raise BadData(f"{path}: line {number}: is longer than {LONGEST_LINE} bytes")
-    if '"' in line:
-        try:
-            (fields,) = csv.reader([line], strict=True)  # line by line: a quoted field cannot swallow the whole file
-        except (csv.Error, ValueError) as error:
-            raise BadData(f"{path}: line {number}: is not a line of CSV ({error})") from error
-    else:
-        fields = line.rstrip("\r\n").split(",")
-    if len(fields) != columns or not (fields[0].isascii() and fields[0].isdecimal()) or len(fields[0]) > 18:
+    try:
+        columns = _columns(line, dialect)
+    except (csv.Error, ValueError) as error:
+        raise BadData(f"{path}: line {number}: is not a line of CSV ({error})") from error
+    record = columns[dialect.record] if len(columns) == dialect.width else ""
+    if not (record.isascii() and record.isdecimal()) or len(record) > 18:
         raise BadData(
-            f"{path}: line {number}: must contain the record's number, its path and its label: {HEADERS[columns - 3]}"
+            f"{path}: line {number}: must contain the record's number, its path and its label: "
+            f"{HEADERS[dialect.model is not None]}"
         )
-    return Entry(int(fields[0]), fields[1], fields[2] or None)
+    return Entry(int(record), columns[dialect.path], columns[dialect.label] or None)
 
 
 # -- checking ----------------------------------------------------------------------------------------------------------
@@ -176,7 +241,7 @@ class Check:
             raise self._wrong(line, f"{entry.label[:100]!a} is not a label: too long, or with control characters")
         first = self.paths.add(entry.path)
         if first is not None:
-            raise BadData(f"{self._name}: records {first} and {count} have the same path on some systems")
+            raise BadData(f"{self._name}: records {first} and {count} have the same path")
         return entry
 
     def _wrong(self, line: int, what: str) -> BadData:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 
 from atlcodec.codec import Images
@@ -9,6 +10,7 @@ from atlcodec.convert import Prepared
 from atlcodec.errors import AtlcError
 from atlcodec.sets.image_files import stack
 from atlcodec.sets.losses import Losses
+from atlcodec.sets.paths import OutputPaths, listable
 from atlcodec.sets.sources import Batch, Loaded, Name
 from atlcodec.shape import Shape
 
@@ -43,3 +45,15 @@ class ImageFiles:
 
     def sample(self, count: int) -> Images:
         return self.loaded.images[:: -(-len(self.loaded.images) // count) or 1]
+
+
+def list_paths(names: list[str]) -> list[str]:
+    """The paths of these files for a list: as they are named, or, if one leads out of the current folder, from the
+    folder that holds them all. Those that a list cannot have are changed a little."""
+    paths = [os.path.normpath(name) for name in names]
+    if any(os.path.isabs(path) or path.split(os.sep)[0] == os.pardir for path in paths):
+        full = [os.path.abspath(path) for path in paths]
+        above = os.path.dirname(os.path.commonpath(full)) if len(full) == 1 else os.path.commonpath(full)
+        paths = [os.path.relpath(path, above) for path in full]
+    taken = OutputPaths()
+    return [listable(path.replace(os.sep, "/"), taken) for path in paths]

@@ -17,9 +17,10 @@ import numpy as np
 
 from atlcodec import arrow, atomic, record
 from atlcodec.errors import AtlcError, BadData, MissingFile, NotARecord
-from atlcodec.files import BATCH, Span
+from atlcodec.files import BATCH
 from atlcodec.record import RECORD_BYTES, Records
 from atlcodec.sets.manifest import Check, Entry
+from atlcodec.spans import Span
 
 GROUP = 65_536  # rows of a row group that is written: 13 MB of records
 LARGEST_GROUP = 1 << 30  # bytes of a row group that is read

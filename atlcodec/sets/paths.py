@@ -1,24 +1,28 @@
 """Paths from a list: which are safe to write to, where a decoded image goes, and which two cannot both be written.
 
-A list may come from a stranger, and its paths say where files are written. A path must not lead out of its folder, and
-no system may take it for another path, a device or a drive."""
+A list may come from a stranger, and its paths say where files are written. A path must not lead out of its folder. What
+only some systems cannot write (a device of Windows, two names that differ in case alone) is allowed in a list, and
+replaced on those systems."""
 
 from __future__ import annotations
 
 import os
 import re
 import stat
+import sys
 import unicodedata
 from pathlib import Path, PurePosixPath
 
 from atlcodec.errors import AtlcError, BadData
 
-LONGEST_PATH = 1024  # bytes, and of each name in it: the limits of file systems
-LONGEST_NAME = 250
+LONGEST_PATH = 1024  # bytes, and of each name in it, with .png: the limits of file systems
+LONGEST_NAME = 255
 CONTROL = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: controls, surrogates, line and paragraph separators
+WINDOWS = sys.platform == "win32"
+FOLDS = sys.platform in ("win32", "darwin")  # whether names that differ only in case are one file, as is usual there
 
-_PLAIN = re.compile(r"[A-Za-z0-9_-]+(?:[./ ][A-Za-z0-9_-]+)*")  # most paths: names that need only the device check
-_DEVICE = re.compile(r"(?:^|/)(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:[.:/]|$)", re.IGNORECASE)
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+(?:[./ :][A-Za-z0-9_-]+)*")  # most paths: they need no further check
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE)
 _DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # disguise a name
 
 
@@ -26,16 +30,12 @@ def why_unsafe(path: str) -> str:
     """Why a path may not be in a list; "" if it may."""
     if len(path) > LONGEST_PATH:
         return "is too long"
-    if _DEVICE.search(path):
-        return "contains a name that Windows reserves for a device"
-    if len(path) <= LONGEST_NAME and _PLAIN.fullmatch(path):
+    if len(path) <= LONGEST_NAME - 4 and _PLAIN.fullmatch(path):
         return ""
     if not path:
         return "is empty"
-    if any(unicodedata.category(c) in CONTROL or c in _DIRECTION_MARKS for c in path):
+    if any(_hidden(c) for c in path):
         return "contains control characters, or is not Unicode"
-    if "\\" in path or ":" in path:
-        return "contains a backslash or a colon, which divide paths and name drives on Windows"
     if path.startswith("/"):
         return "is absolute"
     names = path.split("/")
@@ -43,11 +43,15 @@ def why_unsafe(path: str) -> str:
         return "leads out of the folder"
     if "" in names or "." in names:
         return "contains an empty name or a single dot"
-    if any(name[-1] in ". " or name[0] == " " for name in names):
-        return "contains a name that begins with a space, or ends in a dot or a space, which Windows drops"
-    if len(path.encode()) > LONGEST_PATH or any(len(name.encode()) > LONGEST_NAME for name in names):
+    if len(path.encode()) > LONGEST_PATH or any(
+        len(name.encode()) > LONGEST_NAME for name in output_path(path).split("/")
+    ):
         return "is too long"
     return ""
+
+
+def _hidden(character: str) -> bool:
+    return unicodedata.category(character) in CONTROL or character in _DIRECTION_MARKS
 
 
 def safe(path: str) -> PurePosixPath:
@@ -56,6 +60,41 @@ def safe(path: str) -> PurePosixPath:
     if why:
         raise BadData(f"{path[:100]!a} {why}")
     return PurePosixPath(path)
+
+
+def listable(path: str, taken: OutputPaths) -> str:
+    """A path of a file for a list: the same, or one like it, if a list cannot have it or has it already."""
+    if why_unsafe(path):
+        path = "/".join(_shortened("".join("_" if _hidden(c) else c for c in name)) for name in path.split("/"))
+        path = path if len(path.encode()) <= LONGEST_PATH else _shortened(path.replace("/", "_"))
+    free, number = path, 2
+    while taken.find(free) is not None:
+        stem, suffix = os.path.splitext(path)
+        free = f"{stem}-{number}{suffix}"
+        number += 1
+    return free
+
+
+def _shortened(name: str) -> str:
+    """A name with the same ending, of a length that leaves room for a number and .png."""
+    stem, suffix = os.path.splitext(name)
+    if len(name.encode()) <= LONGEST_NAME - 4 or len(suffix) > 16:
+        stem, suffix = (name, "") if len(suffix) > 16 else (stem, suffix)
+    room = LONGEST_NAME - 16 - len(suffix.encode())
+    return stem if len(stem.encode()) <= room and not suffix else stem.encode()[:room].decode(errors="ignore") + suffix
+
+
+def system_path(path: str, *, windows: bool = WINDOWS) -> str:
+    """A safe path as the system at hand can write it: Windows knows no colons and backslashes in names, drops dots and
+    spaces at their ends, and takes some names for devices."""
+    if not windows:
+        return path
+    names = []
+    for name in path.split("/"):
+        name = re.sub(r'[\\:*?"<>|]', "_", name)
+        name = re.sub(r"[. ]+$", lambda found: "_" * len(found[0]), name)
+        names.append(f"_{name}" if _DEVICE.match(name) else name)
+    return "/".join(names)
 
 
 def output_path(path: str) -> str:
@@ -75,7 +114,9 @@ class OutputPaths:
 
     Python keys its hash of text anew in each process, so nobody can make paths that only seem to clash."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, folds: bool = False) -> None:
+        """`folds` takes paths for the same that differ only in case, as some systems do."""
+        self._folds = folds
         self._files: dict[int, int] = {}  # hash -> number of the first path
         self._folders: dict[int, int] = {}  # the same for folders that are named like an image
         self._count = 0
@@ -84,16 +125,26 @@ class OutputPaths:
         return self._count
 
     def add(self, path: str) -> int | None:
-        """Add the next path. Returns the number of an earlier path that is the same (but for case), or a folder of this
-        one, or below it; None if no path clashes."""
-        key, number = fold(output_path(path)), self._count
-        file, folders = hash(key), [hash(key[: found.end() - 1]) for found in re.finditer(r"\.png/", key)]
-        taken = [self._files.get(file), self._folders.get(file), *map(self._files.get, folders)]
+        """Add the next path. Returns what `find` says of it."""
+        first, number = self.find(path), self._count
+        file, folders = self._hashes(path)
         self._files.setdefault(file, number)
         for folder in folders:
             self._folders.setdefault(folder, number)
         self._count += 1
+        return first
+
+    def find(self, path: str) -> int | None:
+        """The number of an earlier path that is the same, or a folder of this one, or below it; None if no path
+        clashes."""
+        file, folders = self._hashes(path)
+        taken = [self._files.get(file), self._folders.get(file), *map(self._files.get, folders)]
         return min((other for other in taken if other is not None), default=None)
+
+    def _hashes(self, path: str) -> tuple[int, list[int]]:
+        """Of a path, and of the folders in it that are named like an image."""
+        key = fold(output_path(path)) if self._folds else output_path(path)
+        return hash(key), [hash(key[: found.end() - 1]) for found in re.finditer(r"\.png/", key, re.IGNORECASE)]
 
 
 def place(folder: str, path: str, *, make: bool = True) -> Path:
@@ -101,7 +152,7 @@ def place(folder: str, path: str, *, make: bool = True) -> Path:
 
     Nothing below the folder may be a link, which could lead out of it. Raises `AtlcError`."""
     at = Path(folder)
-    *above, name = safe(output_path(path)).parts
+    *above, name = system_path(str(safe(output_path(path)))).split("/")
     for part in above:
         at /= part
         kind = _kind(at)
@@ -131,10 +182,13 @@ class AlreadyExists(AtlcError):
 def refuse_existing(target: Path, overwrite: bool, option: str = "-f") -> None:
     """Raise `AlreadyExists` if there is a file and you do not overwrite it, or `AtlcError` if there is a folder.
     `option` is what would overwrite it. Writing to a device or a pipe overwrites nothing."""
-    if target.is_dir():
-        raise AtlcError(f"{target}: is a folder")
-    if not overwrite and (target.is_file() or (target.is_symlink() and not target.exists())):
-        raise AlreadyExists(target, option)
+    try:
+        if target.is_dir():
+            raise AtlcError(f"{target}: is a folder")
+        if not overwrite and (target.is_file() or (target.is_symlink() and not target.exists())):
+            raise AlreadyExists(target, option)
+    except OSError as error:  # a name that is too long
+        raise AtlcError(f"{target}: {error.strerror or error}") from error
 
 
 def is_device(path: str | os.PathLike[str]) -> bool:

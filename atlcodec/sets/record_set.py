@@ -61,10 +61,25 @@ class RecordSet:
     Iteration reads records and list once, side by side. A list that does not fit the records is a problem; the records
     then come without entries."""
 
-    def __init__(self, file: RecordSource, reader: Reader, listed: RecordList | None = None) -> None:
+    def __init__(self, file: RecordSource, reader: Reader, listed: RecordList | None = None, *, note: str = "") -> None:
         self.file, self.reader = file, reader
+        self.note = note  # why a file that lies where the list would is not used
         self.name = file.name
         self._list = listed
+
+    def __repr__(self) -> str:
+        listed = f", list {self._list.name}" if self._list else ", no list"
+        return f"<RecordSet {self.name}: {len(self)} records{listed}>"
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths of all images, from the list; empty without one. Raises `BadData`."""
+        return [entry.path for entry in self.entries()]
+
+    @property
+    def labels(self) -> list[str | None]:
+        """The labels of all images, from the list; empty without one. Raises `BadData`."""
+        return [entry.label for entry in self.entries()]
 
     def __len__(self) -> int:
         """How many records there are, damaged ones included."""
@@ -179,7 +194,7 @@ def open_with(reader: Reader, path: str | os.PathLike[str]) -> RecordSet:
         return RecordSet(table, reader, listed if table.has_paths else None)
     file, beside = files.open(name), manifest.beside(name)
     if not manifest.is_list(beside):
-        return RecordSet(file, reader)
+        return RecordSet(file, reader, note=manifest.why_unused(beside))
     return RecordSet(
         file, reader, RecordList(f"{beside}", lambda: manifest.entries(beside), lambda: manifest.length(beside))
     )

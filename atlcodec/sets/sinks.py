@@ -102,9 +102,7 @@ class AtlcSink:
         self.paths = [path, manifest.beside(path)]
 
     def refuse_foreign(self) -> None:
-        beside = self.paths[1]
-        if beside.is_file() and not manifest.is_list(beside):
-            raise AtlcError(f"{beside}: is not a list of atlc; choose another -o")
+        manifest.refuse_foreign(self.paths[1])
 
     def open(self, check: Check) -> tuple[RecordSource, Iterator[Entry] | None, int]:
         path, beside = self.paths
@@ -118,8 +116,9 @@ class AtlcSink:
             _copy(journal.records, packed, journal.count * RECORD_BYTES)
             packed.flush()
             os.fsync(packed.fileno())  # all that can fail has failed before either is replaced
-            if _mixed(journal, existing) or (existing.list_bytes and manifest.has_models(beside)):
-                self._put_mixed(raw, journal, existing)
+            mixed = _mixed(journal, existing) or (existing.list_bytes > 0 and manifest.has_models(beside))
+            if mixed or (existing.list_bytes and not manifest.is_plain(beside)):
+                self._put_anew(raw, journal, existing, mixed)
                 return
             if _copy(beside, raw, existing.list_bytes) not in b"\r\n":
                 raw.write(b"\n")
@@ -131,17 +130,19 @@ class AtlcSink:
                 manifest.append(listed, (Entry(existing.records + e.record, e.path, e.label) for e in some))
             listed.detach()
 
-    def _put_mixed(self, raw: BinaryIO, journal: Journal, existing: Existing) -> None:
-        """The list of a set of several models. The existing one may not have had their names: it is written anew."""
+    def _put_anew(self, raw: BinaryIO, journal: Journal, existing: Existing, mixed: bool) -> None:
+        """The list of a set of several models, whose names the existing one may lack; or where that is written in
+        another way."""
         path, beside = self.paths
         listed = io.TextIOWrapper(raw, "utf-8", newline="")
-        listed.write(manifest.HEADERS[1] + "\n")
+        listed.write(manifest.HEADERS[mixed] + "\n")
         parts = [(journal.records, journal.list, journal.count, existing.records)]
         if existing.records:
             parts.insert(0, (path, beside, existing.records, 0))
         for records, entries, count, first in parts:
             for rows, some in _pieces(files.open(records), manifest.entries(entries), count):
-                manifest.append(listed, (Entry(first + e.record, e.path, e.label) for e in some), _models(rows))
+                new = (Entry(first + e.record, e.path, e.label) for e in some)
+                manifest.append(listed, new, _models(rows) if mixed else None)
         listed.detach()
 
 

@@ -19,17 +19,14 @@ from atlcodec.codec import Images
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.fit import NOTHING, Fit
 from atlcodec.sets import folders, idx, official
-from atlcodec.sets.image_files import Read, Wanted, numbered, read_files
+from atlcodec.sets.image_files import Read, Wanted, is_image, left_out, numbered, read_files
 from atlcodec.sets.losses import Losses
 from atlcodec.sets.manifest import counted, is_label
-from atlcodec.sets.paths import OutputPaths, why_unsafe
+from atlcodec.sets.paths import OutputPaths, listable
 from atlcodec.shape import Shape
 
 BATCH = 4096  # images at a time at most: enough for the threads of the encoder. A setting; tests make it small
 PER_PROCESS = 8192  # images for each reading process: fewer do not pay for its start. A setting, too
-SUFFIXES = frozenset(
-    ".png .jpg .jpeg .jpe .jfif .gif .webp .avif .heic .heif .tif .tiff .bmp .dib .pbm .pgm .ppm .pnm".split()
-)
 
 Name = tuple[str, str | None]  # path and label
 
@@ -82,9 +79,9 @@ def find(
     `labelled`, a folder is a label even if it is the only one.
 
     Raises `BadData` if it has no images, or invalid IDX files."""
-    parts = idx.parts(Path(folder), shape)
+    parts = idx.parts(Path(folder), shape[1::-1] if how.transpose and len(shape) == 2 else shape)
     if parts:
-        source: Source = IdxFiles(folder, parts, taken)
+        source: Source = IdxFiles(folder, parts, taken, how)
     else:
         layout = folders.layout(folder, fewest=1 if labelled else 2)
         read = functools.partial(read_files, shape=shape, how=how)
@@ -112,24 +109,28 @@ class ImageFolder:
         self._layout = layout
         self._paths: list[str] = []
         self._problems: dict[int, str] = {}  # by number in _paths
-        self._frames: dict[str, Wanted] = {}  # by path, of the frames of animations
+        self._frames: dict[str, Wanted] = {}  # by path in the list: frames of animations, and files of other names
+        self._changed: dict[str, str] = {}  # the paths of these files by those in the list
         self.repeats = []
         existing, others = len(taken), list[str]()
         for path, entry in folders.walk(folder):
-            if not isinstance(entry, OSError) and not _is_image(entry):
+            if not isinstance(entry, OSError) and not is_image(entry):
                 others.append(path)
                 continue
-            wrong = _why_not(path, entry)
+            wrong = _why_not(entry)
             for each in self._split(path) if frames and not wrong else [path]:
-                why, first = wrong, None if wrong else taken.add(each)
+                if wrong:
+                    self._problems[len(self._paths)] = wrong
+                    self._paths.append(each)
+                    continue
+                first = taken.find(each)
                 if first is not None and first < existing:
                     self.repeats.append(each)
-                elif first is not None:
-                    why = "its path is the same as another one on some systems; rename it"
-                if why:
-                    self._problems[len(self._paths)] = why
-                self._paths.append(each)
-        self.notes = [*_left_out(others), *self._unlabelled()]
+                    taken.add(each)
+                    self._paths.append(each)
+                else:
+                    self._paths.append(self._listed(each, taken))
+        self.notes = [*left_out(others), *self._unlabelled(), *self._changed_names()]
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -145,6 +146,23 @@ class ImageFolder:
         frames = {numbered(path, frame, count): (path, frame) for frame in range(count)}
         self._frames |= frames
         return list(frames)
+
+    def _listed(self, path: str, taken: OutputPaths) -> str:
+        """Add a path, changed if a list cannot have it."""
+        listed = listable(path, taken)
+        taken.add(listed)
+        if listed != path:
+            self._changed[listed] = path
+            self._frames[listed] = self._frames.get(path, (path, None))
+        return listed
+
+    def _changed_names(self) -> list[str]:
+        if not self._changed:
+            return []
+        new, old = next(iter(self._changed.items()))
+        count = len(self._changed)
+        what = "1 path in the list differs" if count == 1 else f"{count} paths in the list differ"
+        return [f"{what} from the name of the file ({old!a} is {new!a})"]
 
     def _wanted(self, paths: Iterable[str]) -> list[Wanted]:
         return [self._frames.get(path, (path, None)) for path in paths]
@@ -201,7 +219,8 @@ class ImageFolder:
 class IdxFiles:
     """The images of IDX files, train before test: `train/00017.png` is number 17 of the training images."""
 
-    def __init__(self, folder: str, parts: list[idx.Part], taken: OutputPaths) -> None:
+    def __init__(self, folder: str, parts: list[idx.Part], taken: OutputPaths, how: Fit = NOTHING) -> None:
+        self._how = how
         self._parts = {part.name: part for part in parts}
         digest = next((part.labels_digest for part in parts if part.labels_digest), "")
         known = official.known(digest)
@@ -240,46 +259,29 @@ class IdxFiles:
             first = next(wanted)
             images = self._parts[name].images(len(first), int(Path(first.names[0][0]).stem))
             for batch in itertools.chain([first], wanted):
-                yield batch, Loaded(next(images), batch.names, [])
+                losses = Losses(changes={"inverted"} if self._how.invert else set())
+                yield batch, Loaded(self._fitted(next(images)), batch.names, [], losses)
             next(images, None)  # checks that nothing comes after the last one
+
+    def _fitted(self, images: Images) -> Images:
+        """What `fit.Fit` can do to pixels that are grey and of the right size."""
+        images = images.swapaxes(1, 2) if self._how.transpose else images
+        return 255 - images if self._how.invert else np.ascontiguousarray(images)
 
     def sample(self, count: int) -> Images:
         step = -(-len(self) // count)
         start, chosen = 0, []
         for part in self._parts.values():
             for images in part.images(BATCH):
-                chosen.append(images[-start % step :: step].copy())  # a copy, so that the others need not stay
+                chosen.append(
+                    self._fitted(images[-start % step :: step]).copy()
+                )  # a copy, so that the others need not stay
                 start += len(images)
         return np.concatenate(chosen)
 
 
-def _left_out(others: list[str]) -> list[str]:
-    """A note about the entries of a folder that are not images."""
-    if not others:
-        return []
-    some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
-    kind = (
-        "1 entry that is not an image file" if len(others) == 1 else f"{len(others)} entries that are not image files"
-    )
-    return [f"leaving out {kind} ({some})"]
-
-
-def _is_image(entry: os.DirEntry[str]) -> bool:
-    """Whether a file has an image's name. False for a pipe, a device or a link to a folder. True for a broken link:
-    reading it will say what is wrong."""
-    if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
-        return False
-    try:
-        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
-    except OSError:
-        return True  # reading it will say why that is impossible
-
-
-def _why_not(path: str, entry: os.DirEntry[str] | OSError) -> str:
-    if isinstance(entry, OSError):
-        return entry.strerror or str(entry)
-    why = why_unsafe(path)
-    return f"its path {why}; rename it" if why else ""
+def _why_not(entry: os.DirEntry[str] | OSError) -> str:
+    return (entry.strerror or str(entry)) if isinstance(entry, OSError) else ""
 
 
 def _state(path: str) -> str:

@@ -52,8 +52,15 @@ export function sheet(images) {
 
 if (process.argv[1] === import.meta.filename) {
   const [file, folder = join(import.meta.dirname, "../../models"), target] = process.argv.slice(2);
-  if (!file) throw new Error("usage: node atlc.mjs FILE [MODELS] [OUT.pgm]");
+  const fail = (code, message) => {
+    console.error(message);
+    process.exit(code);
+  };
+  if (!file) fail(2, "usage: node atlc.mjs FILE [MODELS] [OUT.pgm]");
+  if (!existsSync(file)) fail(1, `${file}: does not exist`);
   const [bytes, installed, pictures] = [new Uint8Array(readFileSync(file)), models(folder), []];
+  const known = Array.from({ length: Math.ceil(bytes.length / RECORD) }, (_, n) => installed.has(crc32(bytes.slice(n * RECORD, (n + 1) * RECORD))));
+  if (bytes.length && !known.includes(true)) fail(1, `${file}: holds no record of an installed model; is it an .atlc file?`);
   for (let start = 0; start < bytes.length; start += RECORD) {
     try {
       const image = await read(bytes.slice(start, start + RECORD), installed);

@@ -27,12 +27,15 @@ def test_several_images_become_one_file_and_numbered_images_again(
         (here / f"{name}.png").write_bytes(picture.png(pixels))
     ran = cli("encode", "d.png", "a.png", "c.png", "b.png", "-o", "set.atlc", "-m", MNIST)
     assert ran.code == 0
-    assert "4 images -> set.atlc  800 bytes" in ran.err
+    assert "4 images -> set.atlc, set.csv  800 bytes" in ran.err
     expected = Codec.load(MNIST).encode(pictures[[3, 0, 2, 1]])
     assert (here / "set.atlc").read_bytes() == expected.tobytes()
     assert "-o DIR/" in cli("decode", "set.atlc").complaint
     assert "-o DIR/" in cli("decode", "set.atlc", "-o", "-").complaint
     assert "-o DIR/" in cli("decode", "set.atlc", "-o", "x.png").complaint
+    assert cli("decode", "set.atlc", "-o", "named").code == 0
+    assert files_in(here / "named") == ["a.png", "b.png", "c.png", "d.png"]
+    (here / "set.csv").unlink()
     ran = cli("decode", "set.atlc", "-o", "frames")
     assert ran.code == 0
     assert files_in(here / "frames") == [f"set.atlc.{n:06d}.png" for n in range(4)]

@@ -18,8 +18,9 @@ def test_models(cli: Cli, user_folder: Path, own_model: Path) -> None:
     assert ran.code == 0
     assert ran.out == cli("models", "list").out
     bundled = list(zoo.models().values())
-    assert [line.split()[:2] for line in ran.lines] == [[model.name, f"{model.id:08x}"] for model in bundled]
-    assert all("bundled" in line for line in ran.lines)
+    assert ran.lines[0].split() == ["model", "id", "PSNR", "accuracy", "classifiers", "(where)"]
+    assert [line.split()[:2] for line in ran.lines[1:]] == [[model.name, f"{model.id:08x}"] for model in bundled]
+    assert all("bundled" in line for line in ran.lines[1:])
     shutil.copytree(own_model, user_folder / "mine")
     lines = json_lines(cli("models", "--json"))
     assert lines == json_lines(cli("models", "list", "--json"))
@@ -95,3 +96,59 @@ def test_a_classifier_is_added_once_and_then_used(cli: Cli, here: Path, mine: Pa
     assert json_lines(cli("models", "--json"))[-1]["heads"] == ["letters", "signs"]
     assert "it has: letters, signs" in cli("classify", "--head", "other", "seven.atlc").complaint
     assert "cannot name a model" in cli("classify", "--head", "../letters", "seven.atlc").complaint
+
+
+def test_a_damaged_model_is_found_and_repaired(cli: Cli, mine: Path, user_folder: Path) -> None:
+    assert cli("models", "add", mine).code == 0
+    assert cli("models", "check", "mine").lines == ["mine: valid"]
+    (user_folder / "mine/decompressor.onnx").write_bytes(b"cut")
+    ran = cli("models", "check")
+    assert ran.code == 1
+    assert "mine/decompressor.onnx: is not the file its card describes" in ran.err
+    assert "add it again with --force, or remove it" in ran.err
+    assert f"{MNIST}: valid" in ran.lines
+    assert f"atlc models add --force --name mine {mine}" in cli("models", "add", mine).complaint
+    assert cli("models", "add", mine, "--force").code == 0
+    assert cli("models", "check", "mine").lines == ["mine: valid"]
+    (user_folder / "mine/card.json").write_text("{")
+    assert cli("models", "check", "mine").code == 1
+    assert cli("models", "add", mine, "--force").code == 0
+    assert cli("models", "check", "mine").code == 0
+
+
+def test_a_model_gets_another_name(cli: Cli, here: Path, mine: Path, user_folder: Path) -> None:
+    assert cli("models", "add", mine, "--name", "yours").code == 0
+    assert cli("encode", "seven.png", "-m", "yours").code == 0
+    assert cli("models", "add", mine / "heads/letters", "--name", "signs").code == 0
+    assert json_lines(cli("models", "--json"))[-1]["heads"] == ["letters", "signs"]
+    assert (
+        "a classifier signs already; --force replaces it"
+        in cli("models", "add", mine / "heads/letters", "--name", "signs").complaint
+    )
+    assert cli("models", "add", mine / "heads/letters", "--name", "signs", "-f").code == 0
+    for name in ("../x", MNIST, ""):
+        assert cli("models", "add", mine, "-f", "--name", name).code == 1
+    assert files_in(user_folder) == ["heads", "yours"]
+
+
+def test_models_and_classifiers_are_removed(cli: Cli, mine: Path, user_folder: Path) -> None:
+    assert cli("models", "add", mine).code == 0
+    assert cli("models", "add", mine / "heads/letters", "--name", "signs").code == 0
+    ran = cli("models", "remove", "mine/signs")
+    assert (ran.code, ran.err.startswith("removed ")) == (0, True)
+    assert cli("models", "add", mine / "heads/letters", "--name", "signs").code == 0
+    (user_folder / "mine/card.json").write_text("{")  # one that is damaged, too
+    assert cli("models", "remove", "mine").code == 0
+    assert "mine" not in files_in(user_folder)
+    assert "is part of atlcodec, and cannot be removed" in cli("models", "remove", MNIST).complaint
+    assert "mine: is not in " in cli("models", "remove", "mine").complaint
+    assert cli("models", "remove", "../mine").code == 1
+    assert mine.exists()
+
+
+def test_a_folder_of_models_that_is_missing_is_said(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATLC_MODELS", "/nowhere/models")
+    ran = cli("models")
+    assert ran.code == 0
+    assert "warning: /nowhere/models: is named by ATLC_MODELS, but does not exist" in ran.err
+    assert cli("models", "check", MNIST).code == 1

@@ -40,7 +40,7 @@ def test_pipes(cli: Cli, here: Path, digit: Pixels) -> None:
     assert packed.out == atlcodec.encode(digit)
     decoded = cli("decode", "-", stdin=packed.out)
     assert np.array_equal(picture.read(Image.open(io.BytesIO(decoded.out))), atlcodec.decode(packed.out))
-    assert cli("classify", "-", stdin=packed.out).lines[0].startswith("standard input: ")
+    assert cli("classify", "-", stdin=packed.out).lines[0].startswith("standard input[0]: ")
     assert cli("info", "-", stdin=packed.out).code == 0
     assert cli("encode", "seven.png", "-o", "-").out == packed.out
     assert cli("encode", "-", "-o", "x.atlc", stdin=(here / "seven.png").read_bytes()).code == 0

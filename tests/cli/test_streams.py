@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import atlcodec
-from atlcodec import files
+from atlcodec import files, stream
 from atlcodec.cli import files as cli_files
 from drawings import Pixels
-from kit import COMMAND, Cli, environment, files_in, records
+from kit import COMMAND, PEAK, Cli, environment, files_in, records
 
 
 def test_no_progress_bar_in_a_pipe(cli: Cli, here: Path) -> None:
@@ -78,7 +78,8 @@ def test_devices_and_pipes_are_written_to_and_not_replaced(cli: Cli, here: Path,
 
 
 def test_streams_that_are_closed(here: Path) -> None:
-    for line in ("encode - <&-", "classify - <&-", "encode seven.png -o - >&-", "classify - <&- >&- 2>&-"):
+    lines = ["encode - <&-", "classify - <&-", "encode seven.png -o - >&-", "classify - <&- >&- 2>&-"]
+    for line in [*lines, "info seven.png >&-", "classify seven.png >&-"]:
         ran = subprocess.run(
             ["sh", "-c", f'exec "$@" {line}', "sh", *COMMAND],
             env=environment(),
@@ -92,11 +93,85 @@ def test_streams_that_are_closed(here: Path) -> None:
 
 
 def test_a_stream_without_an_end_is_refused(cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "LARGEST_GAP", 5000)
+    monkeypatch.setattr(stream, "STEP", 1000)
+    for command in (["classify"], ["info"], ["decode", "-o", "out"]):
+        complaint = cli(*command, "-", stdin=bytes(9000)).complaint
+        assert "standard input: has no record in 5000 bytes; is it a stream of records?" in complaint
+        if Path("/dev/zero").exists():
+            assert "/dev/zero: has no record in 5000 bytes" in cli(*command, "/dev/zero").complaint
     monkeypatch.setattr(files, "LARGEST_PIPE", 5000)
     monkeypatch.setattr(files, "_STEP", 1000)
-    complaint = cli("classify", "-", stdin=bytes(9000)).complaint
+    complaint = cli("similar", "-", "seven.png", stdin=bytes(9000)).complaint  # which needs all of it at once
     assert "standard input: is larger than 5000 bytes; save it as a file first" in complaint
     assert len(cli("classify", "-", stdin=records(25).tobytes()).lines) == 25
+
+
+def test_records_are_answered_as_they_arrive(here: Path) -> None:
+    """As behind `tail -f`."""
+    with subprocess.Popen(
+        [*COMMAND, "classify", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        for number, packed in enumerate(records(3)):
+            process.stdin.write(packed.tobytes())
+            process.stdin.flush()
+            assert process.stdout.readline().startswith(b"standard input[%d]: " % number)
+        process.stdin.close()
+        assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize("step", [1, 199, 200, 333, 1 << 20])
+def test_a_stream_says_what_a_file_says(step: int, cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However it is cut into pieces, and whatever is wrong with it."""
+    good = records(9).tobytes()
+    cases = (
+        good,
+        good[:450] + good[451:1100] + b"!" + good[1100:],
+        bytes(400) + good,
+        good[:600] + bytes(600) + good[1200:],
+        good[:-7],
+        good[3:],
+        good[:200] + b"\1" + good[200:400],
+        b"",
+    )
+    monkeypatch.setattr(stream, "STEP", step)
+    for data in cases:
+        (here / "x.atlc").write_bytes(data)
+        expected = cli("info", "x.atlc")
+        ran = cli("info", "-", stdin=data)
+        assert ran.out.decode().replace("standard input", "x.atlc") == expected.out.decode()
+        assert ran.err.replace("standard input", "x.atlc") == expected.err
+        assert ran.code == expected.code
+
+
+def test_parquet_in_a_stream(cli: Cli) -> None:
+    complaint = cli("classify", "-", stdin=b"PAR1" + bytes(900) + b"PAR1").complaint
+    assert "standard input: is a Parquet file; save it with the ending .parquet" in complaint
+
+
+def test_a_long_stream_needs_little_memory(here: Path) -> None:
+    program = f"""{PEAK}
+import io, sys
+from atlcodec.stream import RecordStream
+from atlcodec.reader import Reader
+one = open("x.atlc", "rb").read() * 5000
+class Endless(io.RawIOBase):
+    left = 200
+    def read(self, size):
+        self.left -= 1
+        return one if self.left > 0 else b""
+parts, begun = Reader().parts(RecordStream(Endless(), "x")), 0
+count = 0
+for part in parts:
+    count += len(part.records)
+    begun = begun or peak()
+print(count, peak() - begun < 30_000)
+"""
+    (here / "x.atlc").write_bytes(records(1).tobytes())
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment(), check=True)
+    assert ran.stdout.split() == [b"995000", b"True"]
 
 
 def test_a_terminal_takes_no_records(monkeypatch: pytest.MonkeyPatch) -> None:

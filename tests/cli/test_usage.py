@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 import atlcodec
-from kit import Cli, files_in, json_lines, records
+from kit import Cli, environment, files_in, json_lines, records
 
 
 def test_a_bad_input_is_reported_and_the_others_are_read(cli: Cli, here: Path) -> None:
@@ -91,6 +92,48 @@ def test_train_head_says_what_is_wrong_before_it_works(cli: Cli, here: Path) -> 
     assert "set.parquet: train-head reads .atlc files; encode the images to one with -o set.atlc" in complaint
     complaint = cli("train-head", "--records", "x.atlc", "-o", "head1", "--device", "abacus").complaint
     assert "device 'abacus' is not available" in complaint
+
+
+def test_help_begins_with_a_sentence_and_two_examples(cli: Cli) -> None:
+    for words in (
+        "encode",
+        "decode",
+        "classify",
+        "similar",
+        "info",
+        "models",
+        "evaluate",
+        "models add",
+        "models check",
+    ):
+        lines = cli(*words.split(), "-h").lines
+        assert lines[0].startswith(f"Usage: atlc {words}")
+        assert lines[2].rstrip().endswith((".", "one."))
+        examples = [line.strip() for line in lines[lines.index("Examples:") + 1 :][:2]]
+        assert all("atlc " in line for line in examples)
+        assert lines.index("Examples:") <= 6
+    lines = cli("-h").lines
+    assert [line.split()[0] for line in lines[lines.index("Commands:") + 1 :][:3]] == ["encode", "decode", "classify"]
+    for variable in ("ATLC_MODELS", "ATLC_DATA", "ATLC_THREADS", "ATLC_MIRROR"):
+        assert any(variable in line for line in lines)
+    assert "Model and quality:" in cli("encode", "-h").lines
+
+
+def test_python_m(cli: Cli) -> None:
+    ran = cli.process("--version", command=[sys.executable, "-m", "atlcodec"])
+    assert ran.lines == [f"atlc, version {atlcodec.__version__}"]
+
+
+def test_a_shell_completes_models(cli: Cli) -> None:
+    env = environment(_ATLC_COMPLETE="bash_complete", COMP_WORDS="atlc encode -m mni", COMP_CWORD="3")
+    ran = cli.process(env=env)
+    assert {"plain,mnist", "plain,mnist-lenet"} <= {*ran.lines}
+    env |= {"COMP_WORDS": "atlc evaluate fash", "COMP_CWORD": "2"}
+    assert "plain,fashion" in cli.process(env=env).lines
+
+
+def test_an_effort_in_words(cli: Cli, here: Path) -> None:
+    assert "'max' is not a number from 0 (fast) to 9 (best)" in cli("encode", "seven.png", "--effort", "max").misuse
 
 
 def test_help_and_version(cli: Cli) -> None:

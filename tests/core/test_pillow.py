@@ -18,7 +18,7 @@ import pytest
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
 import atlcodec
-from atlcodec import picture, record, zoo
+from atlcodec import install, picture, record
 from atlcodec.card import read_model
 from atlcodec.card_writer import write_model
 from atlcodec.codec import Codec
@@ -158,7 +158,7 @@ def test_a_broken_codec_of_a_user_is_an_os_error(tmp_path: Path, sevens: Pixels)
     sealed = record.pack(record.seal(*record.quantise(latents), read_model(tmp_path / "mine").id)).tobytes()
     with pytest.raises(UnidentifiedImageError):
         Image.open(io.BytesIO(sealed))
-    zoo.add(tmp_path / "mine")
+    install.add(tmp_path / "mine")
     atlcodec.register_pillow()  # looks for new models at once
     with (
         Image.open(io.BytesIO(sealed)) as image,

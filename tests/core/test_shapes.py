@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import atlcodec
-from atlcodec import picture, zoo
+from atlcodec import install, picture, zoo
 from atlcodec.card_writer import update_card
 from atlcodec.codec import Codec
 from atlcodec.errors import BadImage, BadModel
@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def installed(folder: Path, user_folder: Path) -> Codec:
-    zoo.add(folder)
+    install.add(folder)
     return Codec.load("colours")
 
 

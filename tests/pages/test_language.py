@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 LIBRARY = sorted((ROOT / "atlcodec").rglob("*.py"))
 PYTHON = [*LIBRARY, *sorted((ROOT / "docs").glob("*.py")), *sorted((ROOT / "examples").glob("*.py"))]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 COLUMNS = 100  # of prose in a page
 FUNCTION_LINES = 60  # with decorators and docstring

@@ -37,12 +37,12 @@ def test_a_folder_is_added(output: str, cli: Cli, folder: Path, images: dict[str
     ):
         assert word in cli("encode", again, "-o", output, "--append").complaint
         assert {path: Path(path).read_bytes() for path in before} == before
-    put(Path("other/1/NEW.png"), draw(9))
+    put(Path("other/1/new.png"), draw(9))
     assert (
-        "1 image is in the set already (1/NEW.png); nothing was added"
+        "1 image is in the set already (1/new.png); nothing was added"
         in cli("encode", "other", "-o", output, "--append").complaint
     )
-    Path("other/1/NEW.png").rename("other/1/newer.png")
+    Path("other/1/new.png").rename("other/1/newer.png")
     ran = cli("encode", "other", "-o", output, "--append", "-m", MNIST)
     assert ran.code == 0
     assert f"warning: {output}: has records of {FASHION}; adding records of {MNIST}" in ran.err

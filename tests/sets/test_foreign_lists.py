@@ -18,11 +18,8 @@ from kit import Cli, files_below, json_lines
         "../out.png",
         "/tmp/x.png",
         "a/../../x.png",
-        "C:/x.png",
-        "a\\..\\x.png",
         "good.png",
-        "GOOD",
-        "nul.png",
+        "good",
         "",
         "x\x1b.png",
     ],
@@ -76,7 +73,9 @@ def test_a_list_of_another_file(cli: Cli, packed: Callable[..., None]) -> None:
         assert not Path("out").exists()
     Path("set.csv").write_text("name,age\nx,7\n")  # not a list
     Path("set.atlc").write_bytes(records)
-    assert cli("decode", "set.atlc", "-o", "out").code == 0
+    ran = cli("decode", "set.atlc", "-o", "out")
+    assert ran.code == 0
+    assert "warning: set.csv: is not used" in ran.err
     assert files_below("out") == [f"set.atlc.{n:06d}.png" for n in range(3)]
 
 

@@ -122,7 +122,15 @@ def test_a_run_of_another_folder_is_discarded_and_that_is_said(
     with monkeypatch.context() as patch:
         stop_after(2, patch)
         assert cli("encode", folder, "-o", "set.atlc", "-m", MNIST).code == 130
-    ran = cli("encode", "more", "-o", "set.atlc", "-m", MNIST)
+    complaint = cli("encode", "more", "-o", "set.atlc", "-m", MNIST).complaint
+    assert "another command left 4 records of it in .set.atlc.part; run that command again" in complaint
+    assert "4 images are encoded already" in cli("encode", folder, "-o", "set.atlc", "-m", MNIST).err
+    Path("set.atlc").unlink()
+    Path("set.csv").unlink()
+    with monkeypatch.context() as patch:
+        stop_after(2, patch)
+        assert cli("encode", folder, "-o", "set.atlc", "-m", MNIST).code == 130
+    ran = cli("encode", "more", "-o", "set.atlc", "-m", MNIST, "-f")
     assert "set.atlc: discarding 4 images of an unfinished run\n" in ran.err
     assert "already" not in ran.err
     assert cli("encode", "more", "-o", "whole.atlc", "-m", MNIST).code == 0
@@ -138,5 +146,5 @@ def test_a_slow_run_is_kept_in_smaller_steps(
     with monkeypatch.context() as patch:
         stop_after(1, patch)
         assert cli("encode", folder, "-o", "set.atlc", "-m", MNIST, "--effort", "8").code == 130
-    assert "128 images are encoded already" in cli("encode", folder, "-o", "set.atlc", "-m", MNIST, "--effort", "8").err
+    assert "41 images are encoded already" in cli("encode", folder, "-o", "set.atlc", "-m", MNIST, "--effort", "8").err
     assert len(manifest.read("set.csv")) == 137

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import atlcodec
-from atlcodec import metrics, sets, zoo
+from atlcodec import install, metrics, sets
 from atlcodec.card import read_head
 from atlcodec.codec import Codec
 from atlcodec.sets import manifest
@@ -186,7 +186,7 @@ def test_a_head_of_real_records_is_nearly_as_good_as_the_bundled_one(codec: Code
     examples = heads.Examples(codec.model, records, data.train.labels[:6000], data.classes, {"name": "MNIST"})
     trainer = heads.train(examples, HeadSettings(epochs=30), tmp_path / "run")
     publish.head(tmp_path / "head", trainer, examples, {"name": "head"})
-    zoo.add(tmp_path / "head")
+    install.add(tmp_path / "head")
     test, labels = codec.encode(data.test.images[:2000]), data.test.labels[:2000]
     bundled = metrics.accuracy(codec.classify(test), labels)
     assert metrics.accuracy(Codec.load("mnist-lenet", "head").classify(test), labels) >= bundled - 0.03

@@ -1,0 +1,6 @@
+"""`python -m atlcodec` is `atlc`."""
+
+from atlcodec.cli import main
+
+if __name__ == "__main__":
+    main()
