@@ -13,6 +13,7 @@ import click
 
 from atlcodec.cli import parameters
 from atlcodec.cli.common import log
+from atlcodec.cli.help import Command, group
 from atlcodec.cli.train_data import about_data, data_options, load_sets, propose_start
 from atlcodec.errors import AtlcError
 from atlcodec.training.settings import FINE_TUNING, RECIPES, Settings
@@ -31,9 +32,17 @@ CLASSES = {
 }
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "atlc train --data pictures -o mine --minutes 10",
+        "atlc train --data photos -o mine --fit cover --shape 48x64x3",
+    ),
+)
+@group("Input and output")
 @click.option("--data", multiple=True, required=True, metavar="DIR|NAME", help="IDX files, labelled images, or a name.")
 @parameters.output_options
+@group("How to train")
 @click.option(
     "--recipe",
     default="atl",
@@ -42,12 +51,16 @@ CLASSES = {
     help="; ".join(f"{name}: {recipe.help}" for name, recipe in RECIPES.items()) + ".",
 )
 @click.option("--head", default="labels", show_default=True, help="Name of its classifier.")
+@group("Images, and the time")
 @data_options
+@group("Details of the training")
 @parameters.options({Settings: "", **CLASSES})
 @click.pass_context
 def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **given: Any) -> None:
-    """Train a codec on your own images: compressor, decompressor and classifier, by Alternating Transfer Learning or
-    another recipe. OUTPUT is then a model folder: atlc encode -m OUTPUT image.png.
+    """Train your own codec on your own images.
+
+    Compressor, decompressor and classifier are trained by Alternating Transfer Learning or another recipe. OUTPUT is
+    then a model folder: atlc encode -m OUTPUT image.png.
 
     The images may have any sizes with --fit or --crops. If training was stopped, the same command resumes it. It stops
     after --minutes, or by itself when the validation split no longer improves. In the folder of the run, curves.png

@@ -11,6 +11,7 @@ import click
 from atlcodec.cli import parameters
 from atlcodec.cli.common import log
 from atlcodec.cli.fitting import fit_of, fit_options
+from atlcodec.cli.help import Command, group
 from atlcodec.cli.train import check_output, require_torch
 from atlcodec.errors import BadData
 from atlcodec.training.settings import HeadSettings
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        "atlc train-head --records set.atlc -o mine",
+        "atlc train-head --data pictures -m mnist -o mine --copies 4",
+    ),
+)
+@group("Input and output")
 @click.option("--records", type=FILE, help="Records to learn from. No images are needed.")
 @click.option("--data", metavar="DIR|NAME", help="Or labelled images, which are encoded first, with changed copies.")
 @click.option("--labels", type=FILE, help="Their list, or labels in IDX format. [default: the list beside them]")
@@ -35,12 +43,16 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="With --data: the folder of a run of the recipe labels, whose teacher helps.",
 )
 @parameters.output_options
+@group("Images of other kinds")
 @fit_options
+@group("Details of the training")
 @parameters.options({HeadSettings: ""})
 @click.pass_context
 def train_head(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **given: Any) -> None:
-    """Train a new classifier for a model, from records and labels, without images. An epoch of 60,000 records takes a
-    second. With --data, images are encoded first, each with --copies. OUTPUT is then a folder for atlc models add.
+    """Train a new classifier for a model, from records and labels.
+
+    It needs no images: an epoch of 60,000 records takes a second. With --data, images are encoded first, each with
+    --copies. OUTPUT is then a folder for atlc models add.
 
     If training was stopped, the same command resumes it."""
     require_torch()
