@@ -63,8 +63,9 @@ def _pixels(image: Any, how: Fit, shape: Shape) -> Images:
         array = as_array(image)
         if array.ndim == 1 and array.size == math.prod(shape):  # a flat image
             array = array.reshape(shape)
-        if array.dtype.kind in "ui" and array.dtype.itemsize > 2 and how == NOTHING and array.shape == shape:
-            return np.asarray(as_images(array, shape)[0])  # whole numbers that are 8 bits of some wide type
+        wide = array.dtype.kind in "ui" and array.dtype.itemsize > 2 and array.shape == shape and how == NOTHING
+        if wide and array.min() >= 0 and array.max() <= 255:
+            return np.asarray(as_images(array, shape)[0])  # 8 bits that only take more room
         prepared = picture.from_array(array, how, name=name, shape=shape)
     for loss in prepared.losses.values():
         warnings.warn(f"{name}: {loss}", LossWarning, stacklevel=3)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from atlcodec import record
-from atlcodec.files import RecordFile, Span
+from atlcodec.files import RecordFile
+from atlcodec.spans import Span
 
 A, B = 0x11111111, 0x22222222
 KNOWN = {A, B}

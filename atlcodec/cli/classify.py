@@ -63,22 +63,27 @@ def classify(
     reader, errors = Reader(model, head), ErrorCount()
     for name in names:
         try:
-            records = open_set(name, reader)
-            found = Confusion()
-            for rows, problem in records.map(lambda codec, some: codec.classify(some), entries=as_json or summary):
-                if problem:
-                    errors.report(problem)
-                elif summary:
-                    found.add(rows, min_probability)
-                elif rows:
-                    line = _json if as_json else _text
-                    click.echo("\n".join(line(records, row, top, min_probability) for row in rows))
-            after_reading(records)
-            if summary:
-                click.echo(found.as_json(records.name) if as_json else found.as_text(records.name))
+            _classify(open_set(name, reader), top, min_probability, as_json, summary, errors)
         except AtlcError as error:
             errors.report(error)
     errors.exit()
+
+
+def _classify(
+    records: RecordSet, top: int, least: float | None, as_json: bool, summary: bool, errors: ErrorCount
+) -> None:
+    """All records of one file."""
+    found, line = Confusion(), _json if as_json else _text
+    for rows, problem in records.map(lambda codec, some: codec.classify(some), entries=as_json or summary):
+        if problem:
+            errors.report(problem)
+        elif summary:
+            found.add(rows, least)
+        elif rows:
+            click.echo("\n".join(line(records, row, top, least) for row in rows))
+    after_reading(records)
+    if summary:
+        click.echo(found.as_json(records.name) if as_json else found.as_text(records.name))
 
 
 def _json(records: RecordSet, row: Row, top: int, least: float | None) -> str:

@@ -75,7 +75,7 @@ files_from_option = click.option(
 
 
 def all_names(names: tuple[str, ...], files_from: str | None, metavar: str = "FILE...") -> tuple[str, ...]:
-    """The names that were given, and those in a file. Raises a usage error if there are none at all."""
+    """The names that were given, and those in a file. Raises a usage error without any."""
     if files_from is not None:
         names = *names, *_listed_names(files_from)
         if not names:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,11 +108,23 @@ def download(name: str, *, into: Path | None = None, log: Callable[[str], None] 
     base = f"{mirror.rstrip('/')}/{name}/" if mirror else official.url
     for file, digest in zip(idx.FILES, official.digests, strict=True):
         target = folder / f"{file}.gz"
-        if not target.is_file():
+        if not (exists := target.is_file()) or not _is_whole(target, digest):
             folder.mkdir(parents=True, exist_ok=True)
-            log(f"fetching {base}{file}.gz")
+            log(f"{target}: is damaged; fetching {base}{file}.gz again" if exists else f"fetching {base}{file}.gz")
             _fetch(f"{base}{file}.gz", digest, target)
     return folder
+
+
+def _is_whole(file: Path, digest: str) -> bool:
+    """Whether a file that was fetched before is still what it was: a disk may have been full, or lost some of it."""
+    found = hashlib.sha256()
+    try:
+        with gzip.open(file) as opened:
+            while part := opened.read(1 << 20):
+                found.update(part)
+    except (OSError, EOFError, zlib.error):
+        return False
+    return found.hexdigest() == digest
 
 
 def _fetch(url: str, expected: str, target: Path) -> None:

@@ -4,9 +4,12 @@ do on a hosting site."""
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import atlcodec
+
+ROOT = Path(__file__).parents[2]
 
 project = "atlcodec"
 author = "the atlcodec developers"
@@ -29,12 +32,13 @@ autodoc_use_legacy_class_based = False
 def readable(text: str) -> str:
     """A paragraph of a docstring, which is plain text, as reStructuredText."""
     parts = re.split(r"(`[^`]+`)", text)
-    plain = [re.sub(r"([*|\\]|_(?=\W|$))", r"\\\1", part) for part in parts[::2]]
-    code = [f"`{part}`" for part in parts[1::2]]
-    found = [None] * len(parts)
-    found[::2], found[1::2] = plain, code  # type: ignore[assignment]
-    joined = "".join(map(str, found))
-    return re.sub(r"``([^`]+)``(?=\w)", r"``\1``\\ ", joined)
+    for number, part in enumerate(parts):
+        if number % 2:
+            after = "\\ " if re.match(r"\w", parts[number + 1]) else ""  # `name`s: markup needs an end
+            parts[number] = f"`{part}`{after}"
+        else:
+            parts[number] = re.sub(r"([*|\\]|_(?=\W|$))", r"\\\1", part)
+    return "".join(parts)
 
 
 def convert(lines: list[str]) -> list[str]:
@@ -54,5 +58,17 @@ def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[
     lines[:] = convert(lines)
 
 
+def without_missing_pictures(app: Any, docname: str, content: list[str]) -> None:
+    """A page of measurements may link to pictures that its program has not drawn here: their names stay."""
+    folder = ROOT / Path(docname).parent
+
+    def linked(match: re.Match[str]) -> str:
+        return match[0] if (folder / match[2]).exists() else match[1]
+
+    if docname.startswith("benchmarks/"):
+        content[0] = re.sub(r"\[([^]]+)\]\(([\w.-]+\.png)\)", linked, content[0])
+
+
 def setup(app: Any) -> None:
+    app.connect("source-read", without_missing_pictures)
     app.connect("autodoc-process-docstring", process)

@@ -104,7 +104,7 @@ def test_a_damaged_model_is_found_and_repaired(cli: Cli, mine: Path, user_folder
     (user_folder / "mine/decompressor.onnx").write_bytes(b"cut")
     ran = cli("models", "check")
     assert ran.code == 1
-    assert "mine/decompressor.onnx: is not the file its card describes" in ran.err
+    assert "mine/decompressor.onnx: does not match its SHA-256" in ran.err
     assert "add it again with --force, or remove it" in ran.err
     assert f"{MNIST}: valid" in ran.lines
     assert f"atlc models add --force --name mine {mine}" in cli("models", "add", mine).complaint

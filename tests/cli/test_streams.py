@@ -124,7 +124,7 @@ def test_records_are_answered_as_they_arrive(here: Path) -> None:
 
 @pytest.mark.parametrize("step", [1, 199, 200, 333, 1 << 20])
 def test_a_stream_says_what_a_file_says(step: int, cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However it is cut into pieces, and whatever is wrong with it."""
+    """In pieces of any size, with damage of any kind."""
     good = records(9).tobytes()
     cases = (
         good,

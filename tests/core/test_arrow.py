@@ -15,8 +15,9 @@ import pytest
 import atlcodec
 from atlcodec import arrow, record, zoo
 from atlcodec.errors import AtlcError, BadData, NotARecord
-from atlcodec.files import RecordSource, Span
+from atlcodec.files import RecordSource
 from atlcodec.sets import parquet
+from atlcodec.spans import Span
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import itertools
 import pickle
 import signal
@@ -22,6 +21,7 @@ from atlcodec.engine import CHUNK
 from atlcodec.errors import AtlcError, BadImage, DamagedRecord, NotARecord, UnknownModel
 from atlcodec.fit import Fit
 from drawings import seven
+from kit import put
 
 SEVEN = seven()
 MNIST = "mnist-lenet"  # small and quick; "mnist" is of the default list
@@ -83,7 +83,7 @@ def test_a_path_is_not_a_record() -> None:
 
 def test_a_codec_shows_its_name_and_id() -> None:
     own = Codec.load(MNIST)
-    assert repr(own) == f"<Codec mnist-lenet {own.id:08x}>"
+    assert repr(own) == f"<Codec mnist-lenet {own.id:08x}: images 28 x 28>"
 
 
 def test_ctrl_c_stops_a_long_search_after_the_evaluations_at_hand(
@@ -198,7 +198,7 @@ def test_an_image_of_another_shape_or_type_is_refused(bad: object) -> None:
         atlcodec.encode(bad)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("bad", [np.zeros((1, 28, 28)), np.zeros((28, 28), np.uint8), np.zeros((1, 28, 27), np.uint8)])
+@pytest.mark.parametrize("bad", [np.zeros((1, 28, 28)), np.zeros((28, 27), np.uint8), np.zeros((1, 28, 27), np.uint8)])
 def test_images_of_another_shape_or_type_are_refused(bad: codec.Images) -> None:
     with pytest.raises(BadImage, match="uint8"):
         Codec.load(MNIST).encode(bad)
@@ -255,13 +255,16 @@ def test_every_error_is_an_atlc_error_and_one_line() -> None:
 def test_the_example_of_the_package_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("seven.png").write_bytes(picture.png(SEVEN))
-    lines = [line.strip() for line in (atlcodec.__doc__ or "").splitlines() if " = atlcodec." in line]
-    assert len(lines) == 3
-    examples = "\n".join(f">>> {line.split('#')[0].strip()}" for line in ["import atlcodec", *lines])
-    test = doctest.DocTestParser().get_doctest(
-        f"{examples}\n>>> len(record), image.shape, answer.label\n(200, (28, 28), '7')\n", {}, "x", None, 0
-    )
-    assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
+    put(Path("images/7/seven.png"), SEVEN)
+    text = atlcodec.__doc__ or ""
+    lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+    assert len(lines) == 9
+    program = "\n".join(["import atlcodec, numpy as np", "images = np.zeros((2, 28, 28), 'u1')", *lines])
+    names: dict[str, object] = {}
+    exec(program, names)
+    assert (len(names["record"]), names["image"].shape, names["answer"].label) == (200, (28, 28), "7")  # type: ignore
+    assert len(names["answers"]) == 2  # type: ignore[arg-type]
+    assert Path("copy.atlc").read_bytes() == Path("set.atlc").read_bytes()
 
 
 def test_the_first_bad_record_of_many_is_named() -> None:

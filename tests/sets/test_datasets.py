@@ -238,6 +238,24 @@ def test_an_official_set_is_fetched_once_and_checked(server: Path, monkeypatch: 
     assert len(said) == 4
 
 
+def test_a_file_in_the_cache_that_was_damaged_is_fetched_again(
+    server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_idx(server / "MNIST")
+    pin(server / "MNIST", monkeypatch)
+    before = sets.load("mnist")
+    for damage in (b"", b"not gzip"):
+        (file,) = Path(os.environ["XDG_CACHE_HOME"]).rglob("t10k-images-idx3-ubyte.gz")
+        file.write_bytes(damage)
+        said: list[str] = []
+        again = sets.load("mnist", log=said.append)
+        assert "is damaged; fetching" in said[0]
+        assert len(said) == 1
+        assert again.test is not None
+        assert before.test is not None
+        assert np.array_equal(again.test.images, before.test.images)
+
+
 def test_a_download_with_another_digest_is_refused_and_not_kept(server: Path, tmp_path: Path) -> None:
     write_idx(server / "MNIST")
     with pytest.raises(BadData, match="not the published file"):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ import atlcodec
 from atlcodec import picture, zoo
 from atlcodec.codec import Codec
 from atlcodec.files import RecordFile
+from atlcodec.sets import processes
 from kit import COMMAND, Cli, environment
 
 OLD = b"the old file"
@@ -191,3 +193,18 @@ def test_an_interrupted_command_leaves_nothing_behind(job: list[str], cli: Cli) 
     assert ran.err.strip() == "atlc: interrupted"
     assert Path("x.atlc").read_bytes() == OLD
     assert sorted(os.listdir()) == ["seven.png", "x.atlc"]
+
+
+def _slow(seconds: list[int]) -> int:
+    time.sleep(seconds[0])
+    return seconds[0]
+
+
+def test_what_is_being_read_does_not_hold_up_an_interruption() -> None:
+    """Ctrl-C ends the reading processes, which may have thousands of photos to read."""
+    results: Any = processes.read("in", _slow, [(number, [60 * number]) for number in range(5)], 2)
+    assert next(results) == (0, 0)
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        results.throw(KeyboardInterrupt)
+    assert time.monotonic() - begun < 15
