@@ -32,6 +32,15 @@ CLASSES = {
 }
 
 
+RECIPE = click.option(
+    "--recipe",
+    default="atl",
+    show_default=True,
+    type=click.Choice(list(RECIPES)),
+    help="; ".join(f"{name}: {recipe.help}" for name, recipe in RECIPES.items()) + ".",
+)
+
+
 @click.command(
     cls=Command,
     examples=(
@@ -43,13 +52,7 @@ CLASSES = {
 @click.option("--data", multiple=True, required=True, metavar="DIR|NAME", help="IDX files, labelled images, or a name.")
 @parameters.output_options
 @group("How to train")
-@click.option(
-    "--recipe",
-    default="atl",
-    show_default=True,
-    type=click.Choice(list(RECIPES)),
-    help="; ".join(f"{name}: {recipe.help}" for name, recipe in RECIPES.items()) + ".",
-)
+@RECIPE
 @click.option("--head", default="labels", show_default=True, help="Name of its classifier.")
 @group("Images, and the time")
 @data_options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,31 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
+INPUT = (
+    click.option("--records", type=FILE, help="Records to learn from. No images are needed."),
+    click.option(
+        "--data", metavar="DIR|NAME", help="Or labelled images, which are encoded first, with changed copies."
+    ),
+    click.option("--labels", type=FILE, help="Their list, or labels in IDX format. [default: the list beside them]"),
+    click.option(
+        "-m", "--model", help="The model that wrote the records. [default: the first record says] Needed with --data."
+    ),
+    click.option(
+        "--teacher",
+        metavar="RUN",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="With --data: the folder of a run of the recipe labels, whose teacher helps.",
+    ),
+)
+
+
+def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name what to learn from."""
+    for option in reversed(INPUT):
+        command = option(command)
+    return command
+
+
 @click.command(
     cls=Command,
     examples=(
@@ -30,18 +56,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     ),
 )
 @group("Input and output")
-@click.option("--records", type=FILE, help="Records to learn from. No images are needed.")
-@click.option("--data", metavar="DIR|NAME", help="Or labelled images, which are encoded first, with changed copies.")
-@click.option("--labels", type=FILE, help="Their list, or labels in IDX format. [default: the list beside them]")
-@click.option(
-    "-m", "--model", help="The model that wrote the records. [default: the first record says] Needed with --data."
-)
-@click.option(
-    "--teacher",
-    metavar="RUN",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="With --data: the folder of a run of the recipe labels, whose teacher helps.",
-)
+@input_options
 @parameters.output_options
 @group("Images of other kinds")
 @fit_options
