@@ -10,6 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # What may name it: the networks of the bundled models, and the training of these.
 MAY = {
+    "atlcodec/__init__.py": "an example with a bundled model",
+    "atlcodec/codec.py": "an example with a bundled model",
+    "atlcodec/sets/encoder.py": "how many images of this size are encoded together",
     "atlcodec/sets/labelled.py": "what grey images of different sizes become, if the user names no shape",
     "atlcodec/training/augment.py": "how far images move, in pixels of this size",
     "atlcodec/training/heads.py": "an architecture of classifiers for this size",
