@@ -7,7 +7,7 @@ DEMO := .venv-demo
 JAVASCRIPT := examples/javascript
 
 SHIPPED := $(shell find atlcodec -type f ! -name '*.py[co]')
-BENCHMARKS := $(wildcard $(addprefix benchmarks/,throughput.py startup.py quality.py million.py heads.py training_speed.py))
+BENCHMARKS := $(wildcard $(addprefix benchmarks/,throughput.py startup.py quality.py colour.py own.py choice.py million.py heads.py training_speed.py))
 PIP := -m pip --disable-pip-version-check --quiet --quiet
 
 .PHONY: help demo test test-all test-more lint types javascript benchmarks docs clean
