@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from atlcodec.training.augment import augment, random_shift
+from atlcodec.training.augment import augment, cutout, random_shift
 
 
 def test_a_random_shift_moves_images_and_loses_nothing_inside() -> None:
@@ -49,6 +49,20 @@ def test_strength_is_how_far_pixels_move() -> None:
         for strength in (0.2, 1.5)
     )
     assert (mild - images).abs().mean() * 3 < (strong - images).abs().mean()
+
+
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_cutout_hides_a_rectangle_of_half_of_the_images(channels: tuple[int, ...]) -> None:
+    images = torch.full((400, 28, 14, *channels), 9, dtype=torch.uint8)
+    hidden = (
+        (cutout(images, torch.Generator().manual_seed(0)) == 0).flatten(3).all(dim=3)
+        if channels
+        else (cutout(images, torch.Generator().manual_seed(0)) == 0)
+    )
+    rows, columns = hidden.any(dim=2).sum(dim=1), hidden.any(dim=1).sum(dim=1)
+    assert torch.equal(hidden.sum(dim=(1, 2)), rows * columns)  # a rectangle
+    assert (int(rows.max()), int(columns.max())) == (12, 6)
+    assert 0.4 < (rows > 0).float().mean() < 0.6
 
 
 def test_an_unknown_change_is_an_error() -> None:

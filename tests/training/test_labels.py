@@ -122,6 +122,35 @@ def test_the_teacher_helps_another_head(trainer: Trainer, model: Model, tmp_path
         heads.train(heads.encode(DATA, model, settings), settings, tmp_path / "head")
 
 
+def test_the_classifier_reads_the_latents_for_labels_alone(model: Model) -> None:
+    codec = Codec(model)
+    records = codec.encode(DATA.train.images[:40], effort=0)
+    graph = engine.Graph(codec.head.file(), engine.classifier(len(codec.labels)), "classifier.onnx")
+    others = records.copy()
+    others[:, :-2] = np.random.default_rng(0).integers(0, 256, (40, 198))  # 16 bits of labels come last
+    assert np.array_equal(graph(others), graph(records))
+    others[:, -2:] ^= 0b10101010
+    assert not np.array_equal(graph(others), graph(records))
+
+
+def test_a_run_goes_on_on_another_device(trainer: Trainer, tmp_path: Path) -> None:
+    state = torch.load(trainer.folder / "checkpoint.pt", weights_only=True)
+    state["settings"]["device"] = "cuda"
+    torch.save(state, tmp_path / "checkpoint.pt")
+    again = Trainer(SETTINGS, DATA, tmp_path, base=BASE, taught_by="small")
+    assert again.steps == trainer.steps
+
+
+def test_a_large_teacher_is_told_by_its_weights(tmp_path: Path) -> None:
+    large = teacher.teacher(2, size="large").eval()
+    torch.save(
+        {"networks": {f"teacher.{name}": value for name, value in large.state_dict().items()}},
+        tmp_path / "checkpoint.pt",
+    )
+    images = torch.rand(2, 1, *SHAPE) * 255
+    assert torch.equal(teacher.load(tmp_path, 2)(images), large(images))
+
+
 @pytest.mark.parametrize(("classes", "why"), [(3, "has no teacher of 3 labels"), (0, "no checkpoint.pt")])
 def test_a_folder_without_a_teacher(trainer: Trainer, tmp_path: Path, classes: int, why: str) -> None:
     with pytest.raises(BadData, match=why):
