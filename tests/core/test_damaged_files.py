@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import atlcodec
-from atlcodec.files import Span
+from atlcodec.spans import Span
 from file_kit import sealed, spans
 
 

@@ -16,7 +16,8 @@ import pytest
 import atlcodec
 from atlcodec import atomic
 from atlcodec.errors import AtlcError, NotARecord
-from atlcodec.files import RecordFile, Span
+from atlcodec.files import RecordFile
+from atlcodec.spans import Span
 from file_kit import KNOWN, B, sealed, spans
 from kit import environment
 
