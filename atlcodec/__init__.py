@@ -21,13 +21,16 @@ Files of records:
 Every error is an `AtlcError`; for a missing file it is a `FileNotFoundError` too. The modules `arrow`, `cluster`,
 `evaluation`, `neighbours`, `sets`, `training` and `zarr` do more. Each name is imported when it is first used."""
 
+from __future__ import annotations
+
 import importlib
-from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-
+TYPE_CHECKING = False  # for tools that check types; `typing` takes a while to import, and few wait for it in vain
 if TYPE_CHECKING:
+    from typing import Any
+
     from atlcodec import arrow as arrow
     from atlcodec import cluster as cluster
     from atlcodec import evaluation as evaluation

@@ -19,7 +19,8 @@ from numpy.typing import ArrayLike
 from atlcodec import atomic, record
 from atlcodec.errors import AtlcError, MissingFile, NotARecord
 from atlcodec.record import RECORD_BYTES, Records
-from atlcodec.spans import Span, skipped
+from atlcodec.spans import Span as Span
+from atlcodec.spans import skipped
 
 BATCH = 4096  # records at a time, where a file is worked through
 LARGEST_PIPE = 1 << 30  # bytes read from a pipe or a device

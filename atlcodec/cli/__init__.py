@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
 import sys
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # what is imported before `main` runs is not protected from Ctrl-C
 if TYPE_CHECKING:
+    from typing import Any
+
     from atlcodec.cli.commands import COMMANDS as COMMANDS
     from atlcodec.cli.commands import atlc as atlc
 else:
@@ -34,6 +33,8 @@ def main() -> None:
 
 
 def _run() -> None:
+    import io
+
     import click
 
     from atlcodec.cli.commands import atlc
@@ -71,5 +72,8 @@ def _run() -> None:
 
 def _give_up_stdout() -> None:
     """Python would write the rest of its buffer at the end, and fail again: let it go nowhere."""
+    import contextlib
+    import os
+
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

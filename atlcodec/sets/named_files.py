@@ -53,7 +53,10 @@ def list_paths(names: list[str]) -> list[str]:
     paths = [os.path.normpath(name) for name in names]
     if any(os.path.isabs(path) or path.split(os.sep)[0] == os.pardir for path in paths):
         full = [os.path.abspath(path) for path in paths]
-        above = os.path.dirname(os.path.commonpath(full)) if len(full) == 1 else os.path.commonpath(full)
-        paths = [os.path.relpath(path, above) for path in full]
+        try:
+            above = os.path.commonpath(list(map(os.path.dirname, full)))
+            paths = [os.path.relpath(path, above) for path in full]
+        except ValueError:  # on several drives of Windows
+            paths = [os.path.basename(path) for path in full]
     taken = OutputPaths()
     return [listable(path.replace(os.sep, "/"), taken) for path in paths]

@@ -139,7 +139,9 @@ def test_a_broken_model_costs_only_its_own_records(cli: Cli, here: Path, mine: P
 
 
 def test_a_file_of_another_kind_is_one_line_and_damage_before_a_torn_end_is_reported(cli: Cli, here: Path) -> None:
-    assert "is it an .atlc file?" in cli("decode", "seven.png").complaint
+    assert "is an image, not a file of records; encode it first" in cli("decode", "seven.png").complaint
+    (here / "noise").write_bytes(bytes(range(1, 250)))
+    assert "is it an .atlc file?" in cli("decode", "noise").complaint
     data = records(3)
     data[0, 0] ^= 1
     Path("torn.atlc").write_bytes(data.tobytes()[:-9])
