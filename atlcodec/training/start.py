@@ -25,7 +25,9 @@ from atlcodec.training.resample import nearest
 Floats = NDArray[np.float32]
 
 IMAGES = 12_000  # images that the components are computed from
-FEW = 5_000  # of fewer images, copies moved by a pixel are taken in too: they fill the directions that are missing
+# Of fewer images, copies moved by a pixel are taken in too: they fill the directions that are missing. Of very few, also
+# those moved in two directions.
+FEW, VERY_FEW = 20_000, 5_000
 STEPS_FROM = 6_000  # of these, images that the steps are chosen by
 PIXELS = 4096  # of the picture that has components: a larger one is reduced
 COMPONENTS = 760  # at most; with fewer pixels, as many as there are pixels
@@ -92,8 +94,7 @@ def fit(images: NDArray[np.uint8]) -> Start:
     """The start of training on images, uint8 (N, *shape), two or more."""
     shape = images.shape[1:]
     found = small(images, np.random.default_rng(0).permutation(len(images))[:IMAGES])
-    moves = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)] if len(images) < FEW else [(0, 0)]
-    mean, variances, components = principal(found, moves)
+    mean, variances, components = principal(found, moves_of(len(images)))
     some: Floats = found[:STEPS_FROM].reshape(-1, len(mean)) - mean
     if len(variances) < FEWEST:
         variances = np.pad(variances, (0, FEWEST - len(variances)))
@@ -114,6 +115,13 @@ def fit(images: NDArray[np.uint8]) -> Start:
         np.pad(deviations[:kept] / step, (0, LABELS), constant_values=1).astype(np.float32),
         shape,
     )
+
+
+def moves_of(count: int) -> list[tuple[int, int]]:
+    """By how many rows and columns the copies of so many images are moved; the first are the images themselves."""
+    most = 2 if count < VERY_FEW else 1 if count < FEW else 0
+    moves = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if abs(dy) + abs(dx) <= most]
+    return sorted(moves, key=lambda move: abs(move[0]) + abs(move[1]))
 
 
 def small(images: NDArray[np.uint8], chosen: NDArray[np.int64]) -> Floats:
