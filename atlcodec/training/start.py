@@ -25,8 +25,8 @@ from atlcodec.training.resample import nearest
 Floats = NDArray[np.float32]
 
 IMAGES = 12_000  # images that the components are computed from
-# Of fewer images, copies moved by a pixel are taken in too: they fill the directions that are missing; of very few, those
-# moved in two directions as well.
+# Of fewer images, copies moved by a pixel are taken in too, which fill the directions that are missing. Of very few,
+# also those moved in two directions.
 FEW, VERY_FEW = 20_000, 5_000
 STEPS_FROM = 6_000  # of these, images that the steps are chosen by
 PIXELS = 4096  # of the picture that has components: a larger one is reduced
