@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from atlcodec import metrics
+from atlcodec.training.rivals import best_quality
 
 NEAR = range(-5, 7)  # qualities to try around that of a bisection: neither size nor loss is monotone in the quality
 Pixels = NDArray[np.uint8]
@@ -64,15 +64,11 @@ class ImageCodec:
         size, mode = self.counted, "L" if image.ndim == 2 else "RGB"
         if self.lossless and size(file := self.encode(image, None)) <= limit:
             return file
-        encode = cache(lambda quality: self.encode(image, quality))
-        found = bisect_right(self.qualities, limit, key=lambda quality: size(encode(quality)))
-        middle = self.qualities[max(0, found - 1)]
-        near = [encode(middle + step) for step in NEAR if middle + step in self.qualities]
 
         def loss(file: bytes) -> float:
             return float(metrics.squared_error(image[None], load(file, self.format, mode)[None])[0])
 
-        return min((file for file in near if size(file) <= limit), key=loss, default=encode(self.qualities.start))
+        return best_quality(partial(self.encode, image), loss, self.qualities, limit, NEAR, size)
 
 
 # WebP's slowest method is its best. Effort 7 is libjxl's default; higher efforts do not make such small images smaller.

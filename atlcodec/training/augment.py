@@ -20,10 +20,11 @@ def random_shift(images: Tensor, most: int, generator: torch.Generator, *, edge:
     """Move each image by up to `most` pixels, of any size, in each direction; black moves in, or the edge is
     repeated."""
     n, height, width = images.shape[:3]
-    padded = functional.pad(images, (0, 0) * (images.dim() - 3) + (most, most, most, most))
     if edge:
         rows, columns = (torch.arange(-most, side + most).clamp(0, side - 1) for side in (height, width))
         padded = images[:, rows.to(images.device)][:, :, columns.to(images.device)]
+    else:
+        padded = functional.pad(images, (0, 0) * (images.dim() - 3) + (most, most, most, most))
     dy, dx = torch.randint(0, 2 * most + 1, (2, n, 1, 1), generator=generator).to(images.device)
     y = torch.arange(height, device=images.device).view(1, -1, 1) + dy
     x = torch.arange(width, device=images.device).view(1, 1, -1) + dx

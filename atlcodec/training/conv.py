@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from atlcodec.training.layers import Add, BatchNorm, Concatenate, Dropout, Last, Scale
-from atlcodec.training.pca import linear_path, standardised
+from atlcodec.training.layers import Add, BatchNorm, Concatenate, Dropout, Scale
+from atlcodec.training.pca import label_latents, linear_path
 from atlcodec.training.start import Start
 
 WIDE, NARROW, BLOCKS, FEATURES = 48, 96, 3, 128
@@ -41,9 +41,6 @@ def classifier(start: Start, classes: int) -> nn.Sequential:
         nn.Linear(FEATURES * 16, FEATURES),
         nn.ReLU(),
     )
-    count = start.packing.labels or start.packing.count
-    latents = nn.Sequential(
-        Last(start.packing.labels), standardised(start, count), nn.Linear(count, FEATURES // 2), nn.ReLU()
-    )
+    latents = nn.Sequential(*label_latents(start, FEATURES // 2))
     together = FEATURES + FEATURES // 2
     return nn.Sequential(Concatenate(image, latents), Dropout(0.2), nn.Linear(together, classes))

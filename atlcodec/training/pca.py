@@ -151,14 +151,13 @@ def _resampling(shape: Shape, matrix: Callable[[int, int], NDArray[np.float32]])
 def classifier(start: Start, classes: int) -> nn.Sequential:
     """The latents for labels -> 128 -> classes. It does not look at the others: with them, it learns the training
     images by heart, and is less right about new ones."""
+    return nn.Sequential(*label_latents(start, LABELS_HIDDEN), nn.Linear(LABELS_HIDDEN, classes))
+
+
+def label_latents(start: Start, features: int) -> list[nn.Module]:
+    """Latents (M,) -> features of those for labels; of all of them, if none are for labels alone."""
     count = start.packing.labels or start.packing.count
-    return nn.Sequential(
-        Last(start.packing.labels),
-        standardised(start, count),
-        nn.Linear(count, LABELS_HIDDEN),
-        nn.ReLU(),
-        nn.Linear(LABELS_HIDDEN, classes),
-    )
+    return [Last(start.packing.labels), standardised(start, count), nn.Linear(count, features), nn.ReLU()]
 
 
 def dense_classifier(start: Start, classes: int) -> nn.Sequential:

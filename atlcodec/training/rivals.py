@@ -133,16 +133,28 @@ def best_that_fits(
     fits and loses least; else the file of the lowest quality."""
     if lossless and len(file := picture.encoded(image, format, **lossless)) <= limit:
         return file
-    qualities = range(101 if format == "WEBP" else 96)
-    encode = cache(partial(_encoded, image, format))
-    found = bisect_right(qualities, limit, key=lambda quality: len(encode(quality)))
-    near = [encode(found - 1 + step) for step in NEAR if found - 1 + step in qualities]
 
     def loss(file: bytes) -> float:
         return float(metrics.squared_error(image[None], picture.decoded(file, format, image.shape)[None])[0])
 
-    fitting = [file for file in near if len(file) <= limit]
-    return min(fitting, key=loss) if fitting else encode(0)
+    return best_quality(partial(_encoded, image, format), loss, range(101 if format == "WEBP" else 96), limit, NEAR)
+
+
+def best_quality(
+    encode: Callable[[int], bytes],
+    loss: Callable[[bytes], float],
+    qualities: range,
+    limit: int,
+    near: range,
+    size: Callable[[bytes], int] = len,
+) -> bytes:
+    """Of the qualities `near` that of a bisection, the file that fits and loses least; else that of the lowest
+    quality."""
+    encode = cache(encode)
+    middle = max(0, bisect_right(qualities, limit, key=lambda quality: size(encode(quality))) - 1)
+    files = [encode(qualities[middle + step]) for step in near if 0 <= middle + step < len(qualities)]
+    fitting = [file for file in files if size(file) <= limit]
+    return min(fitting, key=loss) if fitting else encode(qualities[0])
 
 
 def _encoded(image: NDArray[np.uint8], format: str, quality: int) -> bytes:
