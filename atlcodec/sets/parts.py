@@ -1,0 +1,52 @@
+"""A data set where it lies, before its images are read: what each reader of a format gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+# An image as it lies there: an array (rows, columns) or (rows, columns, 1 to 4) of numbers, or the bytes of an image
+# file.
+Raw = NDArray[Any] | bytes
+
+
+class Part(Protocol):
+    """The images of one split, in bounded memory."""
+
+    @property
+    def split(self) -> str:
+        """ "train", "validation" or "test"; "" if the set says nothing."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """The file that has the images."""
+        ...
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """(N,), numbers of `Found.classes`; -1 for an image without a label. None if no image has one."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def images(self, size: int, start: int = 0) -> Iterator[Sequence[Raw]]:
+        """The images from number `start` on, up to `size` at a time: a list, or an array (up to `size`, ...). Raises
+        `BadData` if the file has fewer or more than it promised."""
+        ...
+
+
+@dataclass(frozen=True)
+class Found:
+    """The parts of a set, in the order of their splits, what their labels stand for, and what the user must know:
+    "y_val has 90 labels for 100 images, so they are not used"."""
+
+    parts: tuple[Part, ...]
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = field(default=())  # names of files, arrays or columns that are not used
