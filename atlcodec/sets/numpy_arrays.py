@@ -6,6 +6,7 @@ Python objects are never read: their pickles can run any program."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import lzma
 import math
@@ -52,7 +53,7 @@ class Array:
     @property
     def name(self) -> str:
         """As users know it: "x_train" in a `.npz` file, else the name of the file."""
-        return self.member.removesuffix(".npy") or self.path.name
+        return _printable(self.member) or self.path.name
 
     def wrong(self, what: str) -> BadData:
         """An error about this array: "is cut off"."""
@@ -76,13 +77,12 @@ class Array:
                 raise self.wrong("is too long: it has more values than its header says; save it again")
 
     def whole(self) -> NDArray[Any]:
-        """All of it. Raises `BadData` if it needs more than `LARGEST` bytes."""
-        size = math.prod(self.shape) * self.dtype.itemsize
-        if size > LARGEST:
-            raise self.wrong(f"needs {size} bytes at once, more than {LARGEST}; save it in a smaller type")
-        if not self.shape or not size:
-            return np.zeros(self.shape, self.dtype)
-        return next(self.rows(self.shape[0]))
+        """All of it: only for arrays that are known to be small. Raises `BadData`."""
+        if not math.prod(self.shape):
+            return np.empty(self.shape, self.dtype)
+        (one,) = dataclasses.replace(self, shape=(1, *self.shape)).rows(1)
+        values: NDArray[Any] = one[0]
+        return values
 
     def _columns(self) -> NDArray[Any]:
         """An array in the order of Fortran, whose parts along the first axis are spread over all of the file."""
@@ -172,8 +172,7 @@ def read(path: Path) -> list[Array]:
 def _array(path: Path, member: str, file: IO[bytes], size: int) -> Array:
     """An array by its header, and by the bytes of the header and the values."""
     begin = io.BytesIO(file.read(_HEADER))  # a header that promises more bytes is not read
-    name = member.removesuffix(".npy")[:100]
-    about = f"{path}: {name} " if member else f"{path}: "
+    about = f"{path}: {_printable(member)[:100]} " if member else f"{path}: "
     try:
         version = npy.read_magic(begin)
         with warnings.catch_warnings():
@@ -197,3 +196,8 @@ def _array(path: Path, member: str, file: IO[bytes], size: int) -> Array:
 
 def _said(error: Exception) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+
+
+def _printable(member: str) -> str:
+    """The name of an array, in one line: a ZIP may have any characters in it."""
+    return "".join(c if c.isprintable() else "?" for c in member.removesuffix(".npy"))

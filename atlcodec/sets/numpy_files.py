@@ -199,10 +199,19 @@ def _in_folder(folder: Path) -> tuple[list[Path], list[str]]:
     if any(_is_image(name) for name in entries):
         return [], []
     files = [folder / name for name in entries if numpy_arrays.holds(folder / name)]
-    if files and any(_is_image(name) for _, _, names in os.walk(folder) for name in names if name[0] != "."):
+    if files and _has_images(folder):
         return [], []
     taken = {file.name for file in files}
     return files, [name for name in entries if name not in taken]
+
+
+def _has_images(folder: Path) -> bool:
+    """At any depth; what is hidden does not count."""
+    for _, below, names in os.walk(folder):
+        below[:] = [name for name in below if name[0] != "."]
+        if any(_is_image(name) for name in names if name[0] != "."):
+            return True
+    return False
 
 
 def _is_image(name: str) -> bool:
@@ -214,6 +223,9 @@ def _siblings(path: Path) -> list[Path]:
     wanted = set_of_file(path.name)
     if wanted is None:
         return []
-    names = sorted(entry.name for entry in os.scandir(path.parent) if entry.name[0] != "." and entry.is_file())
+    try:
+        names = sorted(entry.name for entry in os.scandir(path.parent) if entry.name[0] != "." and entry.is_file())
+    except OSError:  # the file itself can be read
+        return []
     same = [path.parent / name for name in names if name != path.name and set_of_file(name) == wanted]
     return [file for file in same if numpy_arrays.holds(file)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ def read(array: Array, images: int) -> Values | str:
         return f"has {counted(counts(array), 'label')} for {counted(images, 'image')}"
     if array.dtype.kind not in "biufSU":
         return f"holds values of the type {array.dtype}"
-    if array.dtype.itemsize * int(np.prod(array.shape, dtype=object)) > LARGEST:
+    if array.dtype.itemsize * math.prod(array.shape) > LARGEST:
         return f"needs more than {LARGEST} bytes"
     values = array.whole()
     values = values.reshape(len(values), -1)

@@ -98,6 +98,14 @@ def test_bad_arrays(tmp_path: Path, what: str, raw: bytes, suffix: str) -> None:
     assert said.startswith("x_train ") == (suffix != "npy")
 
 
+def test_a_header_of_python_2(tmp_path: Path) -> None:
+    (tmp_path / "x.npy").write_bytes(header("(40L, 28L, 28L)") + IMAGES.tobytes())
+    found = numpy_files.find(tmp_path / "x.npy")
+    assert found is not None
+    (batch,) = found.parts[0].images(40)
+    assert np.array_equal(np.asarray(batch), IMAGES)
+
+
 @pytest.mark.parametrize("stored", [True, False])
 def test_a_zip_that_is_cut_off_anywhere(tmp_path: Path, stored: bool) -> None:
     raw = npz(tmp_path / "a.npz", stored, x_train=npy(IMAGES), y_train=npy(np.zeros(40))).read_bytes()
@@ -108,8 +116,9 @@ def test_a_zip_that_is_cut_off_anywhere(tmp_path: Path, stored: bool) -> None:
 
 @pytest.mark.parametrize("stored", [True, False])
 def test_no_changed_byte_of_a_zip_goes_unseen(tmp_path: Path, stored: bool) -> None:
-    raw = npz(tmp_path / "a.npz", stored, x_train=npy(IMAGES)).read_bytes()
-    for place in (*range(200, len(raw) - 200, 5003), 150):
+    raw = npz(tmp_path / "a.npz", stored, x_train=npy(IMAGES), y_train=npy(np.arange(40))).read_bytes()
+    labels = raw.index(b"y_train.npy")  # its values end before the directory of the ZIP
+    for place in (150, *range(200, labels - 50, 5003), raw.index(b"PK\x01\x02") - 50):
         (tmp_path / "bad.npz").write_bytes(raw[:place] + bytes([raw[place] ^ 0x55]) + raw[place + 1 :])
         assert "fetch it again" in error(tmp_path / "bad.npz")
 
@@ -201,6 +210,7 @@ def test_encrypted_members_cannot_be_read(tmp_path: Path) -> None:
         ({"arr_0": IMAGES, "arr_1": IMAGES}, "arr_0 and arr_1 may both be the images; give them names"),
         ({"cat_imgs_train": IMAGES, "dog_imgs_train": IMAGES}, "may both be the train images"),
         ({"y": np.zeros(3), "z": np.zeros(4), "v": np.zeros((2, 2))}, r"only y (3,), z (4,), v (2, 2); name it"),
+        ({"a\nb": np.zeros(3), "c": np.zeros(3)}, "only a?b (3,), c (3,)"),
         ({"a": np.array([None]), "b": np.zeros(3)}, "holds Python objects"),
     ],
 )

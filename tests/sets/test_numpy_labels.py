@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from atlcodec.errors import BadData
-from atlcodec.sets import numpy_files
+from atlcodec.sets import numpy_files, numpy_labels
 from atlcodec.sets.parts import Found
 
 NUMBERS = [2, 0, 10, 2]
@@ -171,3 +171,30 @@ def test_labels_of_other_names_beside_images(tmp_path: Path) -> None:
     result = numpy_files.find(tmp_path)
     assert result is not None
     assert (labels(result), result.classes) == ([[0, 1]], ("4", "5"))
+
+
+def test_missing_labels_in_a_file_of_their_own(tmp_path: Path) -> None:
+    for name, array in (("train-imgs", images(2)), ("train-labels", np.array([4, 5])), ("test-imgs", images(3))):
+        np.savez(tmp_path / f"k49-{name}.npz", array)
+    result = numpy_files.find(tmp_path)
+    assert result is not None
+    assert result.notes == ("no labels: k49-test-labels.npz is missing",)
+
+
+def test_labels_that_are_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numpy_labels, "LARGEST", 15)
+    result = found(tmp_path, x=images(2), y=np.array(["cat", "dog"]))
+    assert (labels(result), result.notes) == ([None], ("y needs more than 15 bytes, so they are not used",))
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_labels_in_the_order_of_fortran(tmp_path: Path, suffix: str) -> None:
+    rows = np.asfortranarray(np.eye(3, dtype="u1")[[2, 0, 1, 1]])
+    if suffix == "npz":
+        result: Found | None = found(tmp_path, x=images(4), y=rows)
+    else:
+        np.save(tmp_path / "x.npy", images(4))
+        np.save(tmp_path / "y.npy", rows)
+        result = numpy_files.find(tmp_path / "x.npy")
+    assert result is not None
+    assert labels(result) == [[2, 0, 1, 1]]
