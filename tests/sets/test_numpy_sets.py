@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ def found(path: Path) -> Found:
 
 def together(part: Part, size: int = 7, start: int = 0) -> list[Array]:
     """The images of a part, with a check that all batches but the last are full."""
-    batches: list[Sequence[Any]] = list(part.images(size, start))
+    batches: list[Any] = list(part.images(size, start))
     assert [len(batch) for batch in batches[:-1]] == [size] * (len(batches) - 1)
     assert not batches or 0 < len(batches[-1]) <= size
     return [image for batch in batches for image in batch]
