@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import signal
 import struct
 import subprocess
@@ -84,6 +85,22 @@ def folder(workplace: Path, images: dict[str, Pixels]) -> Path:
 def idx(array: Pixels) -> bytes:
     """An array as an IDX file."""
     return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def write_idx(folder: Path, *, train: int = 30, test: int = 6, compressed: bool = True) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for name, count in (("train", train), ("t10k", test)):
+        for kind, array in (
+            ("images-idx3", rng.integers(0, 256, (count, 28, 28), np.uint8)),
+            ("labels-idx1", np.arange(count, dtype=np.uint8) % 3),
+        ):
+            raw = idx(array)
+            path = folder / f"{name}-{kind}-ubyte"
+            if compressed:
+                path.with_name(path.name + ".gz").write_bytes(gzip.compress(raw))
+            else:
+                path.write_bytes(raw)
 
 
 def encoded(images: Iterator[Pixels] | list[Pixels], model: str = MNIST) -> bytes:

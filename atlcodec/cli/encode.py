@@ -24,7 +24,7 @@ from atlcodec.cli.files import (
     shown,
     standard_output,
 )
-from atlcodec.cli.fitting import fit_options
+from atlcodec.cli.fitting import fit_of, fit_options
 from atlcodec.cli.help import Command, Effort, group, model_option
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
@@ -79,16 +79,8 @@ def encode(images: tuple[str, ...], files_from: str | None, **given: Any) -> Non
     like MNIST. It becomes one file with -o set.atlc, and a list of paths and labels beside it, set.csv; or one Parquet
     file with -o set.parquet. The same command continues where it was stopped."""
     images = all_names(images, files_from, "IMAGE...|SET")
-    try:
-        convert = Fit(**{key: given[key] for key in Fit.__dataclass_fields__})
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    if given["each"] and given["model"] is not None:
-        raise click.UsageError("--each gives each image its own model, -m names one for all; give one of them")
-    if given["force"] and given["skip_existing"]:
-        raise click.UsageError("-f replaces existing files, --skip-existing keeps them; give one of them")
-    if given["as_json"] and given["output"] == STANDARD:
-        raise click.UsageError("records and --json cannot both go to standard output; name a file with -o")
+    convert = fit_of(given)
+    _refuse_contradictions(given)
     for name in images:
         if not name:
             raise click.UsageError("an empty name is given where an image is expected")
@@ -101,6 +93,15 @@ def encode(images: tuple[str, ...], files_from: str | None, **given: Any) -> Non
     fixed = Codec.load(given["model"]) if given["model"] is not None else None
     kept = {key: given[key] for key in ("output", "effort", "force", "each", "skip_existing", "as_json")}
     encode_files(images, Options(fixed=fixed, how=convert, **kept))
+
+
+def _refuse_contradictions(given: dict[str, Any]) -> None:
+    if given["each"] and given["model"] is not None:
+        raise click.UsageError("--each gives each image its own model, -m names one for all; give one of them")
+    if given["force"] and given["skip_existing"]:
+        raise click.UsageError("-f replaces existing files, --skip-existing keeps them; give one of them")
+    if given["as_json"] and given["output"] == STANDARD:
+        raise click.UsageError("records and --json cannot both go to standard output; name a file with -o")
 
 
 def _refuse_folders(images: tuple[str, ...], output: str | None, append: bool) -> None:

@@ -81,7 +81,7 @@ def evaluate(
 
 
 def _chosen(where: str, data: Dataset, split: str) -> Split:
-    """The images of a split. Raises `BadData` if there are none, and names those that there are."""
+    """The images of a split. Raises `BadData` without any, and names the others."""
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     chosen = splits[split]
     if chosen is None or not len(chosen):

@@ -18,6 +18,7 @@ from atlcodec.cli.fitting import fit_of
 from atlcodec.cli.help import Command, group
 from atlcodec.cli.train_data import about_data, data_options, load_sets, propose_start
 from atlcodec.errors import AtlcError
+from atlcodec.shape import Shape
 from atlcodec.training.settings import FINE_TUNING, RECIPES, Settings
 
 if TYPE_CHECKING:
@@ -80,8 +81,7 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     start = zoo.find(given["start"]) if given["start"] else None
     shape = given["shape"] or (start.card.shape if start else None)
     if given["dry_run"]:
-        for where in (*given["data"], *given["outliers"], *filter(None, [given["unlabelled"]])):
-            dry_run(where, shape, fit_of(given), given["crops"] or 0)
+        _dry_run(given, shape)
         return
     settings = _settings(parameters.asked(ctx), given["recipe"], start)
     check_output(output, force, replaces=(output / "card.json").is_file() or any(output.glob("*/card.json")))
@@ -104,6 +104,11 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
         log(f"{done.folder}: id {done.id:08x}, {done.figures.line()}")
     if len(sets) == 1 and not given["no_comparison"]:
         _compare(output, sets[0], trainer)
+
+
+def _dry_run(given: dict[str, Any], shape: Shape | None) -> None:
+    for where in (*given["data"], *given["outliers"], *filter(None, [given["unlabelled"]])):
+        dry_run(where, shape, fit_of(given), given["crops"] or 0)
 
 
 def _compare(output: Path, data: Dataset, trainer: Trainer) -> None:

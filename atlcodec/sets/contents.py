@@ -20,7 +20,7 @@ FIRST = 5  # entries that a dry run shows
 class Contents:
     """Of a set, before its images are read, or with the number of those that could not be."""
 
-    splits: dict[str, int]  # how many images each split has; "" is none
+    splits: dict[str, int]  # how many images each split has; "" stands for no split
     labelled: int
     labels: tuple[str, ...]
     left_out: tuple[str, ...]

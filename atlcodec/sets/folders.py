@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from atlcodec.sets.image_files import is_image
 from atlcodec.sets.splits import found_in, split_of, words
@@ -39,7 +40,7 @@ def layout(folder: str) -> Layout:
     prefix = ""
     while True:
         entries = _listed(os.path.join(folder, prefix))
-        names = [entry.name for entry in entries if _is_folder(entry)]
+        names = [entry.name for entry in entries if is_folder(entry)]
         splits = _splits(os.path.join(folder, prefix), names)
         if splits:
             return Layout(tuple((_inner(folder, f"{prefix}{name}/"), split) for name, split in splits.items()))
@@ -52,7 +53,7 @@ def layout(folder: str) -> Layout:
 
 
 def _splits(folder: str, names: Sequence[str]) -> dict[str, str]:
-    """The folders of splits among these, with their splits; {} if there are none."""
+    """The folders of splits among these, with their splits; {} without any."""
     exact = {name: split for name in names if (split := split_of(name))}
     if exact and (len(exact) == len(names) or len(set(exact.values())) > 1):
         return exact
@@ -69,7 +70,7 @@ def _splits(folder: str, names: Sequence[str]) -> dict[str, str]:
 def _inner(folder: str, prefix: str) -> str:
     """A split's folder, or the one in it that has its name again: `train/train/`."""
     entries = _listed(os.path.join(folder, prefix))
-    names = [entry.name for entry in entries if _is_folder(entry)]
+    names = [entry.name for entry in entries if is_folder(entry)]
     own = prefix.split("/")[-2]
     if len(names) == 1 and (names[0] == own or split_of(names[0])):
         return f"{prefix}{names[0]}/"
@@ -82,26 +83,25 @@ def _only_folders(folder: str, entries: Entries | None = None) -> bool:
         entries = _listed(folder) if entries is None else entries
     except OSError:
         return False
-    return any(map(_is_folder, entries)) and not any(map(is_image, entries))
+    return any(map(is_folder, entries)) and not any(map(is_image, entries))
 
 
 def walk(folder: str) -> Iterator[tuple[str, os.DirEntry[str] | OSError]]:
     """Everything below a folder that is neither hidden nor a folder, with its relative path, in the order of the paths'
     parts. A folder that cannot be read gives its error. Links to folders are followed, but for one that leads to a
     folder above it, which is given as it is."""
-    above = os.stat(folder)
-    stack = [("", iter(_listed(folder)), (above.st_dev, above.st_ino))]
+    around = {_place(path) for path in (Path(folder).resolve(), *Path(folder).resolve().parents)}
+    stack = [("", iter(_listed(folder)), _place(folder))]
     while stack:
         prefix, entries, _ = stack[-1]
         for entry in entries:
             path = prefix + entry.name
-            if not _is_folder(entry):
+            if not is_folder(entry):
                 yield path, entry
                 continue
             try:
-                info = os.stat(entry.path)
-                place = info.st_dev, info.st_ino
-                if any(place == other for _, _, other in stack):
+                place = _place(entry.path)
+                if place in around or any(place == other for _, _, other in stack):
                     yield path, entry
                     continue
                 stack.append((f"{path}/", iter(_listed(entry.path)), place))
@@ -113,10 +113,25 @@ def walk(folder: str) -> Iterator[tuple[str, os.DirEntry[str] | OSError]]:
             stack.pop()
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def _place(path: str | Path) -> tuple[int, int]:
+    """The same for all ways that lead to a folder."""
+    info = os.stat(path)
+    return info.st_dev, info.st_ino
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one."""
     try:
         return entry.is_dir()
     except OSError:  # a link to itself
+        return False
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file, or a link to one."""
+    try:
+        return entry.is_file()
+    except OSError:
         return False
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from atlcodec.errors import BadData
 from atlcodec.sets import idx, official
+from atlcodec.sets.folders import is_file, is_folder
 from atlcodec.sets.idx import IdxPart
 from atlcodec.sets.parts import Found
 from atlcodec.sets.splits import SPLITS, TEST, TRAIN, split_of
@@ -46,7 +47,7 @@ class _Named(NamedTuple):
 
 
 def find(path: Path) -> Found | None:
-    """The set in a folder, or the one that a file belongs to; None if there is none. Raises `BadData`."""
+    """The set in a folder, or the one that a file belongs to; None without any. Raises `BadData`."""
     if not path.is_dir():
         return _of_file(path)
     named = sorted(_named(path), key=_preference)
@@ -91,9 +92,9 @@ def _named(folder: Path, place: str = "", levels: int = LEVELS) -> Iterator[_Nam
     except OSError:  # what can be read will do
         return
     for entry in entries:
-        if entry.is_dir() and levels:
+        if levels and is_folder(entry):
             yield from _named(folder, f"{place}{entry.name}/", levels - 1)
-        elif entry.is_file() and (found := _parsed(Path(entry.path), place)):
+        elif is_file(entry) and (found := _parsed(Path(entry.path), place)):
             yield found
 
 
@@ -166,7 +167,7 @@ def _labels(path: Path, count: int, images: Path) -> tuple[NDArray[np.int64], st
 
 
 def _digest_name(split: str, kind: str) -> str:
-    """The name of a file in a card, whatever its own is: that of MNIST's."""
+    """The name of a file in a card, for any name of its own: that of MNIST's."""
     official_names = {
         (TRAIN, "images"): idx.FILES[0],
         (TRAIN, "labels"): idx.FILES[1],
@@ -254,10 +255,10 @@ def _left_out(folder: Path, used: set[Path]) -> tuple[str, ...]:
             path = Path(entry.path)
             if path in used or entry.name[0] == ".":
                 continue
-            if entry.is_dir() and any(path in one.parents for one in used):
+            if is_folder(entry) and any(path in one.parents for one in used):
                 look(path)
             else:
-                found.append(f"{path.relative_to(folder)}{'/' if entry.is_dir() else ''}")
+                found.append(f"{path.relative_to(folder)}{'/' if is_folder(entry) else ''}")
 
     look(folder)
     return tuple(found)

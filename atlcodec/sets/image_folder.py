@@ -43,7 +43,7 @@ class Reading:
 
 class ImageFolder:
     """Image files in a folder at any depth, sorted by path; hidden files are left out. Splits and labels are those of
-    `folders`; with fewer than `fewest` labels there are none. If `reading` takes all frames, each frame of an animation
+    `folders`; fewer than `fewest` labels do not count. If `reading` takes all frames, each frame of an animation
     is an image with a path of its own (`numbered`)."""
 
     sorted = True

@@ -46,7 +46,7 @@ def head(path: str | os.PathLike[str]) -> bytes:
 
 
 def is_set(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a data set, or looks like one that cannot be read, and so is no image."""
+    """Whether a file is a data set, or looks like one that cannot be read: not an image."""
     raw = head(path)
     return bool(raw) and (raw.startswith(_SETS) or idx.is_idx(raw) or bool(_advice(raw)) or is_table(raw))
 
@@ -64,10 +64,10 @@ def is_table(raw: bytes) -> bool:
 
 
 def why_no_set(path: str | os.PathLike[str]) -> str:
-    """Why a file is no data set, and what to do."""
+    """Why a file is not a data set, and what to do."""
     raw = head(path)
     return _advice(raw) or (
-        "is no data set: none of IDX, .npz, .npy, a CSV of pixels, Parquet; a folder may hold image files, too"
+        "is not a data set: not IDX, .npz, .npy, a CSV of pixels or Parquet; a folder may hold image files, too"
     )
 
 

@@ -37,7 +37,7 @@ def locate(where: str | os.PathLike[str], log: Callable[[str], None] = lambda _:
 
 
 def is_known(where: str | os.PathLike[str]) -> bool:
-    """Whether something that is no path is the name of a set: of a folder below `$ATLC_DATA`, or of an official one."""
+    """Whether a path that does not exist is the name of a set: a folder below `$ATLC_DATA`, or an official set."""
     data = os.environ.get("ATLC_DATA")
     return official_name(where) is not None or bool(
         data and len(Path(where).parts) == 1 and (Path(data) / where).is_dir()

@@ -1,6 +1,6 @@
 """The arrays in files of NumPy, read in bounded memory: one in a `.npy` file, several in a `.npz` file, which is a ZIP.
 
-    \\x93NUMPY  version  length  {'descr': '|u1', 'fortran_order': False, 'shape': (60000, 28, 28)}  values
+    \\x93NUMPY  version  length  {'descr': '|u1', 'fortran_order': False, 'shape': (60000, 32, 32)}  values
 
 Python objects are never read: their pickles can run any program."""
 
@@ -141,7 +141,7 @@ def holds(path: Path) -> bool:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/")]
     except (*_BROKEN, ValueError):
-        length = int.from_bytes(begin[26:28], "little")
+        length = int.from_bytes(begin[26:][:2], "little")  # of the name of its first member
         return begin[30 : 30 + length].endswith(b".npy")
     count = sum(name.endswith(".npy") for name in names)
     return 0 < len(names) <= 2 * count

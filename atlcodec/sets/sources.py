@@ -50,7 +50,7 @@ class Loaded:
 
 
 class Sampled(Protocol):
-    """Images of which some can be looked at."""
+    """Images that can be sampled."""
 
     def __len__(self) -> int: ...
     def sample(self, count: int) -> Images: ...

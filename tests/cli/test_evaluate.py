@@ -46,6 +46,6 @@ def test_evaluate_on_black_images_and_on_an_empty_set(cli: Cli, here: Path) -> N
     write_idx(here / "black", np.zeros((3, 28, 28), np.uint8))
     assert cli("evaluate", MNIST, "--data", "black").code == 0
     assert json_lines(cli("evaluate", MNIST, "--data", "black", "--json"))[0]["images"] == 3
-    assert "nowhere: no such folder" in cli("evaluate", MNIST, "--data", "nowhere").complaint
+    assert "nowhere: no such file or folder" in cli("evaluate", MNIST, "--data", "nowhere").complaint
     write_idx(here / "none", np.zeros((0, 28, 28), np.uint8))
-    assert "no test images" in cli("evaluate", MNIST, "--data", "none").complaint
+    assert "none: has no images" in cli("evaluate", MNIST, "--data", "none").complaint

@@ -83,7 +83,7 @@ def test_a_folder_of_images_becomes_a_model_that_is_used_at_once(here: Path, cli
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "nowhere", "-o", "x"], "no such folder"),
+        (["--data", "nowhere", "-o", "x"], "no such file or folder"),
         (["--data", "data", "-o", "data", "-f"], "is not a model folder, so -f does not replace it; choose another -o"),
         (["--data", "data", "-o", "x", "--name", "../x"], "cannot name a model"),
         (["--data", "data", "-o", "x", "--device", "abacus"], "'abacus' is not available"),

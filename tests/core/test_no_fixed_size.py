@@ -13,7 +13,7 @@ MAY = {
     "atlcodec/__init__.py": "an example with a bundled model",
     "atlcodec/codec.py": "an example with a bundled model",
     "atlcodec/sets/encoder.py": "how many images of this size are encoded together",
-    "atlcodec/sets/labelled.py": "what grey images of different sizes become, if the user names no shape",
+    "atlcodec/sets/finding.py": "what grey images of different sizes become, if the user names no shape",
     "atlcodec/training/augment.py": "how far images move, in pixels of this size",
     "atlcodec/training/heads.py": "an architecture of classifiers for this size",
     "atlcodec/training/layout.py": "the size that most architectures take",

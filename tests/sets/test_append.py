@@ -82,7 +82,7 @@ def test_the_only_folder_is_a_label_if_the_set_has_labels(cli: Cli, folder: Path
     put(Path("more/3/new.png"), draw(9))
     put(Path("more/3/newer.png"), draw(8))
     assert cli("encode", folder, "-o", "set.atlc", "-m", MNIST).code == 0
-    assert "label" not in cli("encode", "more", "-o", "set.atlc", "--append").err
+    assert "more: 2 images, 1 label: 3\n" in cli("encode", "more", "-o", "set.atlc", "--append").err
     assert [entry.label for entry in manifest.read("set.csv")][7:] == ["3", "3"]
     summary = cli("info", "set.atlc", "--summary")
     assert summary.lines[1] == "set.atlc: labels: 3 of 1, 1 of 10, 1 of 2, 1 of 2-x, 2 of 3, 1 without a label"
@@ -94,7 +94,7 @@ def test_the_only_folder_is_not_a_label_in_a_set_without_labels(cli: Cli, workpl
     put(Path("flat/a.png"), draw(1))
     put(Path("more/3/new.png"), draw(9))
     put(Path("more/3/newer.png"), draw(8))
-    assert "label" not in cli("encode", "flat", "-o", "set.atlc", "-m", MNIST).err
+    assert "flat: 1 image, no labels\n" in cli("encode", "flat", "-o", "set.atlc", "-m", MNIST).err
     ran = cli("encode", "more", "-o", "set.atlc", "--append")
     assert "more: 2 images have no label (it has only one folder)\n" in ran.err
     assert [entry.label for entry in manifest.read("set.csv")] == [None] * 3

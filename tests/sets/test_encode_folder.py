@@ -42,7 +42,8 @@ def test_encode_folder_from_python(folder: Path, images: dict[str, Pixels]) -> N
     assert result.warning == ""
     assert [problem.split(": ")[0] for problem in result.problems] == ["in/1/bad.png"]
     assert seen == list(result.problems)
-    assert notes == ["in: leaving out 1 entry that is not an image file (notes.txt)"]
+    assert notes == []
+    assert result.contents.left_out == ("notes.txt",)
     assert (steps[0], steps[-1]) == ((0, 8), (8, 8))
     put(Path("more/new.png"), images[ORDER[0]])
     more = atlcodec.encode_folder("more", "set.atlc", append=True)
@@ -57,9 +58,9 @@ def test_encode_folder_to_an_open_file(folder: Path, images: dict[str, Pixels]) 
 
 
 def test_encode_folder_refuses_what_it_cannot_do(folder: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere: No such file"):
+    with pytest.raises(FileNotFoundError, match="nowhere: no such file or folder"):
         sets.encode_folder("nowhere", "set.atlc")
-    with pytest.raises(atlcodec.AtlcError, match="is not a folder"):
+    with pytest.raises(atlcodec.AtlcError, match="is not a data set"):
         sets.encode_folder(folder / "flat.png", "set.atlc")
     for output, overwrite in (("set.atlc", True), ("/dev/null", False)):
         with pytest.raises(ValueError, match="append"):

@@ -52,7 +52,7 @@ def _integers(values: np.ndarray) -> bytes:
 
 
 def four(train: str, test: str, images: str, labels: str) -> Build:
-    """The four files of a set, of which two thirds are for training."""
+    """The four files of a set, two thirds for training."""
     names = {
         f"{train}{images}": ("images", 0, 16),
         f"{train}{labels}": ("labels", 0, 16),

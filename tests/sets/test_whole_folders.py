@@ -32,7 +32,7 @@ def test_encode_and_decode_a_folder(cli: Cli, folder: Path, images: dict[str, Pi
     ran = cli("encode", folder, "-o", "set.atlc", "-m", MNIST)
     assert (ran.code, ran.out) == (0, b"")
     assert "7 images -> set.atlc, set.csv  1400 bytes" in ran.err
-    assert "leaving out 2 entries that are not image files (elsewhere, notes.txt)" in ran.err
+    assert "in: 7 images, 4 labels: 1 2 10 2-x (1 without a label); left out: elsewhere, notes.txt" in ran.err
     assert Path("set.atlc").read_bytes() == encoded([images[path] for path in ORDER])
     labels = ["1", "1", "1", "10", "2", "2-x", None]
     assert manifest.read("set.csv") == [Entry(n, *entry) for n, entry in enumerate(zip(ORDER, labels, strict=True))]
@@ -154,8 +154,10 @@ def test_images_that_lie_on_their_sides(cli: Cli, draw: Draw) -> None:
 
 
 def test_one_model_is_chosen_for_a_set(cli: Cli, folder: Path, images: dict[str, Pixels]) -> None:
-    chosen = cli("encode", folder, "-o", "set.atlc").err.split("bytes")[1].split()
-    together = cli("encode", *(folder / path for path in ORDER), "-o", "x.atlc").err.split("bytes")[1].split()
+    chosen = cli("encode", folder, "-o", "set.atlc").err.splitlines()[0].split("bytes")[1].split()
+    together = (
+        cli("encode", *(folder / path for path in ORDER), "-o", "x.atlc").err.splitlines()[0].split("bytes")[1].split()
+    )
     assert chosen == together
     assert (
         Path("set.atlc").read_bytes()
@@ -213,13 +215,14 @@ def test_bad_images_and_names_are_reported_and_the_others_are_encoded(cli: Cli, 
 
 def test_nothing_to_encode(cli: Cli) -> None:
     Path("in").mkdir()
-    assert "in: contains no images (PNG, JPEG, ...) and no IDX files" in cli("encode", "in", "-o", "set.atlc").complaint
+    assert "in: is empty" in cli("encode", "in", "-o", "set.atlc").complaint
     Path("in/bad.png").write_text("not an image")
     for output in ("set.atlc", "-"):
         ran = cli("encode", "in", "-o", output)
         assert (ran.code, ran.out) == (1, b"")
         assert "in/bad.png: not an image" in ran.err
-        assert ran.err.endswith("atlc: in: no image could be encoded; nothing was written\n")
+        assert "atlc: in: no image could be encoded; nothing was written\n" in ran.err
+        assert ran.err.endswith("in: 0 images, no labels; 1 image could not be read\n")
     assert os.listdir() == ["in"]
 
 

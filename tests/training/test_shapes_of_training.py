@@ -242,7 +242,7 @@ def test_the_command_trains_in_colour(cli: Cli, tmp_path: Path) -> None:
     assert "taken as images of 14 x 12 pixels, in colour" in refused.err.splitlines()[0]
     assert refused.err.endswith("lenet takes 28 x 28 grey images only; use --architecture pca\n")
     refused = cli(*begin, "--shape", "12x14x3", "--unlabelled", tmp_path / "grey", *quick)
-    assert "28 x 28 pixels, not 14 x 12" in refused.complaint
+    assert "28 x 28 pixels, not 14 x 12" in refused.err.splitlines()[-1]
     done = cli(*begin, *quick)
     assert done.code == 0, done.err
     card = json.loads((tmp_path / "mine" / "card.json").read_text())
