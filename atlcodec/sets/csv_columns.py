@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from atlcodec.sets.csv_lines import Block
 from atlcodec.shape import SIDES
 
 LABELS = ("label", "class", "target", "y", "digit", "letter", "emotion", "category")
@@ -49,13 +48,13 @@ class Columns:
         return self.pixels == tuple(range(self.pixels[0], self.pixels[0] + len(self.pixels)))
 
 
-def of(block: Block) -> Columns | str | None:
-    """The columns of the table that begins with this block; why it is not a table of pixels; None if it is not even
-    text with columns."""
-    if b"\0" in block.text:
+def of(text: bytes) -> Columns | str | None:
+    """The columns of the table that begins with this text, some whole lines; or why it is not a table of pixels; or
+    None, if it is not even text with columns."""
+    if b"\0" in text:
         return None
     try:
-        lines = [line.decode() for line in block.text.split(b"\n", LOOKED_AT + 1)[: LOOKED_AT + 1] if line.strip()]
+        lines = [line.decode() for line in text.split(b"\n", LOOKED_AT + 1)[: LOOKED_AT + 1] if line.strip()]
     except UnicodeDecodeError:
         return None
     if not lines or not lines[0].replace("\t", " ").isprintable():
@@ -144,17 +143,14 @@ def _unnamed(rows: list[list[str]], delimiter: str) -> Columns | str:
 
 
 def _label_is_last(rows: list[list[str]]) -> bool:
-    """Whether the first column cannot be the label: it has fractions, or is the same in all rows, as the corner of most
-    images is, while the last one varies and could be the label."""
+    """Whether the first column cannot be the label: the last one is text, or only the first one has fractions."""
     first, last = ([row[at].strip() for row in rows] for at in (0, -1))
     if not all(is_number(text) for text in last):
         return True
     if not all(is_number(text) for text in first):
         return False
-    fraction = [any(float(text) % 1 for text in texts) for texts in (first, last)]
-    if any(fraction):
-        return fraction[0] and not fraction[1]
-    return len(set(first)) == 1 and len(set(last)) > 1
+    fractions = [any(float(text) % 1 for text in texts) for texts in (first, last)]
+    return fractions[0] and not fractions[1]
 
 
 def _spaced(names: list[str], lines: list[str], delimiter: str) -> Columns | str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -27,7 +27,8 @@ from atlcodec.sets.label_numbers import LabelNumbers
 from atlcodec.sets.parts import Found, Part, Raw
 
 USAGES = {"publictest": splits.VALIDATION, "privatetest": splits.TEST}  # as FER2013 calls them
-FIRST = 1 << 16  # bytes of a file in a folder that are read to see what it is
+FIRST = 1 << 16  # bytes of a file that are read to see what it is, and again as many if these are too few
+MOST_LOOKED_AT = 1 << 20  # of them
 
 
 class _Place(NamedTuple):
@@ -109,7 +110,7 @@ def find(path: Path) -> Found | None:
     Raises `BadData` for a table of something else, if you name the file, and for one that is damaged."""
     if path.is_dir():
         return _of_folder(path)
-    columns = _look(path, csv_lines.STEP)
+    columns = _look(path)
     if columns is None:
         return None
     if isinstance(columns, str):
@@ -117,20 +118,46 @@ def find(path: Path) -> Found | None:
     return _found([(path, columns)])
 
 
-def _look(path: Path, step: int) -> Columns | str | None:
-    """As `csv_columns.of`, from the beginning of a file."""
+def _look(path: Path) -> Columns | str | None:
+    """As `csv_columns.of`, from the beginning of a file. Raises `BadData`."""
     if not stat.S_ISREG(path.stat().st_mode):
         return None
     try:
         with csv_lines.opened(path) as file:
             if b"\0" in file.read(512):
                 return None
-            block = next(csv_lines.blocks(file, path, step=step), None)
+            text = b""
+            for block in csv_lines.blocks(file, path, step=FIRST):
+                text += block.text
+                if text.count(b"\n") > csv_columns.LOOKED_AT or (len(text) > MOST_LOOKED_AT and text.count(b"\n") > 2):
+                    break
     except BadData:
         if _is_text(path):
             raise
         return None  # a compressed file of another kind, or a line without an end that is not text
-    return None if block is None else csv_columns.of(block)
+    columns = csv_columns.of(text) if text else None
+    return _settled(path, columns) if isinstance(columns, Columns) else columns
+
+
+def _settled(path: Path, columns: Columns) -> Columns:
+    """Without names, the label is in the first column. It is in the last one if only that varies: the first column and
+    the one before the last are corners of the images then, the same in all rows."""
+    if columns.header or columns.label != 0:
+        return columns
+    delimiter = columns.delimiter.encode()
+    corners: tuple[set[bytes], set[bytes]] = set(), set()
+    last = set[bytes]()
+    with csv_lines.opened(path) as file:
+        for block in csv_lines.blocks(file, path):
+            for line in filter(None, block.text.split(b"\n")):
+                corners[0].add(line.partition(delimiter)[0])
+                _, *two = line.rsplit(delimiter, 2)
+                corners[1].update(two[:1])
+                if len(corners[0]) > 1 or len(corners[1]) > 1:
+                    return columns
+                last.update(two[1:])
+    pixels = tuple(range(columns.width - 1))
+    return replace(columns, pixels=pixels, label=columns.width - 1) if len(last) > 1 else columns
 
 
 def _is_text(path: Path) -> bool:
@@ -149,7 +176,10 @@ def _of_folder(folder: Path) -> Found | None:
         found: list[tuple[Path, Columns]] = []
         others = []
         for path in files:
-            columns = _look(path, FIRST)
+            try:
+                columns = _look(path)
+            except BadData:  # a line without an end, or a damaged file of something else
+                columns = "is not a table"
             if isinstance(columns, Columns):
                 found.append((path, columns))
             elif columns is not None:
