@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,45 +14,8 @@ from numpy.typing import NDArray
 
 from atlcodec.errors import BadData
 from atlcodec.sets import csv_columns, csv_lines, csv_pixels
-from atlcodec.sets.parts import Found, Part
 from kit import PEAK, environment
-
-SIDE = 10
-PIXELS = SIDE * SIDE
-HEADER = [f"pixel{n}" for n in range(PIXELS)]
-
-
-def drawn(count: int, pixels: int = PIXELS) -> NDArray[np.int64]:
-    """Rows whose numbers have one to three digits; 0 is frequent, as in images."""
-    rng = np.random.default_rng(count)
-    rows: NDArray[np.int64] = rng.integers(0, 256, (count, pixels)) * rng.integers(0, 2, (count, pixels))
-    rows[0, :2], rows[:, -1] = (255, 7), rng.integers(0, 256, count)
-    return rows
-
-
-def text(rows: Iterable[Iterable[object]], delimiter: str = ",", end: str = "\n") -> str:
-    return "".join(delimiter.join(str(value) for value in row) + end for row in rows)
-
-
-def beside(labels: Iterable[object], rows: NDArray[Any], at: int = 0) -> list[list[object]]:
-    """Rows with a column of labels in this place."""
-    return [[*row[:at], label, *row[at:]] for label, row in zip(labels, rows.tolist(), strict=True)]
-
-
-def all_of(part: Part, size: int = 7, start: int = 0) -> NDArray[Any]:
-    return np.concatenate([np.asarray(images) for images in part.images(size, start)])
-
-
-def found(path: Path) -> Found:
-    result = csv_pixels.find(path)
-    assert result is not None
-    return result
-
-
-def only(path: Path) -> tuple[Part, Found]:
-    result = found(path)
-    (part,) = result.parts
-    return part, result
+from table_kit import HEADER, PIXELS, SIDE, all_of, beside, drawn, found, only, text
 
 
 @pytest.mark.parametrize("name", ["label", "Class", "TARGET", "y", "digit", "letter", "emotion", "Category"])
@@ -276,7 +238,7 @@ def test_another_table_is_refused_if_you_name_it_and_passed_over_in_a_folder(
 @pytest.mark.parametrize(
     "content", [b"", b"\n\n", b"Read me.\n", bytes(10**6), b"\x89PNG\r\n\x1a\n" + bytes(100), b"\xff\xfe1,2"]
 )
-def test_what_is_no_table_is_left_to_others(content: bytes, tmp_path: Path) -> None:
+def test_what_is_not_a_table_is_left_to_others(content: bytes, tmp_path: Path) -> None:
     for name, data in (("x.csv", content), ("y.csv", gzip.compress(content))):
         (tmp_path / name).write_bytes(data)
         assert csv_pixels.find(tmp_path / name) is None
