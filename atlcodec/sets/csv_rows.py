@@ -54,25 +54,27 @@ def kind_of(values: NDArray[Any]) -> int:
 
 
 def _cut(lines: Sequence[bytes], columns: Columns) -> tuple[list[str], list[str], list[bytes]]:
-    """Labels, splits and pixels of lines without quotes whose pixels follow each other. Raises `IndexError` for others.
+    """Labels, splits and pixels of lines whose pixels follow each other. Raises `IndexError` for others.
 
-    The number of columns is not checked where `_digits` does that."""
+    What divides columns must not be within quotes: that, and their number, is not checked where `_digits` does it."""
     delimiter = columns.delimiter.encode()
     before, after = columns.pixels[0], columns.width - 1 - columns.pixels[-1]
-    if not columns.run or any(b'"' in line for line in lines):
+    if not columns.run:
         raise IndexError
     if columns.inner and any(line.count(delimiter) != columns.width - 1 for line in lines):
         raise IndexError
     left = [line.split(delimiter, before) for line in lines]
     right = [row[before].rsplit(delimiter, after) for row in left]
-    pixels = [row[0].strip() if columns.inner else row[0] for row in right]
+    pixels = [row[0].strip().strip(b'"').strip() if columns.inner else row[0] for row in right]
 
     def texts(at: int | None) -> list[str]:
         if at is None:
             return []
-        if at < before:
-            return [row[at].decode() for row in left]
-        return [row[at - columns.width].decode() for row in right]
+        rows, place = (left, at) if at < before else (right, at - columns.width)
+        found = [row[place].decode().strip().removeprefix('"').removesuffix('"') for row in rows]
+        if any('"' in text for text in found):
+            raise IndexError
+        return found
 
     return texts(columns.label), texts(columns.usage), pixels
 

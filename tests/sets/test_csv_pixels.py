@@ -48,6 +48,17 @@ def test_all_dialects_are_read(delimiter: str, end: str, quote: str, packed: boo
     assert np.array_equal(all_of(part), rows.reshape(-1, SIDE, SIDE))
 
 
+def test_quotes_around_labels(tmp_path: Path) -> None:
+    rows, labels = drawn(35), ['"cat"', '"a, b"', '"5"', '"say ""hi"""', '""', "", "dog"] * 5
+    for at in (0, PIXELS):
+        (tmp_path / "x.csv").write_text(text([[*HEADER[:at], "label", *HEADER[at:]], *beside(labels, rows, at)]))
+        part, whole = only(tmp_path / "x.csv")
+        assert whole.classes == ("5", "a, b", "cat", "dog", 'say "hi"')
+        assert part.labels is not None
+        assert part.labels.tolist() == [2, 1, 0, 4, -1, -1, 3] * 5
+        assert np.array_equal(all_of(part), rows.reshape(-1, SIDE, SIDE))
+
+
 def test_without_names_the_number_of_columns_decides(tmp_path: Path) -> None:
     rows, path = drawn(30), tmp_path / "x.csv"
     path.write_text(text(rows))
