@@ -9,7 +9,6 @@ the images. So a file may be larger than the memory."""
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -120,7 +119,7 @@ def find(path: Path) -> Found | None:
 
 def _look(path: Path) -> Columns | str | None:
     """As `csv_columns.of`, from the beginning of a file. Raises `BadData`."""
-    if not stat.S_ISREG(path.stat().st_mode):
+    if not path.is_file():
         return None
     try:
         with csv_lines.opened(path) as file:
@@ -191,8 +190,7 @@ def _of_folder(folder: Path) -> Found | None:
 
 def _files(folder: Path) -> list[Path]:
     """The files in a folder that may be tables, sorted. Those that are named as images are not opened."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.name[0] != "." and entry.is_file()]
+    names = [entry.name for entry in _entries(folder) if entry.is_file()]
     taken = {*names}
     return [
         folder / name
@@ -203,8 +201,16 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    with os.scandir(folder) as entries:
-        return sorted(folder / e.name for e in entries if e.name[0] != "." and e.is_dir(follow_symlinks=False))
+    return sorted(folder / entry.name for entry in _entries(folder) if entry.is_dir(follow_symlinks=False))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder, without hidden files; nothing, if it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if entry.name[0] != "."]
+    except OSError:
+        return []
 
 
 def _of_one_set(folder: Path, found: list[tuple[Path, Columns]]) -> list[tuple[Path, Columns]]:

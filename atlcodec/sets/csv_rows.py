@@ -33,7 +33,7 @@ def of(block: Block, columns: Columns, name: str) -> Rows:
     values: NDArray[Any] | None
     try:
         labels, usages, pixels = _cut(lines, columns)
-        values = _digits(b"\n".join(pixels) + b"\n", len(pixels), columns) if pixels else None
+        values = _digits(b"\n".join(pixels) + b"\n", columns) if pixels else None
     except (IndexError, UnicodeDecodeError):
         values = None
     if values is None:  # blank lines, quotes, signs, fractions, or something wrong
@@ -79,10 +79,10 @@ def _cut(lines: Sequence[bytes], columns: Columns) -> tuple[list[str], list[str]
     return texts(columns.label), texts(columns.usage), pixels
 
 
-def _digits(text: bytes, rows: int, columns: Columns) -> NDArray[np.uint16] | None:
-    """Numbers of one to three digits, and nothing else between them than what divides them; None for other text. It
-    takes a fifth of the time of NumPy's parsers."""
-    data = np.frombuffer(text, np.uint8)
+def _digits(text: bytes, columns: Columns) -> NDArray[np.uint16] | None:
+    """Numbers of one to three digits, in quotes or not, and nothing else between them than what divides them; None for
+    other text. It takes a fifth of the time of NumPy's parsers."""
+    rows, data = text.count(b"\n"), np.frombuffer(text.replace(b'"', b""), np.uint8)
     digits = data - np.uint8(ord("0"))
     ends = np.flatnonzero(digits > 9)
     if len(ends) != rows * columns.count:

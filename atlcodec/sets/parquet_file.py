@@ -3,7 +3,7 @@ of this package."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,10 +70,12 @@ def reported(name: str, error: type[AtlcError] = NotARecord) -> Iterator[None]:
         raise error(f"{name}: cannot be read as Parquet ({why[0][:200] if why else type(wrong).__name__})") from wrong
 
 
-def files_in(folder: Path) -> list[Path]:
-    """The Parquet files in a folder, sorted by name. Those of programs, like _SUCCESS and _metadata, are left out."""
-    return [path for path in _visible(folder) if path.is_file() and is_parquet(path)]
+def files_in(folder: Path, others: Collection[str] = ()) -> list[Path]:
+    """The Parquet files in a folder, sorted by name. Those of programs, like _SUCCESS and _metadata, are left out, and
+    files with the endings of `others` are not opened."""
+    return [path for path in visible(folder) if path.suffix.lower() not in others and is_parquet(path)]
 
 
-def _visible(folder: Path) -> Iterable[Path]:
+def visible(folder: Path) -> list[Path]:
+    """What is in a folder, sorted by name, without names that begin with a point or an underscore."""
     return sorted(path for path in folder.iterdir() if path.name[0] not in "._")

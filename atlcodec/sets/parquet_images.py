@@ -19,6 +19,7 @@ from atlcodec import arrow
 from atlcodec.errors import BadData
 from atlcodec.files import is_parquet
 from atlcodec.sets import csv_rows, parquet_columns, parquet_file, splits
+from atlcodec.sets.image_files import SUFFIXES
 from atlcodec.sets.joined import by_split, rebatched
 from atlcodec.sets.label_numbers import LabelNumbers
 from atlcodec.sets.parquet_columns import ImageColumn
@@ -82,11 +83,14 @@ def find(path: Path) -> Found | None:
 
 
 def _below(folder: Path, depth: int) -> Iterator[Path]:
-    yield from parquet_file.files_in(folder)
-    if depth:
-        for path in sorted(folder.iterdir()):
-            if path.name[0] not in "._" and path.is_dir() and not path.is_symlink():
-                yield from _below(path, depth - 1)
+    """The Parquet files in a folder and those below it. A folder that cannot be read has none."""
+    try:
+        yield from parquet_file.files_in(folder, SUFFIXES)
+        folders = [path for path in parquet_file.visible(folder) if depth and path.is_dir() and not path.is_symlink()]
+    except OSError:
+        return
+    for path in folders:
+        yield from _below(path, depth - 1)
 
 
 def _split(path: Path) -> str:
