@@ -40,7 +40,7 @@ class RecordFolder:
     def __init__(self, files: list[RecordTable], name: str) -> None:
         """Raises `NotARecord` if there are no files."""
         if not files:
-            raise NotARecord(f"{name}: is a folder without Parquet files of records")
+            raise NotARecord(f"{name}: is a directory without Parquet files of records")
         self.name = name
         self.torn = 0
         self.size = sum(file.size for file in files)

@@ -167,7 +167,7 @@ def test_the_paths_of_a_folder_are_checked_together(parts: Path) -> None:
 
 def test_a_folder_without_parquet_files_is_refused(cli: Cli, workplace: Path) -> None:
     (workplace / "empty").mkdir()
-    assert "empty: is a folder without Parquet files of records" in cli("info", "empty").complaint
+    assert "empty: is a directory without Parquet files of records" in cli("info", "empty").complaint
 
 
 @pytest.mark.parametrize("name", ["ok.pq", "ok.atlc", "ok", "ok.parquet"])
