@@ -1,7 +1,7 @@
 """Records in Arrow, without copies: a column of 200-byte values, with the label and the path of each image beside it.
 
-    record    fixed_size_binary(200)     the record, sealed
-    label     string, may be null        what the image shows, if that is known
+    record    fixed_size_binary(200)     the record, sealed; binary is read, too, if each value has 200 bytes
+    label     string, may be null        what the image shows, if that is known; whole numbers are read, too
     path      string, may be null        the image's path in its folder, as in the list beside an .atlc file
     model     string                     the name of its codec, only in tables with records of several ones
 
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from atlcodec import record
 from atlcodec.errors import AtlcError, BadData, NotARecord
@@ -68,7 +68,7 @@ def batch(
 def records(source: Any) -> Records:
     """The records of an Arrow table, batch, column or array: uint8 (N, 200), on the same memory if it is one piece.
 
-    Raises `NotARecord` for a column of another type, or one with nulls."""
+    Raises `NotARecord` for a column of another type, or one with nulls or values of another length."""
     pa = require_pyarrow()
     if isinstance(source, pa.Table | pa.RecordBatch):
         check_columns(source.schema, "the table")
@@ -79,21 +79,51 @@ def records(source: Any) -> Records:
             if source.num_chunks == 1
             else pa.concat_arrays(source.chunks or [pa.array([], source.type)])
         )
-    if source.type != pa.binary(RECORD_BYTES):
+    if source.type != pa.binary(RECORD_BYTES) and not is_variable(source.type):
         raise NotARecord(f"records are fixed_size_binary({RECORD_BYTES}), not {source.type}")
     if source.null_count:
         raise NotARecord(f"{source.null_count} of {len(source)} records are null")
     return view(source)
 
 
-def view(column: Any) -> Records:
-    """A column of records as uint8 (N, 200), on the same memory. The bytes of a null are undefined."""
-    data = column.buffers()[1]
-    if data is None or not len(column):
+def view(column: Any, name: str = "the column record", first: int = 0) -> Records:
+    """A column of records as uint8 (N, 200), on the same memory. The bytes of a null are undefined.
+
+    Raises `NotARecord` for a value of another length. `first` is the number of the first one, for messages."""
+    if not len(column):
         return np.empty((0, RECORD_BYTES), np.uint8)
-    return np.frombuffer(data, np.uint8, len(column) * RECORD_BYTES, column.offset * RECORD_BYTES).reshape(
-        -1, RECORD_BYTES
-    )
+    _, *buffers = column.buffers()
+    if not is_variable(column.type):
+        start = column.offset * RECORD_BYTES
+    else:
+        kind = np.int64 if column.type == require_pyarrow().large_binary() else np.int32
+        offsets = np.frombuffer(buffers[0], kind, len(column) + 1, column.offset * np.dtype(kind).itemsize)
+        wrong = np.flatnonzero(np.diff(offsets) != RECORD_BYTES)
+        if len(wrong):
+            return _without_nulls(column, offsets, name, first)
+        start = int(offsets[0])
+    if buffers[-1] is None:  # all are null
+        return np.zeros((len(column), RECORD_BYTES), np.uint8)
+    return np.frombuffer(buffers[-1], np.uint8, len(column) * RECORD_BYTES, start).reshape(-1, RECORD_BYTES)
+
+
+def _without_nulls(column: Any, offsets: NDArray[Any], name: str, first: int) -> Records:
+    """A column of variable size in which a null takes no bytes: a copy."""
+    valid = column.is_valid().to_numpy(zero_copy_only=False)
+    lengths = np.diff(offsets)
+    wrong = np.flatnonzero(valid & (lengths != RECORD_BYTES))
+    if len(wrong):
+        raise NotARecord(f"{name}: record {first + wrong[0]}: has {lengths[wrong[0]]} bytes, not {RECORD_BYTES}")
+    rows = np.zeros((len(column), RECORD_BYTES), np.uint8)
+    if valid.any():
+        rows[valid] = view(column.drop_null())
+    return rows
+
+
+def is_variable(kind: Any) -> bool:
+    """Whether a type is binary without a fixed size, which may hold records."""
+    pa = require_pyarrow()
+    return bool(kind == pa.binary() or kind == pa.large_binary())
 
 
 def check_columns(columns: Any, name: str) -> list[str]:
@@ -103,14 +133,15 @@ def check_columns(columns: Any, name: str) -> list[str]:
         if columns.names.count(wanted) > 1 or (wanted == "record" and wanted not in columns.names):
             raise NotARecord(f"{name}: must have one column named {wanted}; it has: {', '.join(columns.names)[:200]}")
     kind = columns.field("record").type
-    if kind != pa.binary(RECORD_BYTES):
+    if kind != pa.binary(RECORD_BYTES) and not is_variable(kind):
         raise NotARecord(f"{name}: its column record is {str(kind)[:100]}, not fixed_size_binary({RECORD_BYTES})")
     beside = [wanted for wanted in ("label", "path") if wanted in columns.names]
     for wanted in beside:
         kind = columns.field(wanted).type
         if pa.types.is_dictionary(kind):
             kind = kind.value_type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+        fine = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+        if not fine and not (wanted == "label" and pa.types.is_integer(kind)):
             raise NotARecord(f"{name}: its column {wanted} is {str(kind)[:100]}, not string")
     return ["record", *beside]
 

@@ -25,7 +25,7 @@ from atlcodec.spans import skipped
 BATCH = 4096  # records at a time, where a file is worked through
 LARGEST_PIPE = 1 << 30  # bytes read from a pipe or a device
 _STEP = 1 << 20  # bytes read from it at a time
-_PARQUET = b"PAR1"  # the first and last bytes of a Parquet file
+PARQUET = b"PAR1"  # the first bytes of a Parquet file
 
 _IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")  # the first bytes of files that are named by mistake
 
@@ -212,9 +212,8 @@ def open(path: str | os.PathLike[str]) -> RecordFile:
         raise MissingFile(path) from error
     except OSError as error:
         raise NotARecord(f"{path}: {error.strerror or error}") from error
-    if data[:4].tobytes() == _PARQUET and (data[-4:].tobytes() == _PARQUET or _is_parquet(path)):
-        rename = "" if _is_parquet(path) else "rename it to end in .parquet, then "
-        raise NotARecord(f"{path}: is a Parquet file; {rename}use atlcodec.sets.open")
+    if data[:4].tobytes() == PARQUET:
+        raise NotARecord(f"{path}: is a Parquet file; use atlcodec.sets.open")
     if len(data) % RECORD_BYTES and data[:8].tobytes().startswith(_IMAGES):
         raise NotARecord(f"{path}: is an image, not a file of records; encode it first")
     if 0 < len(data) < RECORD_BYTES:
@@ -233,8 +232,15 @@ def read_stream(stream: BinaryIO | FileIO, name: str) -> bytearray:
     return content
 
 
-def _is_parquet(path: str | os.PathLike[str]) -> bool:
-    return os.fspath(path).lower().endswith(".parquet")
+def is_parquet(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as a Parquet file does. False for a pipe or a device, and if it cannot be read."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        with Path(path).open("rb", buffering=0) as file:
+            return file.read(len(PARQUET)) == PARQUET
+    except OSError:
+        return False
 
 
 def write(

@@ -11,13 +11,12 @@ import numpy as np
 
 from atlcodec import record
 from atlcodec.errors import NotARecord
-from atlcodec.files import BATCH, Bytes, RecordFile
+from atlcodec.files import BATCH, PARQUET, Bytes, RecordFile
 from atlcodec.record import RECORD_BYTES, Records
 from atlcodec.spans import Span, skipped
 
 STEP = 1 << 20  # bytes read at a time at most
 LARGEST_GAP = 1 << 20  # bytes without a record that are kept
-PARQUET = b"PAR1"
 
 
 class RecordStream:
@@ -125,7 +124,7 @@ class RecordStream:
         self.size += len(part or b"")
         self._ended, self._file = not part, None
         if not self._base and self._kept[:4] == PARQUET:
-            raise NotARecord(f"{self.name}: is a Parquet file; save it with the ending .parquet, and name that file")
+            raise NotARecord(f"{self.name}: is a Parquet file; save it as a file, and name that")
 
     def _once(self) -> NotARecord:
         return NotARecord(f"{self.name}: can be read only once, in order; save it as a file first")

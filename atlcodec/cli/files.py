@@ -15,7 +15,7 @@ import numpy as np
 from atlcodec import atomic
 from atlcodec.cli.common import escape, log
 from atlcodec.errors import AtlcError, NotARecord
-from atlcodec.files import RecordFile, read_stream
+from atlcodec.files import PARQUET, RecordFile, read_stream
 from atlcodec.reader import Reader
 from atlcodec.record import RECORD_BYTES
 from atlcodec.sets.paths import is_device, refuse_existing
@@ -35,8 +35,8 @@ def standard_input() -> BinaryIO:
 
 
 def open_set(name: str, reader: Reader, *, whole: bool = False) -> RecordSet:
-    """The records of a file or of standard input, and their list if there is one. Those of a pipe or a device come as
-    they arrive, unless the `whole` of them is needed at once."""
+    """The records of a file, of a folder of Parquet files, or of standard input, and their list if there is one. Those
+    of a pipe or a device come as they arrive, unless the `whole` of them is needed at once."""
     if name != STANDARD and not is_device(name):
         records = open_with(reader, name)
         if records.note:
@@ -56,6 +56,8 @@ def open_set(name: str, reader: Reader, *, whole: bool = False) -> RecordSet:
     finally:
         if name != STANDARD:
             stream.close()
+    if data[:4] == PARQUET:
+        raise NotARecord(f"{shown}: is a Parquet file; save it as a file, and name that")
     if 0 < len(data) < RECORD_BYTES:
         raise NotARecord(f"{shown}: {len(data)} bytes, but a record has {RECORD_BYTES}")
     return RecordSet(RecordFile(np.frombuffer(data, np.uint8), shown), reader)

@@ -128,7 +128,7 @@ def _examples(given: dict[str, Any], settings: HeadSettings) -> Examples:
     if settings.copies:
         raise click.UsageError("--copies needs --data: records alone cannot be changed")
     records: Path = given["records"]
-    if records.suffix.lower() == ".parquet":
+    if records.suffix.lower() == ".parquet" or files.is_parquet(records):
         raise BadData(f"{records}: train-head reads .atlc files; encode the images to one with -o set.atlc")
     labels: Path = given["labels"] or manifest.beside(records)
     if not labels.is_file():

@@ -9,21 +9,22 @@ import itertools
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, overload
 
 import numpy as np
 
 from atlcodec import arrow, atomic, record
-from atlcodec.errors import AtlcError, BadData, MissingFile, NotARecord
+from atlcodec.errors import BadData, NotARecord
 from atlcodec.files import BATCH
 from atlcodec.record import RECORD_BYTES, Records
+from atlcodec.sets import parquet_file
 from atlcodec.sets.manifest import Check, Entry
+from atlcodec.sets.parquet_file import reported
 from atlcodec.spans import Span
 
 GROUP = 65_536  # rows of a row group that is written: 13 MB of records
-LARGEST_GROUP = 1 << 30  # bytes of a row group that is read
+LARGEST_GROUP = parquet_file.LARGEST_GROUP
 LARGEST_TEXTS = 16 << 20  # bytes of text in one batch
 MOST_IDS = 256  # codecs in one file; only records that were never sealed have more ids
 
@@ -54,7 +55,7 @@ def write(path: str | os.PathLike[str], batches: Iterable[Any]) -> None:
                 ids.update(np.unique(record.ids(packed[start : start + BATCH])).tolist())
                 if len(ids) > MOST_IDS:
                     raise NotARecord(f"{path}: more than {MOST_IDS} different ids: these records are not sealed")
-            waiting = pa.concat_tables([waiting, _complete(part, columns)])
+            waiting = pa.concat_tables([waiting, _complete(part, packed, columns)])
             while len(waiting) >= GROUP:
                 writer.write_table(waiting[:GROUP], row_group_size=GROUP)
                 waiting = waiting[GROUP:]
@@ -63,14 +64,14 @@ def write(path: str | os.PathLike[str], batches: Iterable[Any]) -> None:
         writer.add_key_value_metadata({arrow.IDS.decode(): ",".join(f"{id:08x}" for id in sorted(ids))})
 
 
-def _complete(part: Any, columns: Any) -> Any:
+def _complete(part: Any, packed: Records, columns: Any) -> Any:
     """A table with just our columns, in their order."""
     pa = arrow.require_pyarrow()
-    arrays = [
+    beside = [
         part.column(field.name).cast(field.type) if field.name in part.schema.names else pa.nulls(len(part), field.type)
-        for field in columns
+        for field in list(columns)[1:]
     ]
-    return pa.table(arrays, schema=columns)
+    return pa.table([arrow.batch(packed).column("record"), *beside], schema=columns)
 
 
 def open(path: str | os.PathLike[str]) -> RecordTable:
@@ -89,28 +90,16 @@ class RecordTable:
         pa = arrow.require_pyarrow()
         self.name = path
         self.torn = 0
-        with _reported(path):
+        with reported(path):
             self.size = os.stat(path).st_size
             meta = pa.parquet.read_metadata(path)
-            self._names = arrow.check_columns(meta.schema.to_arrow_schema(), path)
-            # Text as a dictionary: one long text repeated a million times costs its length once. No page is read ahead.
-            self._file = pa.parquet.ParquetFile(
-                path,
-                read_dictionary=self._names[1:],
-                pre_buffer=False,
-                buffer_size=1 << 16,
-                page_checksum_verification=True,
-            )
-            groups = [meta.row_group(number) for number in range(meta.num_row_groups)]
-            self._starts = np.concatenate([[0], np.cumsum([group.num_rows for group in groups], dtype=np.int64)])
-            for group in groups:
-                # Only the row group is asked: pyarrow ends the process if the metadata of a column is broken.
-                most = LARGEST_GROUP // RECORD_BYTES
-                if not (0 <= group.total_byte_size <= LARGEST_GROUP and 0 <= group.num_rows <= most):
-                    raise NotARecord(
-                        f"{path}: a row group has more than {LARGEST_GROUP} bytes; write the file again with smaller "
-                        "ones"
-                    )
+            schema = meta.schema.to_arrow_schema()
+            self._names = arrow.check_columns(schema, path)
+            self._variable = arrow.is_variable(schema.field("record").type)
+            self._file = parquet_file.opened(path, self._names[1:])
+            most = LARGEST_GROUP // RECORD_BYTES
+            groups = parquet_file.group_sizes(meta, path, largest=LARGEST_GROUP, rows=most)
+            self._starts = np.concatenate([[0], np.cumsum(groups, dtype=np.int64)])
             self.ids = _ids(meta.metadata)
         self._batches: Iterator[Any] = iter(())
         self._first = 0  # the number of the first row in the batch at hand
@@ -162,28 +151,50 @@ class RecordTable:
                 yield Span(at, count) if fine[first] else Span(at, 0, count * RECORD_BYTES, why)
             start += len(rows)
 
-    def entries(self, check: Check | None = None) -> Iterator[Entry]:
-        """Path and label of each row, in order, checked as in a list beside an .atlc file. Raises `BadData`."""
+    def entries(
+        self, check: Check | None = None, total: int | None = None, *, named: bool | None = None
+    ) -> Iterator[Entry]:
+        """Path and label of each row, in order, checked as in a list beside an .atlc file. Without a column of paths
+        (or if it shall not be used: `named`), a label has the number of the record as its path, among `total` ones.
+
+        Raises `BadData`."""
         check = check or Check(self.name)
-        with _reported(self.name):
+        begin, width = len(check.paths), max(5, len(str((total or len(self)) - 1)))
+        named = self.has_paths or not self.has_labels if named is None else named
+        with reported(self.name):
             for rows in self._file.iter_batches(BATCH, columns=self._names[1:], use_threads=False):
                 paths, labels = (self._texts(rows, name) for name in ("path", "label"))
                 for path, label in zip(paths, labels, strict=True):
                     number = len(check.paths)
-                    if path is None:
-                        raise BadData(f"{self.name}: record {number}: has no path, but others have one")
-                    yield check.accept(Entry(number, path, label or None))
-        if len(check.paths) != len(self):
-            raise BadData(f"{self.name}: {len(check.paths)} paths, but {len(self)} records")
+                    if named and path is None:
+                        raise BadData(f"{self.name}: record {number - begin}: has no path, but others have one")
+                    given = path if named and path is not None else f"{number:0{width}d}.png"
+                    yield check.accept(Entry(number, given, label or None))
+        if len(check.paths) - begin != len(self):
+            raise BadData(f"{self.name}: {len(check.paths) - begin} paths, but {len(self)} records")
+
+    @property
+    def has_list(self) -> bool:
+        """Whether there are paths or labels."""
+        return self.has_paths or self.has_labels
 
     @functools.cached_property
     def has_paths(self) -> bool:
         """Whether the column of paths exists, and is not null in the first row."""
         if "path" not in self._names or not len(self):
             return False
-        with _reported(self.name):
+        with reported(self.name):
             rows = next(self._file.iter_batches(1, columns=["path"], use_threads=False), None)
             return rows is not None and self._texts(rows, "path")[0] is not None
+
+    @functools.cached_property
+    def has_labels(self) -> bool:
+        """Whether the column of labels exists, and has one."""
+        if "label" not in self._names:
+            return False
+        with reported(self.name):
+            batches = self._file.iter_batches(BATCH, columns=["label"], use_threads=False)
+            return any(rows.column(0).null_count < len(rows) for rows in batches)
 
     def _texts(self, rows: Any, name: str) -> list[str | None]:
         if name not in rows.schema.names:
@@ -191,12 +202,15 @@ class RecordTable:
         pa = arrow.require_pyarrow()
         column = rows.column(name)
         if pa.types.is_dictionary(column.type):
-            count = pa.compute.binary_length
-            if (pa.compute.sum(count(column.dictionary).take(column.indices)).as_py() or 0) > LARGEST_TEXTS:
+            if not pa.types.is_integer(column.type.value_type) and self._text_bytes(column) > LARGEST_TEXTS:
                 raise BadData(f"{self.name}: the column {name} has more than {LARGEST_TEXTS} bytes in {len(rows)} rows")
             column = column.dictionary_decode()
-        texts: list[str | None] = column.to_pylist()
-        return texts
+        return [None if value is None else str(value) for value in column.to_pylist()]
+
+    @staticmethod
+    def _text_bytes(column: Any) -> int:
+        compute = arrow.require_pyarrow().compute
+        return compute.sum(compute.binary_length(column.dictionary).take(column.indices)).as_py() or 0
 
     def _read(self, start: int, stop: int) -> Records:
         """Rows from `start` to `stop`. Continues where the last call ended, or starts again at the row group."""
@@ -210,11 +224,10 @@ class RecordTable:
         return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, RECORD_BYTES), np.uint8), *parts])
 
     def _go_to(self, row: int) -> None:
-        with _reported(self.name):
+        with reported(self.name):
             if row != self._first + len(self._rows) or not row:
                 group = int(np.searchsorted(self._starts, row, "right")) - 1
-                groups = list(range(group, len(self._starts) - 1))
-                self._batches = self._file.iter_batches(BATCH, row_groups=groups, columns=["record"], use_threads=False)
+                self._batches = self._from_group(group)
                 self._first, self._rows = int(self._starts[group]), self._rows[:0]
             while row >= self._first + len(self._rows):
                 self._first += len(self._rows)
@@ -222,29 +235,21 @@ class RecordTable:
                 if rows is None:
                     raise NotARecord(f"{self.name}: has fewer records than its metadata says")
                 column = rows.column(0)
-                self._rows = arrow.view(column)
+                self._rows = arrow.view(column, self.name, self._first)
                 if column.null_count:  # the bytes of a null are undefined; no sealed record is all zeros
                     self._rows = self._rows.copy()
                     self._rows[np.asarray(column.is_null().to_numpy(zero_copy_only=False))] = 0
+
+    def _from_group(self, first: int) -> Iterator[Any]:
+        """The batches of this row group and those after it."""
+        for group in range(first, len(self._starts) - 1):
+            if self._variable:
+                longest = parquet_file.longest(parquet_file.opened(self.name, ["record"]), group, "record")
+                if longest > RECORD_BYTES:
+                    raise NotARecord(f"{self.name}: has records of {longest} bytes, not {RECORD_BYTES}")
+            yield from self._file.iter_batches(BATCH, row_groups=[group], columns=["record"], use_threads=False)
 
 
 def _ids(metadata: dict[bytes, bytes] | None) -> tuple[int, ...]:
     found = (metadata or {}).get(arrow.IDS, b"")
     return tuple(int(id, 16) for id in found.split(b",")) if re.fullmatch(rb"[0-9a-f]{8}(,[0-9a-f]{8})*", found) else ()
-
-
-@contextmanager
-def _reported(name: str) -> Iterator[None]:
-    """pyarrow's errors as errors of this package."""
-    pa = arrow.require_pyarrow()
-    try:
-        yield
-    except AtlcError:
-        raise
-    except FileNotFoundError as error:
-        raise MissingFile(name) from error
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        why = (getattr(error, "strerror", None) or str(error)).strip().splitlines()
-        raise NotARecord(
-            f"{name}: cannot be read as Parquet ({why[0][:200] if why else type(error).__name__})"
-        ) from error

@@ -176,8 +176,8 @@ class RecordSet:
 def open(
     path: str | os.PathLike[str], model: str | os.PathLike[str] | None = None, head: str | None = None
 ) -> RecordSet:
-    """The records of an .atlc or Parquet file, with their paths and labels if there is a list. `model` reads only the
-    records of that model; `head` names the classifier.
+    """The records of an .atlc or Parquet file, or of a folder of Parquet files, with their paths and labels if there is
+    a list. `model` reads only the records of that model; `head` names the classifier.
 
     Raises `FileNotFoundError`, `NotARecord`, `UnknownModel`, `BadModel`."""
     return open_with(Reader(model, head), path)
@@ -186,12 +186,12 @@ def open(
 def open_with(reader: Reader, path: str | os.PathLike[str]) -> RecordSet:
     """As `open`, with a reader for several files."""
     name = os.fspath(path)
-    if name.lower().endswith(".parquet"):
-        from atlcodec.sets import parquet
+    if os.path.isdir(name) or files.is_parquet(name) or name.lower().endswith(".parquet"):
+        from atlcodec.sets import parquet_folder
 
-        table = parquet.open(name)
+        table = parquet_folder.open(name)
         listed = RecordList(name, table.entries, table.__len__)
-        return RecordSet(table, reader, listed if table.has_paths else None)
+        return RecordSet(table, reader, listed if table.has_list else None)
     file, beside = files.open(name), manifest.beside(name)
     if not manifest.is_list(beside):
         return RecordSet(file, reader, note=manifest.why_unused(beside))

@@ -148,7 +148,7 @@ def test_a_stream_says_what_a_file_says(step: int, cli: Cli, here: Path, monkeyp
 
 def test_parquet_in_a_stream(cli: Cli) -> None:
     complaint = cli("classify", "-", stdin=b"PAR1" + bytes(900) + b"PAR1").complaint
-    assert "standard input: is a Parquet file; save it with the ending .parquet" in complaint
+    assert "standard input: is a Parquet file; save it as a file, and name that" in complaint
 
 
 def test_a_long_stream_needs_little_memory(here: Path) -> None:

@@ -89,7 +89,8 @@ def test_a_batch_of_no_records_is_refused_at_once(size: int) -> None:
     ("name", "content", "message"),
     [
         ("set.parquet", b"PAR1" + bytes(800), "is a Parquet file; use atlcodec.sets.open"),
-        ("set.atlc", b"PAR1" + bytes(800) + b"PAR1", "rename it to end in .parquet, then use atlcodec.sets.open"),
+        ("set.atlc", b"PAR1" + bytes(800) + b"PAR1", "is a Parquet file; use atlcodec.sets.open"),
+        ("cut.atlc", b"PAR1" + bytes(396), "is a Parquet file; use atlcodec.sets.open"),
     ],
 )
 def test_a_parquet_file_is_named(name: str, content: bytes, message: str, tmp_path: Path) -> None:
