@@ -8,7 +8,8 @@ from pathlib import Path
 
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.fit import NOTHING, Fit
-from atlcodec.sets import cifar, folders, idx_sets, kinds, numpy_files
+from atlcodec.sets import cifar, csv_pixels, folders, idx_sets, kinds, numpy_files, parquet_images
+from atlcodec.sets.image_files import is_image
 from atlcodec.sets.image_folder import ImageFolder, Reading
 from atlcodec.sets.locate import locate
 from atlcodec.sets.parts import Found
@@ -55,11 +56,16 @@ def find(
 
 def _in_folder(folder: Path) -> Found | None:
     """The set in a folder; None if it has image files."""
-    return idx_sets.find(folder) or cifar.find(folder) or numpy_files.find(folder)
+    found = idx_sets.find(folder) or cifar.find(folder)
+    if found or any(not isinstance(entry, OSError) and is_image(entry) for _, entry in folders.walk(str(folder))):
+        return found
+    return parquet_images.find(folder) or numpy_files.find(folder) or csv_pixels.find(folder)
 
 
 def _in_file(path: Path) -> Found:
-    found = idx_sets.find(path) or numpy_files.find(path)
+    found = idx_sets.find(path) or parquet_images.find(path) or numpy_files.find(path)
+    if found is None and kinds.is_table(kinds.head(path)):
+        found = csv_pixels.find(path)
     if found is None:
         raise BadData(f"{path}: {kinds.why_no_set(path)}")
     return found

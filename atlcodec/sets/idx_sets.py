@@ -206,6 +206,7 @@ def _label_names(
     folder: Path, prefix: str, labels: list[NDArray[np.int64]]
 ) -> tuple[dict[int, str] | tuple[str, ...], Path | None, list[str]]:
     """What the labels stand for, from a file beside them; the file; and what the user must know."""
+    labels = [one for one in labels if len(one)]
     if not labels:
         return (), None, []
     lowest, highest = min(int(one.min()) for one in labels), max(int(one.max()) for one in labels)

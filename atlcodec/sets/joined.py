@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.sets.parts import Part, Raw
+from atlcodec.sets.parts import Batch, Part, Raw
 from atlcodec.sets.splits import SPLITS
 
 
@@ -41,10 +41,10 @@ class Joined:
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
 
-    def images(self, size: int, start: int = 0) -> Iterator[Sequence[Raw]]:
+    def images(self, size: int, start: int = 0) -> Iterator[Batch]:
         return rebatched(self._chunks(size, start), size)
 
-    def _chunks(self, size: int, start: int) -> Iterator[Sequence[Raw]]:
+    def _chunks(self, size: int, start: int) -> Iterator[Batch]:
         for part in self.parts:
             if start < len(part) or not len(part):  # an empty one may still say that its file has too many
                 yield from part.images(size, start)

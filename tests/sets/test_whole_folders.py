@@ -154,9 +154,9 @@ def test_images_that_lie_on_their_sides(cli: Cli, draw: Draw) -> None:
 
 
 def test_one_model_is_chosen_for_a_set(cli: Cli, folder: Path, images: dict[str, Pixels]) -> None:
-    chosen = cli("encode", folder, "-o", "set.atlc").err.splitlines()[0].split("bytes")[1].split()
-    together = (
-        cli("encode", *(folder / path for path in ORDER), "-o", "x.atlc").err.splitlines()[0].split("bytes")[1].split()
+    chosen, together = (
+        cli("encode", *names, "-o", output).err.splitlines()[0].split("bytes")[1].split()
+        for names, output in (([folder], "set.atlc"), ([folder / path for path in ORDER], "x.atlc"))
     )
     assert chosen == together
     assert (
