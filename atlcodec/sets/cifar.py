@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from atlcodec.errors import BadData
 from atlcodec.sets import splits
+from atlcodec.sets.joined import rebatched
 from atlcodec.sets.locate import CIFAR, CIFAR_FOLDER
 from atlcodec.sets.official import Known
-from atlcodec.sets.parts import Found
+from atlcodec.sets.parts import Batch, Found
 
 SOURCE = "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images"
 ROW = 1 + 3 * 32 * 32  # bytes
@@ -48,15 +49,15 @@ class Batches:
     def __len__(self) -> int:
         return sum(self.counts)
 
-    def images(self, size: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
+    def images(self, size: int, start: int = 0) -> Iterator[Batch]:
         """As in `parts.Part`: uint8 (up to `size`, 32, 32, 3)."""
-        ends = np.cumsum(self.counts)
-        while start < len(self):
-            number = int(np.searchsorted(ends, start, side="right"))
-            row = start - int(ends[number]) + self.counts[number]
-            wanted = min(size, self.counts[number] - row)
-            yield _images(self.files[number], row, wanted)
-            start += wanted
+        return rebatched(self._chunks(size, start), size)
+
+    def _chunks(self, size: int, start: int) -> Iterator[Batch]:
+        for file, count in zip(self.files, self.counts, strict=True):
+            for row in range(start, count, size):
+                yield _images(file, row, min(size, count - row))
+            start = max(0, start - count)
 
 
 def find(folder: Path) -> Found | None:

@@ -23,7 +23,7 @@ from atlcodec.sets.csv_columns import Columns
 from atlcodec.sets.image_files import SUFFIXES
 from atlcodec.sets.joined import by_split, rebatched
 from atlcodec.sets.label_numbers import LabelNumbers
-from atlcodec.sets.parts import Found, Part, Raw
+from atlcodec.sets.parts import Batch, Found, Part, Raw
 
 USAGES = {"publictest": splits.VALIDATION, "privatetest": splits.TEST}  # as FER2013 calls them
 FIRST = 1 << 16  # bytes of a file that are read to see what it is, and again as many if these are too few
@@ -69,12 +69,12 @@ class Table:
     def __len__(self) -> int:
         return self.scanned.count if self.rows is None else len(self.rows)
 
-    def images(self, size: int, start: int = 0) -> Iterator[Sequence[Raw]]:
+    def images(self, size: int, start: int = 0) -> Iterator[Batch]:
         """The images from number `start` on, (up to `size`, rows, columns) or with 3 colours, at a time. Raises
         `BadData` if the file has changed."""
         return rebatched(self._chunks(start), size)
 
-    def _chunks(self, start: int) -> Iterator[Sequence[Raw]]:
+    def _chunks(self, start: int) -> Iterator[Batch]:
         scanned, columns = self.scanned, self.scanned.columns
         if start >= len(self):
             return

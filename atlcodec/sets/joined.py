@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.sets.parts import Batch, Part, Raw
+from atlcodec.sets.parts import Batch, Part
 from atlcodec.sets.splits import SPLITS
 
 
@@ -59,12 +58,12 @@ def by_split(parts: Iterable[Part]) -> tuple[Part, ...]:
     return tuple(group[0] if len(group) == 1 else Joined(group) for group in groups)
 
 
-def rebatched(chunks: Iterable[Sequence[Raw]], size: int) -> Iterator[Sequence[Raw]]:
+def rebatched(chunks: Iterable[Batch], size: int) -> Iterator[Batch]:
     """Images that come in pieces of any length, `size` at a time; the last ones may be fewer. Raises `ValueError` for a
     size below 1."""
     if size < 1:
         raise ValueError(f"a batch has at least 1 image, not {size}")
-    waiting: list[Sequence[Raw]] = []
+    waiting: list[Batch] = []
     count = 0
     for chunk in chunks:
         while len(chunk):
@@ -78,11 +77,11 @@ def rebatched(chunks: Iterable[Sequence[Raw]], size: int) -> Iterator[Sequence[R
         yield _as_one(waiting)
 
 
-def _as_one(pieces: list[Sequence[Raw]]) -> Sequence[Raw]:
+def _as_one(pieces: list[Batch]) -> Batch:
     """An array if all pieces are arrays of one kind, else a list."""
     if len(pieces) == 1:
         return pieces[0]
-    arrays = [cast(NDArray[Any], piece) for piece in pieces if isinstance(piece, np.ndarray)]
+    arrays = [piece for piece in pieces if isinstance(piece, np.ndarray)]
     if len(arrays) == len(pieces) and len({(array.dtype.str, array.shape[1:]) for array in arrays}) == 1:
-        return cast(Sequence[Raw], np.concatenate(arrays))
+        return np.concatenate(arrays)
     return [image for piece in pieces for image in piece]

@@ -23,7 +23,7 @@ from atlcodec.sets.image_files import SUFFIXES
 from atlcodec.sets.joined import by_split, rebatched
 from atlcodec.sets.label_numbers import LabelNumbers
 from atlcodec.sets.parquet_columns import ImageColumn
-from atlcodec.sets.parts import Found, Part, Raw
+from atlcodec.sets.parts import Batch, Found, Part, Raw
 
 DEPTH = 2  # folders below the one that is named
 AT_ONCE = 16 << 20  # bytes of images in a batch, about
@@ -48,11 +48,11 @@ class Images:
     def __len__(self) -> int:
         return sum(self.groups)
 
-    def images(self, size: int, start: int = 0) -> Iterator[Sequence[Raw]]:
+    def images(self, size: int, start: int = 0) -> Iterator[Batch]:
         """The images from number `start` on, `size` at a time. Raises `BadData`."""
         return rebatched(self._chunks(start), size)
 
-    def _chunks(self, start: int) -> Iterator[Sequence[Raw]]:
+    def _chunks(self, start: int) -> Iterator[Batch]:
         first = 0
         for group, count in enumerate(self.groups):
             if start < first + count:

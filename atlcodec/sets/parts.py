@@ -39,8 +39,8 @@ class Part(Protocol):
     def __len__(self) -> int: ...
 
     def images(self, size: int, start: int = 0) -> Iterator[Batch]:
-        """The images from number `start` on, up to `size` at a time: a list, or an array (up to `size`, ...). Raises
-        `BadData` if the file has fewer or more than it promised."""
+        """The images from number `start` on, `size` at a time, the last ones fewer: a list, or an array (`size`, ...).
+        Raises `BadData` if the file has fewer or more than it promised."""
         ...
 
 

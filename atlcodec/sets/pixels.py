@@ -70,10 +70,13 @@ class Pixels:
         for split, wanted in itertools.groupby(batches, lambda batch: batch.names[0].split):
             first, part = next(wanted), self._parts[split]
             start = int(first.names[0].path.rpartition("/")[2].removesuffix(".png"))
-            images = _Feed(part, len(first), start)
+            images = part.images(len(first), start)
             for batch in itertools.chain([first], wanted):
-                yield batch, self._fitted(part, images.take(len(batch)), batch.names)
-            images.end()
+                raw = next(images, [])
+                if len(raw) != len(batch):
+                    raise BadData(f"{part.path}: changed while it was read")
+                yield batch, self._fitted(part, raw, batch.names)
+            next(images, None)  # checks that nothing comes after the last one
 
     def sample(self, count: int) -> Images:
         """Up to `count` of the images that can be read, spread over all."""
@@ -123,35 +126,6 @@ class Pixels:
         if images.shape[1:] != self.shape:
             return None
         return 255 - images if self._how.invert else np.ascontiguousarray(images)
-
-
-class _Feed:
-    """The images of a part, as many at a time as are asked for: a part may give fewer."""
-
-    def __init__(self, part: Part, size: int, start: int) -> None:
-        self._path, self._images = part.path, part.images(size, start)
-        self._waiting: parts.Batch = []
-
-    def take(self, count: int) -> parts.Batch:
-        while len(self._waiting) < count:
-            more = next(self._images, None)
-            if more is None:
-                raise BadData(f"{self._path}: became shorter while it was read")
-            self._waiting = _joined(self._waiting, more)
-        taken, self._waiting = self._waiting[:count], self._waiting[count:]
-        return taken
-
-    def end(self) -> None:
-        """Check that nothing comes after the last one."""
-        next(self._images, None)
-
-
-def _joined(first: parts.Batch, second: parts.Batch) -> parts.Batch:
-    if not len(first):
-        return second
-    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
-        return np.concatenate([first, second])
-    return [*first, *second]
 
 
 def raw_shapes(parts: Sequence[Part], how: Fit, count: int) -> list[tuple[str, tuple[int, ...]]]:
