@@ -21,6 +21,7 @@ from atlcodec.cli.files import (
     files_from_option,
     is_folder,
     make_folder,
+    not_empty,
     open_set,
     refuse_collisions,
     refuse_twice,
@@ -41,7 +42,9 @@ from atlcodec.zoo import writer_name
 @click.command(cls=Command, examples=("atlc decode cat.atlc", "atlc decode set.atlc -o pictures/"))
 @click.argument("names", nargs=-1, metavar="FILE...")
 @group("Output")
-@click.option("-o", "--output", metavar="FILE.png|DIR|-", help="[default: x.atlc becomes x.atlc.png]")
+@click.option(
+    "-o", "--output", callback=not_empty, metavar="FILE.png|DIR|-", help="[default: x.atlc becomes x.atlc.png]"
+)
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
 @click.option("--skip-existing", is_flag=True, help="Leave out images that exist.")
 @click.option(

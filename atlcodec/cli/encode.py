@@ -18,6 +18,7 @@ from atlcodec.cli.files import (
     exists,
     files_from_option,
     is_folder,
+    not_empty,
     shown,
     standard_output,
 )
@@ -39,7 +40,13 @@ if TYPE_CHECKING:
 )
 @click.argument("images", nargs=-1, metavar="IMAGE...|DIR")
 @group("Output")
-@click.option("-o", "--output", metavar="FILE|DIR|-", help="One file for all, or a folder. [default: beside each]")
+@click.option(
+    "-o",
+    "--output",
+    callback=not_empty,
+    metavar="FILE|DIR|-",
+    help="One file for all, or a folder. [default: beside each]",
+)
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
 @click.option("--skip-existing", is_flag=True, help="Leave out images whose output exists.")
 @click.option("--append", is_flag=True, help="Add a folder's images to an existing set.")
@@ -80,11 +87,8 @@ def encode(images: tuple[str, ...], files_from: str | None, **given: Any) -> Non
         raise click.UsageError("--each gives each image its own model, -m names one for all; give one of them")
     if given["force"] and given["skip_existing"]:
         raise click.UsageError("-f replaces existing files, --skip-existing keeps them; give one of them")
-    if given["as_json"] and given["output"] == STANDARD:
+    if given["as_json"] and STANDARD in ((given["output"],) if given["output"] else images):
         raise click.UsageError("records and --json cannot both go to standard output; name a file with -o")
-    for name in images:
-        if not name:
-            raise click.UsageError("an empty name is given where an image is expected")
     if len(images) == 1 and images[0] != STANDARD and Path(images[0]).is_dir():
         _encode_folder(images[0], given)
         return

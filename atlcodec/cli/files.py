@@ -75,11 +75,15 @@ files_from_option = click.option(
 
 
 def all_names(names: tuple[str, ...], files_from: str | None, metavar: str = "FILE...") -> tuple[str, ...]:
-    """The names that were given, and those in a file. Raises a usage error without any."""
+    """The names that were given, and those in a file. Raises a usage error without any, and for an empty one."""
+    if "" in names:
+        raise click.UsageError("an empty name is given where a file is expected")
     if files_from is not None:
         names = *names, *_listed_names(files_from)
         if not names:
             raise AtlcError(f"{'standard input' if files_from == STANDARD else files_from}: names no files")
+        if files_from == STANDARD and STANDARD in names:
+            raise click.UsageError("standard input has the names (--files-from -), so no file can come from it, too")
     if not names:
         raise click.UsageError(f"Missing argument '{metavar}'.")
     return names
@@ -112,6 +116,13 @@ def standard_output() -> BinaryIO:
 
 def shown(target: str) -> str:
     return "standard output" if target == STANDARD else target
+
+
+def not_empty(ctx: click.Context, parameter: click.Parameter, output: str | None) -> str | None:
+    """The name of an output; an empty one is a mistake of a script."""
+    if output == "":
+        raise click.BadParameter("is empty; name a file or a folder", ctx, parameter)
+    return output
 
 
 def is_folder(output: str) -> bool:
