@@ -23,7 +23,7 @@ from atlcodec.cli.files import (
     standard_output,
 )
 from atlcodec.cli.fitting import fit_options
-from atlcodec.cli.help import Command, Effort, group, model_option
+from atlcodec.cli.help import Command, Effort, complete_files, group, model_option
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.fit import Fit
@@ -38,12 +38,13 @@ if TYPE_CHECKING:
     cls=Command,
     examples=("atlc encode cat.png", "atlc encode pictures -o set.atlc -m mnist"),
 )
-@click.argument("images", nargs=-1, metavar="IMAGE...|DIR")
+@click.argument("images", nargs=-1, metavar="IMAGE...|DIR", shell_complete=complete_files)
 @group("Output")
 @click.option(
     "-o",
     "--output",
     callback=not_empty,
+    shell_complete=complete_files,
     metavar="FILE|DIR|-",
     help="One file for all, or a folder. [default: beside each]",
 )

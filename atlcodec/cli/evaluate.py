@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from atlcodec import evaluation, sets, zoo
-from atlcodec.cli.common import log, meter
+from atlcodec.cli.common import log, meter, quiet_option
 from atlcodec.cli.fitting import fit_of, fit_options
-from atlcodec.cli.help import Command, Effort, complete_models
+from atlcodec.cli.help import Command, Effort, complete_files, complete_models, group
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData
 
@@ -20,15 +20,22 @@ from atlcodec.errors import BadData
     cls=Command, examples=("atlc evaluate mnist --data MNIST", "atlc evaluate ./mymodel --data pictures --json")
 )
 @click.argument("model", shell_complete=complete_models)
+@group("What is measured")
 @click.option(
-    "--data", required=True, metavar="DIR|NAME", help="IDX files, labelled image folders, or an official set by name."
+    "--data",
+    required=True,
+    metavar="DIR|NAME",
+    shell_complete=complete_files,
+    help="IDX files, labelled image folders, or an official set by name.",
 )
-@click.option("--head", help="The classifier to use, by name.")
-@click.option("--effort", default=0, show_default=True, type=Effort(), help="The encoder's effort, as in atlc encode.")
 @click.option("--split", default="test", show_default=True, type=click.Choice(["test", "train"]))
-@click.option("--limit", type=click.IntRange(1), help="Use only the first images.")
-@fit_options
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Use only the first N images.")
+@click.option("--effort", default=0, show_default=True, type=Effort(), help="The encoder's effort, as in atlc encode.")
+@click.option("--head", help="The classifier to use, by name.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@quiet_option
+@group("Images of other sizes and kinds")
+@fit_options
 def evaluate(
     model: str, data: str, head: str | None, effort: int, split: str, limit: int | None, as_json: bool, **how: Any
 ) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from atlcodec import atomic
 from atlcodec.cli.common import escape, log
+from atlcodec.cli.help import complete_files
 from atlcodec.errors import AtlcError, NotARecord
 from atlcodec.files import RecordFile, read_stream
 from atlcodec.reader import Reader
@@ -70,6 +71,7 @@ def after_reading(records: RecordSet) -> None:
 files_from_option = click.option(
     "--files-from",
     metavar="FILE|-",
+    shell_complete=complete_files,
     help="Read more names from a file, one a line, or divided by zero bytes, as find -print0 does it.",
 )
 

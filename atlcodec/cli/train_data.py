@@ -9,6 +9,7 @@ import click
 
 from atlcodec.cli.common import log
 from atlcodec.cli.fitting import ShapeType, fit_of, fit_options
+from atlcodec.cli.help import complete_files, complete_models
 from atlcodec.shape import Shape
 
 if TYPE_CHECKING:
@@ -24,7 +25,12 @@ SHAPE_HELP = (
     "--start]"
 )
 OPTIONS = (
-    click.option("--unlabelled", metavar="DIR|NAME", help="More images, for the autoencoder alone."),
+    click.option(
+        "--unlabelled",
+        metavar="DIR|NAME",
+        shell_complete=complete_files,
+        help="More images, for the autoencoder alone.",
+    ),
     click.option(
         "--unlabelled-limit", type=click.IntRange(1), metavar="N", help="Use only the first N unlabelled images."
     ),
@@ -32,6 +38,7 @@ OPTIONS = (
         "--outliers",
         multiple=True,
         metavar="DIR|NAME",
+        shell_complete=complete_files,
         help="Images of other kinds: the classifier is trained to be unsure of them.",
     ),
     click.option("--limit", type=click.IntRange(20), help="Use only the first training images, for a quick look."),
@@ -46,6 +53,7 @@ OPTIONS = (
     click.option(
         "--start",
         metavar="MODEL",
+        shell_complete=complete_models,
         help="Begin with this model: with all of it, if its architecture is pca, and with its compressor otherwise "
         "(transfer: keep that; labels: keep its pictures).",
     ),

@@ -96,7 +96,7 @@ def test_what_pillow_calls_things_is_not_said(cli: Cli, digit: Pixels, tmp_path:
         complaint = cli("encode", tmp_path / "x.png").complaint
         assert complaint.endswith("damaged (its text or colour profile is too large to read safely)")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(picture.Image, "open", Mock(side_effect=MemoryError))
+        patch.setattr("atlcodec.picture.Image.open", Mock(side_effect=MemoryError))
         complaint = cli("encode", tmp_path / "x.png").complaint
     assert complaint.endswith("x.png: cannot be read: there is not enough memory for it")
 
