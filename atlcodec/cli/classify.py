@@ -17,7 +17,7 @@ from atlcodec.sets.record_set import RecordSet, Row
 from atlcodec.stream import RecordStream
 
 
-@click.command(cls=Command, examples=("atlc classify cat.atlc", "tail -f new.atlc | atlc classify - --json"))
+@click.command(cls=Command, examples=("atlc classify cat.atlc", "tail -c +1 -f new.atlc | atlc classify - --json"))
 @click.argument("names", nargs=-1, metavar="FILE...", shell_complete=complete_files)
 @group("Output")
 @click.option(

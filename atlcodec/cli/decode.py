@@ -21,8 +21,8 @@ from atlcodec.cli.files import (
     files_from_option,
     is_folder,
     make_folder,
-    not_empty,
     open_set,
+    output_option,
     refuse_collisions,
     refuse_twice,
     save,
@@ -42,14 +42,7 @@ from atlcodec.zoo import writer_name
 @click.command(cls=Command, examples=("atlc decode cat.atlc", "atlc decode set.atlc -o pictures/"))
 @click.argument("names", nargs=-1, metavar="FILE...", shell_complete=complete_files)
 @group("Output")
-@click.option(
-    "-o",
-    "--output",
-    callback=not_empty,
-    shell_complete=complete_files,
-    metavar="FILE.png|DIR|-",
-    help="[default: x.atlc becomes x.atlc.png]",
-)
+@output_option("FILE.png|DIR|-", "[default: x.atlc becomes x.atlc.png]")
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
 @click.option("--skip-existing", is_flag=True, help="Leave out images that exist.")
 @click.option(

@@ -18,7 +18,7 @@ from atlcodec.cli.files import (
     exists,
     files_from_option,
     is_folder,
-    not_empty,
+    output_option,
     shown,
     standard_output,
 )
@@ -40,14 +40,7 @@ if TYPE_CHECKING:
 )
 @click.argument("images", nargs=-1, metavar="IMAGE...|DIR", shell_complete=complete_files)
 @group("Output")
-@click.option(
-    "-o",
-    "--output",
-    callback=not_empty,
-    shell_complete=complete_files,
-    metavar="FILE|DIR|-",
-    help="One file for all, or a folder. [default: beside each]",
-)
+@output_option("FILE|DIR|-", "One file for all, or a folder. [default: beside each]")
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
 @click.option("--skip-existing", is_flag=True, help="Leave out images whose output exists.")
 @click.option("--append", is_flag=True, help="Add a folder's images to an existing set.")

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from atlcodec import evaluation, sets, zoo
-from atlcodec.cli.common import log, meter, quiet_option
+from atlcodec.cli.common import log, meter
 from atlcodec.cli.fitting import fit_of, fit_options
-from atlcodec.cli.help import Command, Effort, complete_files, complete_models, group
+from atlcodec.cli.help import NAMES_DATA, Command, Effort, complete_models, group
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData
 
@@ -24,8 +24,7 @@ from atlcodec.errors import BadData
 @click.option(
     "--data",
     required=True,
-    metavar="DIR|NAME",
-    shell_complete=complete_files,
+    **NAMES_DATA,
     help="IDX files, labelled image folders, or an official set by name.",
 )
 @click.option("--split", default="test", show_default=True, type=click.Choice(["test", "train"]))
@@ -33,7 +32,6 @@ from atlcodec.errors import BadData
 @click.option("--effort", default=0, show_default=True, type=Effort(), help="The encoder's effort, as in atlc encode.")
 @click.option("--head", help="The classifier to use, by name.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@quiet_option
 @group("Images of other sizes and kinds")
 @fit_options
 def evaluate(

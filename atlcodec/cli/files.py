@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import click
 import numpy as np
@@ -23,6 +23,7 @@ from atlcodec.sets.paths import is_device, refuse_existing
 from atlcodec.sets.record_set import RecordSet, open_with
 from atlcodec.stream import RecordStream
 
+F = TypeVar("F", bound=Callable[..., Any])
 STANDARD = "-"  # standard input or output
 
 
@@ -125,6 +126,11 @@ def not_empty(ctx: click.Context, parameter: click.Parameter, output: str | None
     if output == "":
         raise click.BadParameter("is empty; name a file or a folder", ctx, parameter)
     return output
+
+
+def output_option(metavar: str, help: str) -> Callable[[F], F]:
+    """The option -o."""
+    return click.option("-o", "--output", metavar=metavar, callback=not_empty, shell_complete=complete_files, help=help)
 
 
 def is_folder(output: str) -> bool:

@@ -90,6 +90,9 @@ def complete_files(ctx: click.Context, param: click.Parameter, incomplete: str) 
     return [CompletionItem(incomplete, type="file")]
 
 
+NAMES_DATA: dict[str, Any] = {"metavar": "DIR|NAME", "shell_complete": complete_files}
+
+
 def model_option(
     help: str = "Read only records of this model: name, id or path. [default: any model]",
 ) -> Callable[[F], F]:

@@ -13,7 +13,7 @@ import click
 
 from atlcodec.cli import parameters
 from atlcodec.cli.common import log
-from atlcodec.cli.help import Command, complete_files, group
+from atlcodec.cli.help import NAMES_DATA, Command, group
 from atlcodec.cli.train_data import about_data, data_options, load_sets, propose_start
 from atlcodec.errors import AtlcError
 from atlcodec.training.settings import FINE_TUNING, RECIPES, Settings
@@ -49,14 +49,7 @@ RECIPE = click.option(
     ),
 )
 @group("Input and output")
-@click.option(
-    "--data",
-    multiple=True,
-    required=True,
-    metavar="DIR|NAME",
-    shell_complete=complete_files,
-    help="IDX files, labelled images, or a name.",
-)
+@click.option("--data", multiple=True, required=True, help="IDX files, labelled images, or a name.", **NAMES_DATA)
 @parameters.output_options
 @group("How to train")
 @RECIPE

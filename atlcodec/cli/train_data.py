@@ -9,7 +9,7 @@ import click
 
 from atlcodec.cli.common import log
 from atlcodec.cli.fitting import ShapeType, fit_of, fit_options
-from atlcodec.cli.help import complete_files, complete_models
+from atlcodec.cli.help import NAMES_DATA, complete_models
 from atlcodec.shape import Shape
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ SHAPE_HELP = (
 OPTIONS = (
     click.option(
         "--unlabelled",
-        metavar="DIR|NAME",
-        shell_complete=complete_files,
+        **NAMES_DATA,
         help="More images, for the autoencoder alone.",
     ),
     click.option(
@@ -37,8 +36,7 @@ OPTIONS = (
     click.option(
         "--outliers",
         multiple=True,
-        metavar="DIR|NAME",
-        shell_complete=complete_files,
+        **NAMES_DATA,
         help="Images of other kinds: the classifier is trained to be unsure of them.",
     ),
     click.option("--limit", type=click.IntRange(20), help="Use only the first training images, for a quick look."),

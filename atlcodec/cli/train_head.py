@@ -12,7 +12,7 @@ import click
 from atlcodec.cli import parameters
 from atlcodec.cli.common import log
 from atlcodec.cli.fitting import fit_of, fit_options
-from atlcodec.cli.help import Command, complete_files, complete_models, group
+from atlcodec.cli.help import NAMES_DATA, Command, complete_models, group
 from atlcodec.cli.train import check_output, require_torch
 from atlcodec.errors import BadData
 from atlcodec.training.settings import HeadSettings
@@ -27,8 +27,7 @@ INPUT = (
     click.option("--records", type=FILE, help="Records to learn from. No images are needed."),
     click.option(
         "--data",
-        metavar="DIR|NAME",
-        shell_complete=complete_files,
+        **NAMES_DATA,
         help="Or labelled images, which are encoded first, with changed copies.",
     ),
     click.option("--labels", type=FILE, help="Their list, or labels in IDX format. [default: the list beside them]"),
