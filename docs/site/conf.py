@@ -29,6 +29,7 @@ html_theme_options = {  # room for 100 columns of code
     "code_font_size": "0.85em",
 }
 smartquotes = False  # it makes a dash of the two in --json
+html_static_path = ["static"]
 html_show_sourcelink = False
 autodoc_typehints = "signature"
 autodoc_type_aliases = {name: name for name in ("ArrayLike", "Bytes", "Images", "Records", "Scores", "Shape")}
@@ -56,7 +57,7 @@ def convert(lines: list[str]) -> list[str]:
     for paragraph in paragraphs:
         rows = paragraph.split("\n")
         if found_items := items(rows):
-            found += [f"* `{name}`: {readable(text)}" for name, text in found_items] + [""]
+            found += [f"* ``{name}``: {readable(text)}" for name, text in found_items] + [""]
         elif any(row.startswith(("  ", ">>>")) for row in rows):
             code = ".. code-block:: " + ("python" if is_python(rows) else "text")
             found += [code, "", *("    " + row for row in rows), ""]
@@ -69,7 +70,7 @@ def items(rows: list[str]) -> list[tuple[str, str]]:
     """The names and texts of a table, whose texts may go on below; [] for others."""
     found: list[tuple[str, str]] = []
     for row in rows:
-        if match := re.fullmatch(r" +(\w+) {2,}(\w[^#]*)", row):
+        if match := re.fullmatch(r" *(\w+) {2,}(\w.*)", row):
             found.append((match[1], match[2]))
         elif found and row.startswith(" " * 8):
             found[-1] = found[-1][0], f"{found[-1][1]} {row.strip()}"

@@ -61,14 +61,16 @@ def test_docstrings_and_types_are_shown_as_they_are_meant() -> None:
     site = conf()
     assert site.smartquotes is False
     assert site.convert(
-        ["Two lists.", "", "    fit   how it fits", "          into the shape", "    gray  takes *all*"]
+        ["Two lists.", "", "    fit   how it fits", "          into the shape", "    gray  takes *all* (#000)"]
     ) == [
         "Two lists.",
         "",
-        "* `fit`: how it fits into the shape",
-        r"* `gray`: takes \*all\*",
+        "* ``fit``: how it fits into the shape",
+        r"* ``gray``: takes \*all\* (#000)",
         "",
     ]
+    table = site.convert((atlcodec.fit.Fit.__doc__ or "").split("\n"))
+    assert sum(line.startswith("* ``") for line in table) == len(atlcodec.fit.Fit.__dataclass_fields__)
     assert ".. code-block:: python" in site.convert(["    record = encode(image)"])
     assert ".. code-block:: text" in site.convert(["    NAME/card.json  NAME/compressor.onnx"])
     signature = (
