@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from atlcodec.choice import default_shape
 from atlcodec.cli.common import ErrorCount, escape, log, meter, quiet_option, tell
+from atlcodec.cli.contents import dry_run, dry_run_option, show_contents
 from atlcodec.cli.encode_files import encode_files
 from atlcodec.cli.encode_inputs import Options
 from atlcodec.cli.files import (
@@ -27,6 +30,8 @@ from atlcodec.cli.help import Command, Effort, complete_files, group, model_opti
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.fit import Fit
+from atlcodec.sets import kinds
+from atlcodec.sets.locate import is_known
 from atlcodec.sets.manifest import counted
 from atlcodec.sets.paths import AlreadyExists, is_device
 
@@ -38,13 +43,14 @@ if TYPE_CHECKING:
     cls=Command,
     examples=("atlc encode cat.png", "atlc encode pictures -o set.atlc -m mnist"),
 )
-@click.argument("images", nargs=-1, metavar="IMAGE...|DIR", shell_complete=complete_files)
+@click.argument("images", nargs=-1, metavar="IMAGE...|SET", shell_complete=complete_files)
 @group("Output")
 @output_option("FILE|DIR|-", "One file for all, or a folder. [default: beside each]")
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
 @click.option("--skip-existing", is_flag=True, help="Leave out images whose output exists.")
 @click.option("--append", is_flag=True, help="Add a folder's images to an existing set.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for each file written.")
+@dry_run_option
 @quiet_option
 @group("Model and quality")
 @model_option(help="Name, id or path. [default: the bundled one that fits the images best]")
@@ -70,9 +76,10 @@ def encode(images: tuple[str, ...], files_from: str | None, **given: Any) -> Non
 
     Several images become one file with -o set.atlc. "-" is standard input or output.
 
-    A folder of images, at any depth, or of IDX files becomes one file with -o set.atlc, and a list of paths and labels
-    beside it, set.csv; or one Parquet file with -o set.parquet. The same command continues where it was stopped."""
-    images = all_names(images, files_from, "IMAGE...|DIR")
+    A SET is a folder of images, at any depth, or a data set: IDX files, .npz, .npy, a CSV of pixels, Parquet, or a name
+    like MNIST. It becomes one file with -o set.atlc, and a list of paths and labels beside it, set.csv; or one Parquet
+    file with -o set.parquet. The same command continues where it was stopped."""
+    images = all_names(images, files_from, "IMAGE...|SET")
     try:
         convert = Fit(**{key: given[key] for key in Fit.__dataclass_fields__})
     except ValueError as error:
@@ -83,9 +90,11 @@ def encode(images: tuple[str, ...], files_from: str | None, **given: Any) -> Non
         raise click.UsageError("-f replaces existing files, --skip-existing keeps them; give one of them")
     if given["as_json"] and STANDARD in ((given["output"],) if given["output"] else images):
         raise click.UsageError("records and --json cannot both go to standard output; name a file with -o")
-    if len(images) == 1 and images[0] != STANDARD and Path(images[0]).is_dir():
-        _encode_folder(images[0], given)
+    if len(images) == 1 and _is_set(images[0]):
+        _encode_set(images[0], given, convert)
         return
+    if given["dry_run"]:
+        raise click.UsageError("--dry-run is for a folder or a data set")
     _refuse_folders(images, given["output"], given["append"])
     fixed = Codec.load(given["model"]) if given["model"] is not None else None
     kept = {key: given[key] for key in ("output", "effort", "force", "each", "skip_existing", "as_json")}
@@ -95,23 +104,38 @@ def encode(images: tuple[str, ...], files_from: str | None, **given: Any) -> Non
 def _refuse_folders(images: tuple[str, ...], output: str | None, append: bool) -> None:
     """Refuse what only works with one folder, and a folder among others."""
     for name in images:
-        if name != STANDARD and Path(name).is_dir():
+        if _is_set(name):
+            what = "folder" if Path(name).is_dir() else "data set"
             raise click.UsageError(
-                f"{escape(name)}: is a folder; encode one folder in each call, and add others with --append"
+                f"{escape(name)}: is a {what}; encode one {what} in each call, and add others with --append"
             )
     if append:
-        raise click.UsageError("--append takes one folder of images")
+        raise click.UsageError("--append takes one folder of images, or one data set")
     if output is not None and output.lower().endswith(".parquet"):
-        raise click.UsageError("a Parquet file is made from a folder of images")
+        raise click.UsageError("a Parquet file is made from a folder of images or a data set")
 
 
-def _encode_folder(folder: str, given: dict[str, Any]) -> None:
-    """The images of a folder to one file. Images that cannot be encoded are reported, and the others go on."""
+def _is_set(name: str) -> bool:
+    """Whether a name stands for many images: a folder, a data set in a file, or an official one."""
+    if name == STANDARD:
+        return False
+    if os.path.lexists(name):
+        return Path(name).is_dir() or kinds.is_set(name)
+    return is_known(name)
+
+
+def _encode_set(folder: str, given: dict[str, Any], how: Fit) -> None:
+    """The images of a set to one file. Images that cannot be encoded are reported, and the others go on."""
     from atlcodec.sets.encode import encode_folder  # a single image does not need it
 
     output = given["output"]
+    if given["dry_run"]:
+        model = Codec.load(given["model"]) if given["model"] is not None else None
+        dry_run(folder, model.shape if model else default_shape(), how)
+        return
     if output is None:
-        raise click.UsageError(f"{escape(folder)} is a folder; name the file for its records: -o set.atlc")
+        what = "folder" if Path(folder).is_dir() else "data set"
+        raise click.UsageError(f"{escape(folder)} is a {what}; name the file for its records: -o set.atlc")
     if is_folder(output):
         raise click.UsageError(
             f"{escape(output)} is a folder; all images of {escape(folder)} go into one file: -o set.atlc"
@@ -145,7 +169,7 @@ def _report(folder: str, output: str, done: EncodedSet, as_json: bool) -> None:
         line = {"folder": folder, "output": output, "files": done.images, "records": done.records, "bytes": size}
         line |= {"model": done.model, "psnr": None if done.psnr is None else round(done.psnr, 3)}
         line |= {"against": done.against, "problems": list(done.problems), "warnings": warnings}
-        click.echo(json.dumps(line))
+        click.echo(json.dumps(line | {"contents": done.contents.describe()}))
     elif not done.images:
         log(f"atlc: {folder}: no image could be encoded; nothing was written")
     else:
@@ -155,3 +179,5 @@ def _report(folder: str, output: str, done: EncodedSet, as_json: bool) -> None:
         tell(f"{counted(done.images, 'image')} -> {where}  {size} bytes  {how}  {done.psnr:.1f} dB{against}")
     for warning in warnings:
         log(f"atlc: warning: {warning}")
+    if not as_json:
+        show_contents(folder, done.contents)

@@ -122,7 +122,7 @@ class _Each:
     def _save(self, source: ImageFiles, encoder: Encoder) -> None:
         records, squared, which = encoder.encode(source.loaded.images)
         choice = "" if self.options.fixed else " (chosen)"
-        for row, (name, _) in enumerate(source.loaded.names):
+        for row, (name, *_) in enumerate(source.loaded.names):
             codec, prepared, target = encoder.codecs[which[row]], source.prepared[row], self.targets[name]
             try:
                 save(target, records[row].tobytes(), self.options.force)
@@ -182,7 +182,7 @@ class _Together:
         records, errors, which = _in_steps(encoder, loaded.images)
         where = shown(path)
         if listed and len(self.inputs) > 1:
-            paths = list_paths([self.inputs[name].listed for name, _ in loaded.names])
+            paths = list_paths([self.inputs[one.path].listed for one in loaded.names])
             with manifest.replacing(listed, (Entry(number, path, None) for number, path in enumerate(paths))):
                 save(path, records.tobytes(), self.options.force)  # not without its list, if the disk is full
             where += f", {listed}"
@@ -194,7 +194,7 @@ class _Together:
         warnings = [f"{shown(path)}: {note}"] if note else []
         if listed and len(self.inputs) == 1 and manifest.is_list(listed):
             warnings.append(f"{listed}: lists the records that {path} had before; remove it")
-        for (name, _), error, number, prepared in zip(loaded.names, errors, which, source.prepared, strict=True):
+        for (name, *_), error, number, prepared in zip(loaded.names, errors, which, source.prepared, strict=True):
             warnings += _warnings(name, error, encoder.codecs[number], prepared)
         if self.options.as_json:
             line = {"files": len(records), "output": path, "records": len(records), "bytes": records.size}

@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
-from atlcodec import evaluation, sets, zoo
-from atlcodec.cli.common import log, meter
+from atlcodec import evaluation, zoo
+from atlcodec.cli.common import meter
+from atlcodec.cli.contents import dry_run, dry_run_option, load, show_contents
 from atlcodec.cli.fitting import fit_of, fit_options
 from atlcodec.cli.help import NAMES_DATA, Command, Effort, complete_models, group
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData
+from atlcodec.sets.dataset import Dataset, Split
 
 
 @click.command(
@@ -21,16 +23,12 @@ from atlcodec.errors import BadData
 )
 @click.argument("model", shell_complete=complete_models)
 @group("What is measured")
-@click.option(
-    "--data",
-    required=True,
-    **NAMES_DATA,
-    help="IDX files, labelled image folders, or an official set by name.",
-)
-@click.option("--split", default="test", show_default=True, type=click.Choice(["test", "train"]))
+@click.option("--data", required=True, help="Labelled images, a data set, or an official one by name.", **NAMES_DATA)
+@click.option("--split", default="test", show_default=True, type=click.Choice(["test", "validation", "train"]))
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Use only the first N images.")
 @click.option("--effort", default=0, show_default=True, type=Effort(), help="The encoder's effort, as in atlc encode.")
 @click.option("--head", help="The classifier to use, by name.")
+@dry_run_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @group("Images of other sizes and kinds")
 @fit_options
@@ -44,11 +42,12 @@ def evaluate(
     The second line is the same with a model chosen for each image, as if each image were encoded alone without -m, if
     bundled models take images of this shape; there, a label counts as right only if the chosen model gives it."""
     codec = Codec.load(model, head)
-    loaded = sets.load(data, shape=codec.shape, how=fit_of(how), log=log)
-    images = loaded.test if split == "test" else loaded.train
-    if images is None or not len(images):
-        raise BadData(f"{data}: has no {split} images")
-    images = images[:limit]
+    fit = fit_of(how)
+    if how["dry_run"]:
+        dry_run(data, codec.shape, fit)
+        return
+    loaded = load(data, codec.shape, fit)
+    images = _chosen(data, loaded, split)[:limit]
     among = [Codec(m) for m in zoo.default() if m.card.shape == codec.shape]
     total, done = len(images) * (1 + len(among)), 0
     with meter("measuring") as show:
@@ -72,10 +71,23 @@ def evaluate(
             **({"automatic": chosen.summary()} if chosen else {}),
         }
         click.echo(json.dumps(_without_infinities(results)))
-        return
-    click.echo(f"{codec.name} on {len(images)} {split} images of {loaded.name}: {named.line()}")
-    if chosen:
-        click.echo(f"chosen for each image: {chosen.line()}")
+    else:
+        click.echo(f"{codec.name} on {len(images)} {split} images of {loaded.name}: {named.line()}")
+        if chosen:
+            click.echo(f"chosen for each image: {chosen.line()}")
+    show_contents(data, loaded.contents)
+    if loaded.problems:
+        raise SystemExit(1)
+
+
+def _chosen(where: str, data: Dataset, split: str) -> Split:
+    """The images of a split. Raises `BadData` if there are none, and names those that there are."""
+    splits = {"train": data.train, "validation": data.validation, "test": data.test}
+    chosen = splits[split]
+    if chosen is None or not len(chosen):
+        others = [name for name, one in splits.items() if one is not None and len(one)]
+        raise BadData(f"{where}: has no {split} images; --split {others[0] if others else 'train'} takes others")
+    return chosen
 
 
 def _without_infinities(results: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ import click
 
 from atlcodec.cli import parameters
 from atlcodec.cli.common import log
+from atlcodec.cli.contents import dry_run
+from atlcodec.cli.fitting import fit_of
 from atlcodec.cli.help import NAMES_DATA, Command, group
 from atlcodec.cli.train_data import about_data, data_options, load_sets, propose_start
 from atlcodec.errors import AtlcError
@@ -41,13 +43,13 @@ RECIPE = click.option(
 )
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        "atlc train --data pictures -o mine --minutes 10",
-        "atlc train --data photos -o mine --fit cover --shape 48x64x3",
-    ),
+EXAMPLES = (
+    "atlc train --data pictures -o mine --minutes 10",
+    "atlc train --data photos -o mine --fit cover --shape 48x64x3",
 )
+
+
+@click.command(cls=Command, examples=EXAMPLES)
 @group("Input and output")
 @click.option("--data", multiple=True, required=True, help="IDX files, labelled images, or a name.", **NAMES_DATA)
 @parameters.output_options
@@ -76,12 +78,17 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
     from atlcodec.training.data import torch_device
 
     start = zoo.find(given["start"]) if given["start"] else None
+    shape = given["shape"] or (start.card.shape if start else None)
+    if given["dry_run"]:
+        for where in (*given["data"], *given["outliers"], *filter(None, [given["unlabelled"]])):
+            dry_run(where, shape, fit_of(given), given["crops"] or 0)
+        return
     settings = _settings(parameters.asked(ctx), given["recipe"], start)
     check_output(output, force, replaces=(output / "card.json").is_file() or any(output.glob("*/card.json")))
     torch_device(settings.device)  # say what is wrong before anything is read
     name = valid_name(given["name"] or output.resolve().name)
     head = valid_name(given["head"]) if RECIPES[given["recipe"]].head else None
-    sets, outliers, unlabelled = load_sets(given, given["shape"] or (start.card.shape if start else None))
+    sets, outliers, unlabelled = load_sets(given, shape)
     card: dict[str, Any] = {
         "command": parameters.command_line(ctx, PATHS, without=("no_comparison",)),
         "recipe": {**_about(given, start), **about_data(given, outliers), **asdict(settings), **asdict(own)},

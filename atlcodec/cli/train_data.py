@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from atlcodec.cli.common import log
+from atlcodec.cli.contents import dry_run_option, load, show_contents
 from atlcodec.cli.fitting import ShapeType, fit_of, fit_options
 from atlcodec.cli.help import NAMES_DATA, complete_models
+from atlcodec.fit import Fit
 from atlcodec.shape import Shape
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ OPTIONS = (
         help="About how long to train. The epochs that this gives are found once, by timing a few mini-batches.",
     ),
     click.option("--no-comparison", is_flag=True, help="Do not compare with other codecs at the end."),
+    dry_run_option,
 )
 
 
@@ -73,23 +76,27 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def load_sets(given: dict[str, Any], shape: Shape | None) -> Sets:
     """The data sets that the options name, of a shape, if you have one."""
-    from atlcodec.sets.dataset import load
-
     how, crops = fit_of(given), given["crops"] or 0
     sets: list[Dataset] = []
     for where in given["data"]:
         wanted = sets[0].shape if sets else shape  # the first one's is that of all
-        sets.append(load(where, shape=wanted, how=how, crops=crops, log=log))
+        sets.append(_loaded(where, wanted, how, crops))
     shape = sets[0].shape
     names = [one.name for one in sets]
     for name in names:
         if names.count(name) > 1:
             raise click.UsageError(f"two data sets are named {name}")
-    outliers = [load(where, shape=shape, how=how, crops=crops, log=log) for where in given["outliers"]]
+    outliers = [_loaded(where, shape, how, crops) for where in given["outliers"]]
     if given["limit"]:
         sets, outliers = ([one.limited(given["limit"]) for one in found] for found in (sets, outliers))
     where = given["unlabelled"]
-    return sets, outliers, load(where, shape=shape, how=how, crops=crops, log=log) if where else None
+    return sets, outliers, _loaded(where, shape, how, crops) if where else None
+
+
+def _loaded(where: str, shape: Shape | None, how: Fit, crops: int) -> Dataset:
+    data = load(where, shape, how, crops)
+    show_contents(where, data.contents)
+    return data
 
 
 def about_data(given: dict[str, Any], outliers: Sequence[Dataset]) -> dict[str, object]:

@@ -11,6 +11,7 @@ import click
 
 from atlcodec.cli import parameters
 from atlcodec.cli.common import log
+from atlcodec.cli.contents import load, show_contents
 from atlcodec.cli.fitting import fit_of, fit_options
 from atlcodec.cli.help import NAMES_DATA, Command, complete_models, group
 from atlcodec.cli.train import check_output, require_torch
@@ -114,14 +115,15 @@ def _examples(given: dict[str, Any], settings: HeadSettings) -> Examples:
     """The records that the options name, or those of the images that they name."""
     from atlcodec import files, zoo
     from atlcodec.reader import codec_of
-    from atlcodec.sets import dataset, manifest
+    from atlcodec.sets import manifest
     from atlcodec.training import heads
 
     if given["data"]:
         if given["records"] or given["labels"] or not given["model"]:
             raise click.UsageError("--data needs -m MODEL, and takes neither --records nor --labels")
         model = zoo.find(given["model"])
-        data = dataset.load(given["data"], shape=model.card.shape, how=fit_of(given), log=log)
+        data = load(given["data"], model.card.shape, fit_of(given))
+        show_contents(given["data"], data.contents)
         return heads.encode(data, model, settings, log, given["teacher"])
     if not given["records"]:
         raise click.UsageError("name records with --records, or images with --data and -m MODEL")

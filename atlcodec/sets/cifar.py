@@ -7,6 +7,8 @@ green and blue.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec.errors import BadData
-from atlcodec.shape import Shape
+from atlcodec.sets import splits
+from atlcodec.sets.locate import CIFAR, CIFAR_FOLDER
+from atlcodec.sets.official import Known
+from atlcodec.sets.parts import Found
 
-NAME, SOURCE = "CIFAR10", "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images"
-SHAPE: Shape = (32, 32, 3)
-PIXELS = 3 * 32 * 32
-BELOW = "cifar-10-batches-bin"  # the folder that its archive holds
+SOURCE = "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images"
+ROW = 1 + 3 * 32 * 32  # bytes
 TRAIN, TEST, META = tuple(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin", "batches.meta.txt"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-LARGEST = 256 << 20  # bytes of one file
 # The official training batches, SHA-256. That of the official test batch is not known here, so it may be any.
 DIGESTS = (
     "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
@@ -34,23 +36,36 @@ DIGESTS = (
 
 
 @dataclass(frozen=True)
-class Cifar:
-    """Training and test images, uint8 (N, 32, 32, 3), with labels int64 (N,); the names of the labels, the SHA-256 of
-    each file, and whether the training batches are the official ones."""
+class Batches:
+    """The images of one split (`parts.Part`), in one or more files of rows."""
 
-    train: tuple[NDArray[np.uint8], NDArray[np.int64]]
-    test: tuple[NDArray[np.uint8], NDArray[np.int64]] | None
-    classes: tuple[str, ...]
-    digests: dict[str, str]
-    official: bool
+    split: str
+    path: Path
+    files: tuple[Path, ...]
+    counts: tuple[int, ...]  # rows of each
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return sum(self.counts)
+
+    def images(self, size: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
+        """As in `parts.Part`: uint8 (up to `size`, 32, 32, 3)."""
+        ends = np.cumsum(self.counts)
+        while start < len(self):
+            number = int(np.searchsorted(ends, start, side="right"))
+            row = start - int(ends[number]) + self.counts[number]
+            wanted = min(size, self.counts[number] - row)
+            yield _images(self.files[number], row, wanted)
+            start += wanted
 
 
-def find(folder: Path) -> Path | None:
-    """The folder with the batches: this one, or the one in it that the archive makes. Raises `BadData` for the version
-    for Python, whose files are pickles: reading one can run any program."""
-    for place in (folder, folder / BELOW):
+def find(folder: Path) -> Found | None:
+    """The batches in this folder, or in the one in it that the archive makes; some may be missing, but not the first.
+
+    Raises `BadData` for the version for Python, whose files are pickles: reading one can run any program."""
+    for place in (folder, folder / CIFAR_FOLDER):
         if (place / TRAIN[0]).is_file():
-            return place
+            return _found(place)
     for place in (folder, folder / "cifar-10-batches-py"):
         if (place / "data_batch_1").is_file():
             raise BadData(
@@ -60,32 +75,54 @@ def find(folder: Path) -> Path | None:
     return None
 
 
-def read(folder: Path) -> Cifar:
-    """The batches in a folder; some may be missing, but not the first. Raises `BadData`."""
+def _found(folder: Path) -> Found:
     digests: dict[str, str] = {}
-    train = [_batch(folder / name, digests) for name in TRAIN if (folder / name).is_file()]
-    test = _batch(folder / TEST, digests) if (folder / TEST).is_file() else None
-    classes = _classes(folder / META)
-    for images, labels in [*train, *([test] if test else [])]:
-        if len(images) and labels.max() >= len(classes):
-            raise BadData(f"{folder}: has the label {labels.max()}, but {len(classes)} names of labels")
-    joined = np.concatenate([images for images, _ in train]), np.concatenate([labels for _, labels in train])
+    classes, parts = _classes(folder / META), list[Batches]()
+    for split, names in ((splits.TRAIN, TRAIN), (splits.TEST, (TEST,))):
+        files = tuple(folder / name for name in names if (folder / name).is_file())
+        if files:
+            labels = [_labels(file, digests) for file in files]
+            parts.append(Batches(split, files[0], files, tuple(map(len, labels)), np.concatenate(labels)))
+    for part in parts:
+        if part.labels.max(initial=-1) >= len(classes):
+            raise BadData(f"{folder}: has the label {part.labels.max()}, but {len(classes)} names of labels")
+    used = {*TRAIN, TEST, META}
+    left_out = tuple(sorted(entry.name for entry in folder.iterdir() if entry.name not in used | {"readme.html"}))
     official = tuple(digests.get(name) for name in TRAIN) == DIGESTS
-    return Cifar(joined, test, classes, digests, official)
+    known = Known(CIFAR, SOURCE, "not stated", classes) if official else None
+    return Found(tuple(parts), classes, (), left_out, known, digests)
 
 
-def _batch(path: Path, digests: dict[str, str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _labels(path: Path, digests: dict[str, str]) -> NDArray[np.int64]:
+    """The first byte of each row. The digest of the whole file is kept."""
+    found, digest, size = list[NDArray[np.uint8]](), hashlib.sha256(), 0
+    with _reported(path), path.open("rb") as file:
+        while chunk := file.read(1000 * ROW):
+            digest.update(chunk)
+            size += len(chunk)
+            found.append(np.frombuffer(chunk, np.uint8)[::ROW].copy())
+    if not size or size % ROW:
+        raise BadData(f"{path}: is not a batch of CIFAR-10: {size} bytes, not a multiple of {ROW}")
+    digests[path.name] = digest.hexdigest()
+    return np.concatenate(found).astype(np.int64)
+
+
+def _images(path: Path, start: int, count: int) -> NDArray[np.uint8]:
+    with _reported(path), path.open("rb") as file:
+        file.seek(start * ROW)
+        raw = file.read(count * ROW)
+    if len(raw) != count * ROW:
+        raise BadData(f"{path}: became shorter while it was read")
+    images = np.frombuffer(raw, np.uint8).reshape(-1, ROW)[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(images)
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
     try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
+        yield
     except OSError as error:
         raise BadData(f"{path}: cannot be read ({error.strerror or error})") from error
-    if len(raw) > LARGEST or not raw or len(raw) % (1 + PIXELS):
-        raise BadData(f"{path}: is not a batch of CIFAR-10: {len(raw)} bytes, not a multiple of {1 + PIXELS}")
-    digests[path.name] = hashlib.sha256(raw).hexdigest()
-    rows = np.frombuffer(raw, np.uint8).reshape(-1, 1 + PIXELS)
-    images = rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return np.ascontiguousarray(images), rows[:, 0].astype(np.int64)
 
 
 def _classes(path: Path) -> tuple[str, ...]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import picture
-from atlcodec.errors import AtlcError, BadData
+from atlcodec import engine
+from atlcodec.errors import BadData
 from atlcodec.fit import NOTHING, Fit
-from atlcodec.sets import cifar, idx, image_files, labelled, official
+from atlcodec.sets.contents import Contents, contents
+from atlcodec.sets.finding import find
+from atlcodec.sets.sources import Name, Source
+from atlcodec.sets.splits import TEST, TRAIN, VALIDATION
 from atlcodec.shape import Shape
 
 Images = NDArray[np.uint8]
@@ -36,7 +39,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training and test images, and what their labels stand for."""
+    """Training and test images, those for validation if the set has them apart, and what their labels stand for."""
 
     name: str
     train: Split
@@ -45,6 +48,9 @@ class Dataset:
     source: str = "the user's own"
     licence: str = "the user's own"
     sha256: dict[str, str] = field(default_factory=dict)  # of each decompressed IDX file; or of all paths and pixels
+    validation: Split | None = None
+    contents: Contents | None = None  # what was read, and what was left out
+    problems: tuple[str, ...] = ()  # why some images could not be read
 
     @property
     def shape(self) -> Shape:
@@ -57,9 +63,11 @@ class Dataset:
 
     def describe(self) -> dict[str, object]:
         """What a model card says of its data."""
+        apart = {} if self.validation is None else {"validation": len(self.validation)}
         return {
             "name": self.name,
             "train": len(self.train),
+            **apart,
             "test": 0 if self.test is None else len(self.test),
             "source": self.source,
             "licence": self.licence,
@@ -75,102 +83,112 @@ def load(
     crops: int = 0,
     log: Callable[[str], None] = lambda _: None,
 ) -> Dataset:
-    """The data set in a folder, or an official one by its name. `how` says how its images become images of this
-    `shape`; by default they must have it. Without a shape, it is told from the images (`labelled`).
+    """The data set in a folder or a file, or an official one by its name (`finding.find`, which also says what `shape`,
+    `how` and `crops` are). `log` gets a line for each download.
 
-    A folder has IDX files (`idx`), CIFAR-10 in its binary version (`cifar`), or images as `LABEL/*`, or as
-    `train/LABEL/*` and `test/LABEL/*` (`labelled`). Of each training image that is larger than the shape, `crops` takes
-    so many parts at random places and scales. A name is looked up as a path first, then below `$ATLC_DATA`, then among
-    the official sets, which are downloaded once into the user's cache. `log` gets a line for each download.
+    Images without a label are left out of a set that has labels. If the set says nothing of splits, every tenth image
+    is for the test. Images in the order of their labels are shuffled, always in the same way, since validation takes
+    the last ones. An image that cannot be read does not stop the others: `Dataset.problems` tells of it.
 
-    Raises `FileNotFoundError` (also a `BadData`) if there is no such folder or name, and `BadData`."""
-    folder = _find(where, log)
-    if any(idx.find(folder, name) for name in idx.FILES):
-        return _fitted(_load_idx(folder, None if how.fit else shape), shape, how)
-    batches = cifar.find(folder)
-    if batches is not None:
-        return _fitted(_load_cifar(batches), shape, how)
-    return _load_images(folder, shape, how, crops, log)
+    Raises `FileNotFoundError` (also a `BadData`) if there is no such path or name, and `BadData`."""
+    source = find(where, shape=shape, how=how, crops=crops, log=log)
+    return _Collected(source, contents(source)).dataset()
 
 
-class _MissingData(BadData, FileNotFoundError):
-    """There is no data set of this name."""
+class _Collected:
+    """The images of a source by their splits."""
 
+    def __init__(self, source: Source, about: Contents) -> None:
+        self._source, self._about = source, about
+        self._index = {label: number for number, label in enumerate(source.classes)}
+        self._problems = list[str]()
+        self._digest = hashlib.sha256()  # of the names and pixels of the training images
+        self._images: dict[str, list[Images]] = {}
+        self._labels: dict[str, list[int]] = {}
+        self._files: dict[str, list[int]] = {}  # which file each image was made from: crops belong together
+        for _, loaded in source.load(source.batches(), engine.threads()):
+            self._problems += loaded.problems
+            self._add(loaded.images, loaded.names, loaded.counts or [1] * len(loaded.names))
 
-def _find(where: str | os.PathLike[str], log: Callable[[str], None]) -> Path:
-    folder = Path(where)
-    if not folder.is_dir() and len(folder.parts) == 1:
-        below = Path(os.environ.get("ATLC_DATA", "")) / folder
-        if os.environ.get("ATLC_DATA") and below.is_dir():
-            return below
-        name = {name.lower(): name for name in official.OFFICIAL}.get(str(where).lower())
-        if name is not None:
-            return official.download(name, log=log)
-    if not folder.is_dir():
-        names = ", ".join(official.OFFICIAL)
-        hint = f"; {cifar.NAME} is not downloaded: give its folder {cifar.BELOW}" if _is_cifar(where) else ""
-        raise _MissingData(
-            f"{where}: no such folder; give a folder of IDX files or of labelled images, or one of: {names}{hint}"
+    def _add(self, images: Images, names: list[Name], counts: list[int]) -> None:
+        ends = np.cumsum([0, *counts])
+        splits = np.array([name.split for name in names])
+        for split in dict.fromkeys(splits.tolist()):
+            wanted = [n for n in np.flatnonzero(splits == split).tolist() if self._is_wanted(names[n])]
+            files = self._files.setdefault(split, [])
+            begin = files[-1] + 1 if files else 0
+            rows = [row for n in wanted for row in range(ends[n], ends[n + 1])]
+            some = images[rows] if len(rows) < len(images) else images
+            self._images.setdefault(split, []).append(some)
+            labels = self._labels.setdefault(split, [])
+            for number, n in enumerate(wanted):
+                label = names[n].label
+                labels += [self._index.get(label or "", -1)] * counts[n]
+                files += [begin + number] * counts[n]
+                if split in ("", TRAIN) and not self._source.digests:
+                    name = f"{label or ''}/{names[n].path.split('/')[-1]}\0".encode("utf-8", "surrogateescape")
+                    self._digest.update(name + images[ends[n] : ends[n + 1]].tobytes())
+
+    def _is_wanted(self, name: Name) -> bool:
+        return name.label is not None or not self._source.classes
+
+    def dataset(self) -> Dataset:
+        source = self._source
+        named = {split for split in self._images if split}
+        if named:  # what lies in no split is left out
+            splits = {split: self._split(split) for split in named}
+        else:
+            splits = dict(zip((TRAIN, TEST), self._divided(), strict=True))
+        empty = Split(np.empty((0, *source.shape), np.uint8), np.empty(0, np.int64) if source.classes else None)
+        known, about = source.known, replace(self._about, unread=len(self._problems))
+        own = (known.name, known.source, known.licence) if known else (source.name, Dataset.source, Dataset.licence)
+        name, origin, licence = own
+        return Dataset(
+            name,
+            splits.get(TRAIN, empty),
+            splits.get(TEST),
+            source.classes,
+            origin,
+            licence,
+            dict(source.digests) or {"pictures": self._digest.hexdigest()},
+            splits.get(VALIDATION),
+            about,
+            tuple(self._problems),
         )
-    return folder
+
+    def _split(self, split: str) -> Split:
+        images, labels, files = self._joined(split)
+        order = _order(files) if self._source.sorted else slice(None)
+        return Split(images[order], None if labels is None else labels[order])
+
+    def _divided(self) -> tuple[Split, Split]:
+        """Training and test images of a set that says nothing of splits."""
+        images, labels, files = self._joined("")
+        order = _order(files) if self._source.sorted else np.arange(len(files))
+        begins = np.diff(files[order], prepend=-1) != 0  # where another file begins
+        tested = np.cumsum(begins) % 10 == 0
+        train, test = order[~tested], order[tested & begins]  # one part of a test image is enough
+        return tuple(Split(images[rows], None if labels is None else labels[rows]) for rows in (train, test))  # type: ignore[return-value]
+
+    def _joined(self, split: str) -> tuple[Images, Labels | None, NDArray[np.int64]]:
+        parts = self._images.get(split, [])
+        images = (
+            np.concatenate(parts)
+            if len(parts) > 1
+            else parts[0]
+            if parts
+            else np.empty((0, *self._source.shape), np.uint8)
+        )
+        labels = np.array(self._labels.get(split, []), np.int64) if self._source.classes else None
+        if not len(images) and len(self._problems):
+            raise BadData(f"{self._problems[0]} (none of its {split} images can be read)")
+        return images, labels, np.array(self._files.get(split, []), np.int64)
 
 
-def _is_cifar(where: str | os.PathLike[str]) -> bool:
-    return str(where).lower().replace("-", "") == cifar.NAME.lower()
-
-
-def _load_idx(folder: Path, shape: Shape | None) -> Dataset:
-    parts = idx.parts(folder, shape)
-    if not parts or parts[0].name != "train":
-        raise BadData(f"{folder}: {idx.FILES[0]} (or {idx.FILES[0]}.gz) is missing")
-    digests: dict[str, str] = {}
-    splits: dict[str, Split] = {}
-    for part in parts:
-        images, digest = idx.read(part.path)
-        splits[part.name] = Split(images, None if part.labels is None else part.labels.astype(np.int64))
-        images_name, labels_name = idx.FILES[:2] if part.name == "train" else idx.FILES[2:]
-        digests[images_name] = digest
-        if part.labels is not None:
-            digests[labels_name] = part.labels_digest
-    known = official.known(parts[0].labels_digest)
-    classes = idx.label_names(folder, parts, known.labels if known else ())
-    train, test = splits["train"], splits.get("test")
-    if known is None:
-        return Dataset(_name(folder), train, test, classes, sha256=digests)
-    return Dataset(known.name, train, test, classes, known.source, known.licence, digests)
-
-
-def _load_cifar(folder: Path) -> Dataset:
-    found = cifar.read(folder)
-    train, test = Split(*found.train), Split(*found.test) if found.test else None
-    if found.official:
-        return Dataset(cifar.NAME, train, test, found.classes, cifar.SOURCE, "not stated", found.digests)
-    return Dataset(_name(folder), train, test, found.classes, sha256=found.digests)
-
-
-def _load_images(folder: Path, shape: Shape | None, how: Fit, crops: int, log: Callable[[str], None]) -> Dataset:
-    found = labelled.read(folder, shape, how, crops, log)
-    test = None if found.test is None else Split(found.test.images, found.test.labels)
-    train = Split(found.train.images, found.train.labels)
-    return Dataset(_name(folder), train, test, found.classes, sha256={"pictures": found.digest})
-
-
-def _fitted(data: Dataset, shape: Shape | None, how: Fit) -> Dataset:
-    """The same with each image made one of the shape, as image files are. Raises `BadData`."""
-    wanted = shape or data.shape
-    if wanted == data.shape and not how.asked():
-        return data
-
-    def split(images: Images, labels: Labels | None) -> Split:
-        try:
-            made = [picture.from_array(image, how, name=data.name, shape=wanted).pixels for image in images]
-        except AtlcError as error:
-            raise BadData(str(error)) from error
-        return Split(image_files.stack(made, wanted), labels)
-
-    test = None if data.test is None else split(data.test.images, data.test.labels)
-    return replace(data, train=split(data.train.images, data.train.labels), test=test)
-
-
-def _name(folder: Path) -> str:
-    return Path(os.path.abspath(folder)).name
+def _order(files: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A fixed shuffle. Sets in the order of their labels need it: "the last 5,000" must see every label. The parts of
+    an image stay together, so that it is nearly always on one side of such a split."""
+    count = int(files.max(initial=-1)) + 1
+    place = np.empty(count, np.int64)
+    place[np.random.default_rng(0).permutation(count)] = np.arange(count)
+    return np.argsort(place[files], kind="stable")

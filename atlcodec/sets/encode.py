@@ -6,18 +6,20 @@ import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Unpack
 
 from atlcodec import __version__, atomic, engine, files, metrics, record, zoo
 from atlcodec.choice import default_shape, defaults
 from atlcodec.codec import Codec
-from atlcodec.errors import AtlcError, MissingFile
+from atlcodec.errors import AtlcError
 from atlcodec.fit import Fit, FitOptions
 from atlcodec.record import RECORD_BYTES
-from atlcodec.sets import sinks, sources
+from atlcodec.sets import sinks
+from atlcodec.sets.contents import Contents, contents
 from atlcodec.sets.encoder import SAMPLE, Encoder, batch_size, choose, named
+from atlcodec.sets.finding import find
 from atlcodec.sets.journal import Journal
 from atlcodec.sets.losses import Losses
 from atlcodec.sets.manifest import counted
@@ -44,6 +46,7 @@ class EncodedSet:
     warning: str  # "" if the images suit the model
     against: str  # what `psnr` is measured against: "" for the images as they are, else "in grey" or other changes
     losses: tuple[str, ...]  # what images lost on the way to the model's shape
+    contents: Contents  # what was read: splits, labels, and what was left out
 
     @property
     def bytes(self) -> int:
@@ -66,14 +69,15 @@ def encode_folder(
     progress: Progress = lambda done, count: None,
     **how: Unpack[FitOptions],
 ) -> EncodedSet:
-    """Encode all images of a folder to one file: what `atlc encode DIR -o set.atlc` does.
+    """Encode all images of a folder or of a data set to one file: what `atlc encode DIR -o set.atlc` does.
 
         result = atlcodec.encode_folder("images", "set.atlc", model="mnist", progress=print)
         print(result.records, result.psnr, *result.problems, sep="\\n")
 
-    The folder has image files of the model's shape at any depth, or IDX files. `set.atlc` gets a list of their paths
-    and labels beside it, `set.csv`; an output that ends in .parquet is a Parquet file with both. An open binary file, a
-    pipe or a device gets the records alone. The same call continues a run that was stopped.
+    The folder has image files of the model's shape at any depth, or a data set, or it is a data set in a file, or an
+    official one by name (`sets.finding`). `set.atlc` gets a list of their paths and labels beside it, `set.csv`; an
+    output that ends in .parquet is a Parquet file with both. An open binary file, a pipe or a device gets the records
+    alone. The same call continues a run that was stopped.
 
     Without `model`, one model is chosen for the whole set; with `append`, the model that wrote the existing records;
     with `each`, each image gets the model that suits it best, and the list has a column `model` if they differ.
@@ -90,10 +94,6 @@ def encode_folder(
         raise ValueError("append needs a file, and excludes overwrite")
     if each and model is not None:
         raise ValueError("each image gets its own model (each=True), or all get the one that you name (model=)")
-    if not os.path.exists(folder):
-        raise MissingFile(folder)
-    if not os.path.isdir(folder):
-        raise AtlcError(f"{folder}: is not a folder")
     fixed = Codec.load(model) if model is not None else None
     fit = Fit(**how)
     options = {"effort": effort, "append": append, "each": each, **fit.asked()}
@@ -132,7 +132,7 @@ class _Run:
         source, codecs, choice = self._begin(existing, output)
         job = {
             "version": __version__,
-            "folder": os.path.abspath(self.folder),
+            "folder": os.path.abspath(self.folder) if os.path.exists(self.folder) else self.folder,
             "models": [dict(codec.model.card.digests) for codec in codecs],
             "settings": self.options,
             "before": {"records": existing.records, "list_bytes": existing.list_bytes},
@@ -157,7 +157,7 @@ class _Run:
             sink.put(journal, existing)
         journal.remove()
         paths = tuple(sink.paths) if journal.count else ()
-        return self._result(encoder, choice, paths, ids, existing.records, journal.losses, output)
+        return self._result(source, encoder, choice, paths, ids, existing.records, journal.losses, output)
 
     def to_stream(self, output: str | os.PathLike[str] | BinaryIO) -> EncodedSet:
         source, codecs, choice = self._begin(Existing(), str(output))
@@ -176,7 +176,7 @@ class _Run:
                 seen += len(batch)
                 self.progress(seen, len(source))
             file.flush()
-        return self._result(encoder, choice, (), ids, 0, losses, str(output))
+        return self._result(source, encoder, choice, (), ids, 0, losses, str(output))
 
     def _begin(self, existing: Existing, output: str) -> tuple[Source, list[Codec], str]:
         """The images, the codec for all or those for each, and `EncodedSet.choice`."""
@@ -219,7 +219,9 @@ class _Run:
         return Existing()
 
     def _source(self, existing: Existing, shape: Shape) -> Source:
-        source = sources.find(self.folder, existing.paths, shape, labelled=existing.labelled, how=self.how)
+        source = find(
+            self.folder, shape=shape, how=self.how, taken=existing.paths, labelled=existing.labelled, log=self.log
+        )
         if source.repeats:
             count, first = len(source.repeats), source.repeats[0]
             some = f"1 image is in the set already ({first})"
@@ -245,6 +247,7 @@ class _Run:
 
     def _result(
         self,
+        source: Source,
         encoder: Encoder,
         choice: str,
         paths: tuple[Path, ...],
@@ -266,4 +269,5 @@ class _Run:
             encoder.warning(output),
             losses.against(encoder.codecs[0].shape),
             tuple(losses.lines()),
+            replace(contents(source), unread=len(self.problems)),
         )

@@ -17,7 +17,7 @@ from atlcodec.choice import suited
 from atlcodec.codec import Codec, Images
 from atlcodec.record import RECORD_BYTES, Records
 from atlcodec.sets import sources
-from atlcodec.sets.sources import Source
+from atlcodec.sets.sources import Sampled
 
 SAMPLE = 1000  # images, spread over all, that choose the codec of a set and measure its quality
 A_SECOND = 2048  # images of the bundled shape that a thread encodes in about a second, at effort 0
@@ -42,7 +42,7 @@ class Encoded(NamedTuple):
     which: NDArray[np.intp]
 
 
-def choose(source: Source) -> tuple[Codec, str]:
+def choose(source: Sampled) -> tuple[Codec, str]:
     """The codec that suits a sample of the images best; the first default one if no image can be read. And a note, if
     more than one in twenty would rather have another codec; else ""."""
     sample = source.sample(SAMPLE)

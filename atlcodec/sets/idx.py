@@ -1,8 +1,8 @@
-"""IDX files: images and labels in the format of MNIST, gzip-compressed or not.
+"""IDX files: images and labels in the format of MNIST, gzip-compressed or not, which the first two bytes tell.
 
-    0  0  8  rank | rank times a size, 32 bits big-endian | bytes: uint8 images (N, rows, columns), or labels (N,)
+    0  0  type  rank | rank times a size, 32 bits big-endian | values: bytes for images (N, rows, columns); labels (N,)
 
-A folder has the files of `FILES`; the test files and the labels may be missing. `labels.txt` may name the labels."""
+`idx_sets` finds the files of a set."""
 
 from __future__ import annotations
 
@@ -10,136 +10,115 @@ import gzip
 import hashlib
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.errors import BadData
-from atlcodec.shape import SIDES, Shape
+from atlcodec.errors import BadData, MissingFile
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-LARGEST = 1 << 30  # bytes of one decompressed file: a gzip bomb stops here
-LARGEST_NAMES = 1 << 20  # bytes of labels.txt
-_START = 16  # of the pixels: after the header of images
+TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}  # by the third byte
+LARGEST = 1 << 30  # bytes of one decompressed file that is read whole: a gzip bomb stops here
+
+
+class Header(NamedTuple):
+    """The type of the values, the sizes of the array, and the bytes of the header."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    length: int
 
 
 @dataclass(frozen=True)
-class Part:
-    """The training or the test images of a folder, not yet read: they may need more memory than there is."""
+class IdxPart:
+    """The images of one split (`parts.Part`)."""
 
-    name: str  # "train" or "test"
-    path: Path  # of the images
-    count: int
-    shape: tuple[int, ...]  # of an image: rows, columns
-    labels: NDArray[np.uint8] | None  # uint8 (count,)
-    labels_digest: str  # SHA-256 of the decompressed labels; "" without labels
+    split: str
+    path: Path
+    header: Header
+    labels: NDArray[np.int64] | None
+    digest_name: str  # under which the SHA-256 of the decompressed file goes into `digests`, once it was read whole
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.header.shape[0]
 
     def images(self, size: int, start: int = 0) -> Iterator[NDArray[np.uint8]]:
-        """The images from number `start` on, uint8 (up to `size`, *shape) at a time. Raises `BadData` if the file has
-        fewer or more images than its header says."""
-        pixels = math.prod(self.shape)
-        with _opened(self.path) as file:
-            file.seek(_START + start * pixels)
-            for first in range(start, self.count, size):
-                wanted = min(size, self.count - first) * pixels
+        """As in `parts.Part`: uint8 (up to `size`, rows, columns)."""
+        shape, count, digest = self.header.shape[1:], len(self), hashlib.sha256()
+        pixels = math.prod(shape)
+        with opened(self.path) as file:
+            digest.update(file.read(self.header.length))
+            file.seek(self.header.length + start * pixels)
+            for first in range(start, count, size):
+                wanted = min(size, count - first) * pixels
                 chunk = file.read(wanted)
                 if len(chunk) != wanted:
-                    raise BadData(f"{self.path}: is cut off: its header says {self.count} images, it has fewer")
-                yield np.frombuffer(chunk, np.uint8).reshape(-1, *self.shape)
+                    raise BadData(f"{self.path}: is cut off: its header says {count} images, it has fewer")
+                digest.update(chunk)
+                yield np.frombuffer(chunk, np.uint8).reshape(-1, *shape)
             if file.read(1):  # this also checks the checksum at the end of a compressed file
-                raise BadData(f"{self.path}: is too long: its header says {self.count} images, it has more")
+                raise BadData(f"{self.path}: is too long: its header says {count} images, it has more")
+        if not start:
+            self.digests[self.digest_name] = digest.hexdigest()
 
 
-def find(folder: Path, name: str) -> Path | None:
-    """The file of this name in a folder, compressed or not."""
-    for candidate in (folder / name, folder / f"{name}.gz"):
-        if candidate.is_file():
-            return candidate
-    return None
-
-
-def read(path: Path) -> tuple[NDArray[np.uint8], str]:
-    """A whole IDX file of bytes: the array, and the SHA-256 of the decompressed file. Raises `BadData`."""
-    with _opened(path) as file:
+def read(path: Path) -> tuple[NDArray[Any], str]:
+    """A whole IDX file: the array, of any type, and the SHA-256 of the decompressed file. Raises `BadData`."""
+    with opened(path) as file:
         raw = file.read(LARGEST + 1)
     if len(raw) > LARGEST:
-        raise BadData(f"{path}: larger than {LARGEST} bytes")
-    shape, start = _header(raw, path)
-    if len(raw) - start != math.prod(shape):
+        raise BadData(f"{path}: is larger than {LARGEST} bytes")
+    dtype, shape, start = header(raw, path)
+    expected = math.prod(shape) * dtype.itemsize
+    if len(raw) - start != expected:
         says = " x ".join(map(str, shape))
-        raise BadData(f"{path}: is cut off or too long: its header says {says} bytes, it has {len(raw) - start}")
-    return np.frombuffer(raw, np.uint8, -1, start).reshape(shape), hashlib.sha256(raw).hexdigest()
+        raise BadData(
+            f"{path}: is cut off or too long: its header says {says} values of {dtype.itemsize} bytes, it has "
+            f"{len(raw) - start} bytes"
+        )
+    array = np.frombuffer(raw, dtype, -1, start).reshape(shape)
+    return array.astype(dtype.newbyteorder("=")), hashlib.sha256(raw).hexdigest()
 
 
-def parts(folder: Path, wanted: Shape | None = None) -> list[Part]:
-    """The training and the test images of a folder, those that exist. Their headers and labels are checked, and that
-    all images have the shape that is wanted, or that of the first ones.
-
-    Raises `BadData`."""
-    found = []
-    for name, images_name, labels_name in (("train", *FILES[:2]), ("test", *FILES[2:])):
-        path, labels_path = find(folder, images_name), find(folder, labels_name)
-        if path is None:
-            continue
-        with _opened(path) as file:
-            (count, *shape), _ = _header(file.read(_START), path)
-        if len(shape) != 2 or not all(side in SIDES for side in shape):
-            raise BadData(
-                f"{path}: has images of the shape {tuple(shape)}; atlcodec takes {SIDES[0]} to {SIDES[-1]} rows and "
-                "columns"
-            )
-        wanted = wanted or tuple(shape)
-        if tuple(shape) != wanted:
-            raise BadData(f"{path}: has images of the shape {tuple(shape)}, not {wanted}")
-        labels, digest = read(labels_path) if labels_path else (None, "")
-        if labels is not None and labels.shape != (count,):
-            raise BadData(f"{folder}: {count} images but {labels.shape} labels in {labels_name}")
-        found.append(Part(name, path, count, tuple(shape), labels, digest))
-    return found
+def read_header(path: Path) -> Header:
+    """That of a file. Raises `BadData`."""
+    with opened(path) as file:
+        return header(file.read(4 + 4 * 255), path)
 
 
-def label_names(folder: Path, parts: Sequence[Part], names: Sequence[str] = ()) -> tuple[str, ...]:
-    """What the labels stand for: the `names` that you give, or else the lines of labels.txt, or else the numbers.
-
-    Raises `BadData` if a label has no name, or labels.txt cannot be read."""
-    highest = max((int(part.labels.max()) for part in parts if part.labels is not None and part.count), default=-1)
-    path = folder / "labels.txt"
-    if not names and path.is_file() and highest >= 0:
-        names = _lines(path)[: highest + 1]
-    elif not names:
-        names = [str(number) for number in range(highest + 1)]
-    if highest >= len(names):
-        raise BadData(f"{folder}: has the label {highest}, but labels.txt has only {len(names)} names")
-    return tuple(names)
+def is_idx(raw: bytes) -> bool:
+    """Whether a file that begins like this, decompressed, is an IDX file."""
+    return len(raw) >= 4 and raw[:2] == b"\0\0" and raw[2] in TYPES and 1 <= raw[3] <= 8
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        if path.stat().st_size > LARGEST_NAMES:
-            raise BadData(f"{path}: larger than {LARGEST_NAMES} bytes")
-        return path.read_text("utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise BadData(f"{path}: not UTF-8 text; save it as UTF-8") from error
-    except OSError as error:
-        raise BadData(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-def _header(raw: bytes, path: Path) -> tuple[tuple[int, ...], int]:
-    """The shape of the array, and where it starts."""
-    if len(raw) < 4 or raw[:3] != b"\0\0\x08" or not 1 <= raw[3] <= 4 or len(raw) < 4 + 4 * raw[3]:
-        raise BadData(f"{path}: not an IDX file of bytes")
-    return tuple(int(n) for n in np.frombuffer(raw, ">u4", raw[3], 4)), 4 + 4 * raw[3]
+def header(raw: bytes, path: Path) -> Header:
+    """The header of a file that begins like this. Raises `BadData`."""
+    if not raw:
+        raise BadData(f"{path}: is empty; get another copy")
+    if not is_idx(raw) or len(raw) < 4 + 4 * raw[3]:
+        raise BadData(f"{path}: is not an IDX file")
+    shape = tuple(int(n) for n in np.frombuffer(raw, ">u4", raw[3], 4))
+    return Header(np.dtype(TYPES[raw[2]]), shape, 4 + 4 * raw[3])
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file, decompressed if it is compressed with gzip. Raises `BadData` for what goes wrong here and while it is
+    read."""
     try:
-        with cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb") as file:
+        with path.open("rb") as plain:
+            compressed = plain.read(2) == b"\x1f\x8b"
+        with cast(BinaryIO, gzip.open(path)) if compressed else path.open("rb") as file:
             yield file
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadData(f"{path}: cannot be read ({error}); fetch it again") from error
+    except FileNotFoundError as error:
+        raise MissingFile(path) from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise BadData(f"{path}: is cut off or damaged ({error}); get another copy") from error
+    except OSError as error:
+        raise BadData(f"{path}: cannot be read ({error.strerror or error})") from error

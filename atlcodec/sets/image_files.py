@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -25,11 +26,13 @@ Wanted = tuple[str, int | None]  # a path, and the number of a frame if the file
 
 
 class Read(NamedTuple):
-    """The images that could be read, uint8 (N, *shape), by number what is wrong with the others, and what was lost."""
+    """The images that could be read, uint8 (N, *shape), by number what is wrong with the others, and what was lost. Of
+    parts of large images, how many each file gave."""
 
     images: Images
     problems: dict[int, str]
     losses: Losses
+    counts: list[int] | None = None
 
 
 def read_files(root: str, wanted: list[Wanted], *, shape: Shape, how: Fit) -> Read:
@@ -42,6 +45,20 @@ def read_files(root: str, wanted: list[Wanted], *, shape: Shape, how: Fit) -> Re
             images.append(found.pixels)
             losses.note(path, found)
     return Read(stack(images, shape), problems, losses)
+
+
+def read_crops(root: str, wanted: list[Wanted], counts: list[int], *, shape: Shape, how: Fit) -> Read:
+    """The same for parts of images at random places and scales, so many of each; they are always the same of the same
+    path."""
+    images, problems, made = list[Images](), dict[int, str](), list[int]()
+    for number, ((path, _), count) in enumerate(zip(wanted, counts, strict=True)):
+        generator = np.random.default_rng(zlib.crc32(path.encode("utf-8", "surrogateescape")))
+        try:
+            images.append(picture.crops(os.path.join(root, path), how, shape, count, generator))
+            made.append(len(images[-1]))
+        except AtlcError as error:
+            problems[number] = str(error)
+    return Read(np.concatenate(images) if images else stack([], shape), problems, Losses(), made)
 
 
 def _each(root: str, wanted: list[Wanted], shape: Shape, how: Fit) -> Iterator[tuple[int, str, Prepared | AtlcError]]:
@@ -73,17 +90,6 @@ def numbered(path: str, frame: int, count: int) -> str:
 
 def stack(images: list[Images], shape: Shape) -> Images:
     return np.stack(images) if images else np.empty((0, *shape), np.uint8)
-
-
-def left_out(others: list[str]) -> list[str]:
-    """A note about the entries of a folder that are not images."""
-    if not others:
-        return []
-    some = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
-    kind = (
-        "1 entry that is not an image file" if len(others) == 1 else f"{len(others)} entries that are not image files"
-    )
-    return [f"leaving out {kind} ({some})"]
 
 
 def is_image(entry: os.DirEntry[str]) -> bool:

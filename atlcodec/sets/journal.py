@@ -187,9 +187,8 @@ class Journal:
             with self.records.open("ab") as packed:
                 packed.write(records.tobytes())
             with self.list.open("a", encoding="utf-8", newline="") as listed:
-                manifest.append(
-                    listed, itertools.starmap(Entry, ((self.count + n, *name) for n, name in enumerate(loaded.names)))
-                )
+                entries = (Entry(self.count + n, one.path, one.label) for n, one in enumerate(loaded.names))
+                manifest.append(listed, entries)
             size = self.list.stat().st_size
             self.count += len(records)
             self.seen += len(batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from atlcodec.codec import Images
 from atlcodec.convert import Prepared
@@ -11,7 +11,7 @@ from atlcodec.errors import AtlcError
 from atlcodec.sets.image_files import stack
 from atlcodec.sets.losses import Losses
 from atlcodec.sets.paths import OutputPaths, listable
-from atlcodec.sets.sources import Batch, Loaded, Name
+from atlcodec.sets.sources import Loaded, Name
 from atlcodec.shape import Shape
 
 
@@ -19,7 +19,6 @@ class ImageFiles:
     """All read at once: a terminal takes no millions of names."""
 
     def __init__(self, names: Iterable[str], read: Callable[[str], Prepared], shape: Shape) -> None:
-        self.repeats, self.notes = list[str](), list[str]()
         self.prepared: list[Prepared] = []
         good, problems, losses = list[Name](), list[str](), Losses()
         for name in names:
@@ -28,20 +27,13 @@ class ImageFiles:
             except AtlcError as error:
                 problems.append(str(error))
                 continue
-            good.append((name, None))
+            good.append(Name(name, None))
             losses.note(name, self.prepared[-1])
         images = stack([one.pixels for one in self.prepared], shape)
         self.loaded = Loaded(images, good, problems, losses)
 
     def __len__(self) -> int:
         return len(self.loaded.names) + len(self.loaded.problems)
-
-    def batches(self, size: int | None = None) -> Iterator[Batch]:
-        yield Batch(self.loaded.names, self.loaded.problems, "")
-
-    def load(self, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Loaded]]:
-        for batch in batches:
-            yield batch, self.loaded
 
     def sample(self, count: int) -> Images:
         return self.loaded.images[:: -(-len(self.loaded.images) // count) or 1]

@@ -10,9 +10,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from atlcodec.sets.official import Known
+
 # An image as it lies there: an array (rows, columns) or (rows, columns, 1 to 4) of numbers, or the bytes of an image
 # file.
 Raw = NDArray[Any] | bytes
+Batch = Sequence[Raw] | NDArray[Any]  # of images
 
 
 class Part(Protocol):
@@ -35,7 +38,7 @@ class Part(Protocol):
 
     def __len__(self) -> int: ...
 
-    def images(self, size: int, start: int = 0) -> Iterator[Sequence[Raw]]:
+    def images(self, size: int, start: int = 0) -> Iterator[Batch]:
         """The images from number `start` on, up to `size` at a time: a list, or an array (up to `size`, ...). Raises
         `BadData` if the file has fewer or more than it promised."""
         ...
@@ -49,4 +52,6 @@ class Found:
     parts: tuple[Part, ...]
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = field(default=())  # names of files, arrays or columns that are not used
+    left_out: tuple[str, ...] = ()  # names of files, arrays or columns that are not used
+    known: Known | None = None  # which published set it is
+    digests: dict[str, str] = field(default_factory=dict)  # SHA-256 by name of file, as far as they were read

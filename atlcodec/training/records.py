@@ -23,6 +23,7 @@ from atlcodec.errors import BadData, NotARecord
 from atlcodec.reader import codec_of
 from atlcodec.record import Records
 from atlcodec.sets import idx, manifest, official
+from atlcodec.sets.labels import in_order
 
 Yields = Literal["records", "latents", "images"]
 UNKNOWN = -100  # the label of a record without one; `cross_entropy` ignores it by default
@@ -117,7 +118,7 @@ def read_labels(path: str | os.PathLike[str], count: int) -> tuple[NDArray[np.in
         classes = names or tuple(str(n) for n in range(int(numbers.max(initial=-1)) + 1))
     else:
         texts = [entry.label for entry in manifest.entries(path)]
-        classes = tuple(sorted({text for text in texts if text is not None}, key=_in_order))
+        classes = tuple(sorted({text for text in texts if text is not None}, key=in_order))
         index = {text: number for number, text in enumerate(classes)}
         numbers = np.array([UNKNOWN if text is None else index[text] for text in texts], np.int64)
     if numbers.shape != (count,):
@@ -126,9 +127,3 @@ def read_labels(path: str | os.PathLike[str], count: int) -> tuple[NDArray[np.in
             "set"
         )
     return numbers, classes
-
-
-def _in_order(label: str) -> tuple[bool, int, str]:
-    """Numbers as numbers, and before words."""
-    number = label.isdecimal()
-    return not number, int(label) if number else 0, label

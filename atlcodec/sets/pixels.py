@@ -1,0 +1,172 @@
+"""The images of a `parts.Found` as a `sources.Source`: IDX, CIFAR-10, NumPy's files, CSV and Parquet."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlcodec import picture
+from atlcodec.codec import Images
+from atlcodec.convert import Prepared
+from atlcodec.errors import AtlcError, BadData
+from atlcodec.fit import NOTHING, Fit
+from atlcodec.sets import parts, sources
+from atlcodec.sets.image_files import stack
+from atlcodec.sets.image_folder import state
+from atlcodec.sets.losses import Losses
+from atlcodec.sets.manifest import is_label
+from atlcodec.sets.parts import Found, Part, Raw
+from atlcodec.sets.paths import OutputPaths
+from atlcodec.sets.sources import Batch, Loaded, Name
+from atlcodec.shape import Shape
+
+
+class Pixels:
+    """The images of the parts of a set, one after the other: `train/00017.png` is number 17 of the training images."""
+
+    def __init__(self, name: str, found: Found, shape: Shape, taken: OutputPaths, how: Fit = NOTHING) -> None:
+        self.name, self.shape, self._how = name, shape, how
+        self._parts = {part.split: part for part in found.parts}
+        self.classes = _occurring(found)
+        self._labels = found.classes
+        self.left_out, self.known, self.digests = found.left_out, found.known, found.digests
+        self.sorted = found.known is None and any(_is_sorted(part.labels) for part in found.parts)
+        for label in self.classes:
+            if not is_label(label):
+                raise BadData(
+                    f"{name}: {label[:100]!a} cannot be a label: it is empty, too long, or has control characters"
+                )
+        self.repeats, self.notes = list[str](), list(found.notes)
+        existing = len(taken)
+        for path in (one.path for batch in self.batches() for one in batch.names) if existing else ():
+            first = taken.add(path)
+            if first is not None and first < existing:
+                self.repeats.append(path)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts.values()))
+
+    def batches(self, size: int | None = None) -> Iterator[Batch]:
+        size = size or sources.BATCH
+        for split, part in self._parts.items():
+            width, before = max(5, len(str(len(part) - 1))), f"{split}/" if split else ""
+            for start in range(0, len(part), size):
+                numbers = range(start, min(start + size, len(part)))
+                labels = [-1] * len(numbers) if part.labels is None else part.labels[start : numbers.stop].tolist()
+                names = [
+                    Name(f"{before}{number:0{width}d}.png", self._labels[label] if label >= 0 else None, split)
+                    for number, label in zip(numbers, labels, strict=True)
+                ]
+                stamp = f"{part.path.name} {state(str(part.path))} {numbers} {list(map(tuple, names))}"
+                yield Batch(names, [], hashlib.sha256(stamp.encode()).hexdigest())
+
+    def load(self, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Loaded]]:
+        for split, wanted in itertools.groupby(batches, lambda batch: batch.names[0].split):
+            first, part = next(wanted), self._parts[split]
+            start = int(first.names[0].path.rpartition("/")[2].removesuffix(".png"))
+            images = part.images(len(first), start)
+            for batch in itertools.chain([first], wanted):
+                raw = next(images)
+                if len(raw) != len(batch):
+                    raise BadData(f"{part.path}: changed while it was read")
+                yield batch, self._fitted(part, raw, batch.names)
+            next(images, None)  # checks that nothing comes after the last one
+
+    def sample(self, count: int) -> Images:
+        """Up to `count` of the images that can be read, spread over all."""
+        step = -(-len(self) // count) or 1
+        start, chosen = 0, [stack([], self.shape)]
+        for part in self._parts.values():
+            for raw in part.images(sources.BATCH):
+                some = raw[-start % step :: step]
+                if len(some):
+                    chosen.append(self._fitted(part, some, [Name("", None)] * len(some)).images)
+                start += len(raw)
+        return np.concatenate(chosen)
+
+    def shapes(self, count: int) -> list[tuple[str, tuple[int, ...]]]:
+        """The names and shapes of the first images of each part as they lie there. Raises `AtlcError`."""
+        return raw_shapes(tuple(self._parts.values()), self._how, count)
+
+    def _fitted(self, part: Part, raw: parts.Batch, names: list[Name]) -> Loaded:
+        """Images as they lie there made images of the shape."""
+        if isinstance(raw, np.ndarray):
+            raw = _bytes(_channels(raw), self._how)
+            fast = self._fast(raw)
+            if fast is not None:
+                return Loaded(fast, names, [], Losses(changes={"inverted"} if self._how.invert else set()))
+        good, pixels, problems, losses = list[Name](), list[Images](), list[str](), Losses()
+        for name, one in zip(names, raw, strict=True):
+            called = f"{part.path}: {name.path or 'an image'}"
+            try:
+                prepared = _prepared(one, self._how, called, self.shape)
+            except AtlcError as error:
+                problems.append(str(error))
+                continue
+            good.append(name)
+            pixels.append(prepared.pixels)
+            losses.note(called, prepared)
+        return Loaded(stack(pixels, self.shape), good, problems, losses)
+
+    def _fast(self, images: NDArray[Any]) -> Images | None:
+        """The same without Pillow, if the images have the shape already."""
+        if images.dtype != np.uint8:
+            return None
+        images = images.swapaxes(1, 2) if self._how.transpose else images
+        if images.shape[1:] != self.shape:
+            return None
+        return 255 - images if self._how.invert else np.ascontiguousarray(images)
+
+
+def raw_shapes(parts: Sequence[Part], how: Fit, count: int) -> list[tuple[str, tuple[int, ...]]]:
+    """The names and shapes of the first images of each part as they lie there. Raises `AtlcError`."""
+    found = list[tuple[str, tuple[int, ...]]]()
+    for part in parts:
+        raw = next(iter(part.images(count)), [])
+        some = _channels(raw)[:1] if isinstance(raw, np.ndarray) else raw[:count]
+        for one in some:
+            if isinstance(one, bytes):
+                shape = picture.read(io.BytesIO(one), how, name=str(part.path)).shape
+            else:
+                shape = one.shape[1::-1] + one.shape[2:] if how.transpose else one.shape
+            found.append((str(part.path), shape[:2] if how.gray else shape))
+    return found
+
+
+def _channels(images: NDArray[Any]) -> NDArray[Any]:
+    """Images (N, rows, columns, 1) without their last axis."""
+    return images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
+
+
+def _bytes(images: NDArray[Any], how: Fit) -> NDArray[Any]:
+    """Whole numbers from 0 to 255 and booleans as uint8. Unsigned numbers of 16 bits are what they are."""
+    if images.dtype.kind == "b":
+        return images * np.uint8(255)
+    wide = images.dtype.kind == "i" or (images.dtype.kind == "u" and images.dtype.itemsize > 2)
+    if wide and how.range is None and images.size and images.min() >= 0 and images.max() <= 255:
+        return images.astype(np.uint8)
+    return images
+
+
+def _prepared(one: Raw, how: Fit, name: str, shape: Shape) -> Prepared:
+    if isinstance(one, bytes):
+        return picture.prepare(io.BytesIO(one), how, name=name, shape=shape)
+    return picture.from_array(one, how, name=name, shape=shape)
+
+
+def _is_sorted(labels: NDArray[np.int64] | None) -> bool:
+    return labels is not None and len(labels) > 1 and bool(np.all(np.diff(labels) >= 0)) and labels[0] != labels[-1]
+
+
+def _occurring(found: Found) -> tuple[str, ...]:
+    """The labels that an image has; of a published set, all."""
+    if found.known:
+        return found.classes
+    numbers = {int(n) for part in found.parts if part.labels is not None for n in np.unique(part.labels)}
+    return tuple(label for number, label in enumerate(found.classes) if number in numbers)
