@@ -23,6 +23,9 @@ Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
 
+FEW_BAD = 3  # images that cannot be read: so many are left out of any set, and a tenth of a large one
+
+
 @dataclass(frozen=True)
 class Split:
     """Images uint8 (N, *shape), and their labels int64 (N,) if there are any."""
@@ -88,7 +91,7 @@ def load(
 
     Images without a label are left out of a set that has labels. If the set says nothing of splits, every tenth image
     is for the test. Images in the order of their labels are shuffled, always in the same way, since validation takes
-    the last ones. An image that cannot be read does not stop the others: `Dataset.problems` tells of it.
+    the last ones. A few images that cannot be read do not stop the others: `Dataset.problems` tells of them.
 
     Raises `FileNotFoundError` (also a `BadData`) if there is no such path or name, and `BadData`."""
     source = find(where, shape=shape, how=how, crops=crops, log=log)
@@ -134,6 +137,9 @@ class _Collected:
 
     def dataset(self) -> Dataset:
         source = self._source
+        bad = len(self._problems)
+        if bad > max(FEW_BAD, len(source) // 10) or bad == len(source):
+            raise BadData(f"{self._problems[0]} ({bad} of {len(source)} images cannot be read)")
         named = {split for split in self._images if split}
         if named:  # what lies in no split is left out
             splits = {split: self._split(split) for split in named}
@@ -180,8 +186,6 @@ class _Collected:
             else np.empty((0, *self._source.shape), np.uint8)
         )
         labels = np.array(self._labels.get(split, []), np.int64) if self._source.classes else None
-        if not len(images) and len(self._problems):
-            raise BadData(f"{self._problems[0]} (none of its {split} images can be read)")
         return images, labels, np.array(self._files.get(split, []), np.int64)
 
 

@@ -1,4 +1,4 @@
-"""The one reader of data sets: what lies in a folder, in a file or under a name, told from its content."""
+"""The one reader of data sets: what is in a folder, in a file or under a name, told from its content."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.fit import NOTHING, Fit
-from atlcodec.sets import cifar, folders, idx_sets, kinds
+from atlcodec.sets import cifar, folders, idx_sets, kinds, numpy_files
 from atlcodec.sets.image_folder import ImageFolder, Reading
 from atlcodec.sets.locate import locate
 from atlcodec.sets.parts import Found
@@ -54,12 +54,12 @@ def find(
 
 
 def _in_folder(folder: Path) -> Found | None:
-    """The set in a folder; None if it has image files alone."""
-    return idx_sets.find(folder) or cifar.find(folder)
+    """The set in a folder; None if it has image files."""
+    return idx_sets.find(folder) or cifar.find(folder) or numpy_files.find(folder)
 
 
 def _in_file(path: Path) -> Found:
-    found = idx_sets.find(path)
+    found = idx_sets.find(path) or numpy_files.find(path)
     if found is None:
         raise BadData(f"{path}: {kinds.why_no_set(path)}")
     return found
@@ -73,6 +73,7 @@ def _pixels(path: Path, found: Found, shape: Shape | None, how: Fit, crops: int,
     source = Pixels(_name(path, found), found, shape, taken, how)
     if not len(source):
         raise BadData(f"{path}: has no images")
+    source.check()
     return source
 
 
@@ -115,7 +116,8 @@ def told_shape(where: Path, found: Sequence[tuple[str, tuple[int, ...]]], how: F
         return COLOUR if colours else GREY
     if other is None:
         sides = f"{SIDES[0]} to {SIDES[-1]} rows and columns"
-        raise BadData(f"{where}: {found[0][0]}: {_size(first)} pixels; a codec has {sides}; {WAYS}")
+        at = where if where.name == found[0][0] else where / found[0][0]
+        raise BadData(f"{at}: {_size(first)} pixels; a codec has {sides}; {WAYS}")
     raise BadData(
         f"{where}: has images of different sizes ({found[0][0]}: {_size(first)}, {found[other][0]}: "
         f"{_size(found[other][1])} pixels); {WAYS}"

@@ -7,6 +7,7 @@ name the labels, a line for each from 0 on; EMNIST's `*-mapping.txt` is read, to
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from atlcodec.sets.splits import SPLITS, TEST, TRAIN, split_of
 EXPECTED = "train-images-idx3-ubyte and train-labels-idx1-ubyte, or t10k-... for the test, with or without .gz"
 LEVELS = 2  # below the folder, where files are looked for
 LARGEST_NAMES = 1 << 20  # bytes of labels.txt
+LARGEST_SIDE = 4096  # of an image
+EXPANDS = 1032  # what gzip makes of a byte at most
 _NAME = re.compile(
     r"(?:(?P<prefix>.+)[-_.])?(?P<split>train|training|t10k|test|testing|val|valid|validation|dev)"
     r"[-_.](?P<kind>images?|labels?)[-_.]?idx\d[-_.](?:ubyte|u?byte|short|int|float|double)(?:\.gz)?",
@@ -141,6 +144,13 @@ def _checked(path: Path) -> idx.Header:
     if len(header.shape) not in (3, 4) or (len(header.shape) == 4 and header.shape[3] not in (1, 3, 4)):
         sizes = " x ".join(map(str, header.shape))
         raise BadData(f"{path}: holds an array of {sizes}; images are number x rows x columns")
+    if not all(1 <= side <= LARGEST_SIDE for side in header.shape[1:]):
+        sizes = " x ".join(map(str, header.shape[1:]))
+        raise BadData(f"{path}: holds images of {sizes}; they must have 1 to {LARGEST_SIDE} rows and columns")
+    with path.open("rb") as file:
+        most = (EXPANDS if file.read(2) == b"\x1f\x8b" else 1) * path.stat().st_size
+    if math.prod(header.shape) > most:  # before anything is made of such a number
+        raise BadData(f"{path}: is cut off: its header says {header.shape[0]} images, it has fewer")
     return header
 
 

@@ -165,10 +165,19 @@ class ImageFolder:
         return [(self._frames.get(name.path, (name.path, None)), name.split in ("", TRAIN)) for name in names]
 
     def shapes(self, count: int) -> list[tuple[str, tuple[int, ...]]]:
-        """The paths and shapes of up to `count` images as they lie there, spread over all. Raises `AtlcError`."""
+        """The paths and shapes of up to `count` images as they are, spread over all. Those that cannot be read are left
+        out; raises `AtlcError` if none can be."""
         good = [path for number, path in enumerate(self._paths) if number not in self._problems]
         files = [self._frames.get(path, (path, None))[0] for path in good[:: -(-len(good) // count) or 1]]
-        return [(file, picture.read(os.path.join(self._root, file), self._reading.how).shape) for file in files]
+        found, wrong = list[tuple[str, tuple[int, ...]]](), list[AtlcError]()
+        for file in files:
+            try:
+                found.append((file, picture.read(os.path.join(self._root, file), self._reading.how).shape))
+            except AtlcError as error:
+                wrong.append(error)
+        if not found and wrong:
+            raise wrong[0]
+        return found
 
     def sample(self, count: int) -> Images:
         """Up to `count` of the images that can be read, spread over all; at least one if any can be read."""

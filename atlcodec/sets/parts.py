@@ -1,4 +1,4 @@
-"""A data set where it lies, before its images are read: what each reader of a format gives."""
+"""A data set before its images are read: what each reader of a format gives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from atlcodec.sets.official import Known
 
-# An image as it lies there: an array (rows, columns) or (rows, columns, 1 to 4) of numbers, or the bytes of an image
+# An image as the file has it: an array (rows, columns) or (rows, columns, 1 to 4) of numbers, or the bytes of an image
 # file.
 Raw = NDArray[Any] | bytes
 Batch = Sequence[Raw] | NDArray[Any]  # of images

@@ -70,13 +70,10 @@ class Pixels:
         for split, wanted in itertools.groupby(batches, lambda batch: batch.names[0].split):
             first, part = next(wanted), self._parts[split]
             start = int(first.names[0].path.rpartition("/")[2].removesuffix(".png"))
-            images = part.images(len(first), start)
+            images = _Feed(part, len(first), start)
             for batch in itertools.chain([first], wanted):
-                raw = next(images)
-                if len(raw) != len(batch):
-                    raise BadData(f"{part.path}: changed while it was read")
-                yield batch, self._fitted(part, raw, batch.names)
-            next(images, None)  # checks that nothing comes after the last one
+                yield batch, self._fitted(part, images.take(len(batch)), batch.names)
+            images.end()
 
     def sample(self, count: int) -> Images:
         """Up to `count` of the images that can be read, spread over all."""
@@ -90,12 +87,16 @@ class Pixels:
                 start += len(raw)
         return np.concatenate(chosen)
 
-    def shapes(self, count: int) -> list[tuple[str, tuple[int, ...]]]:
-        """The names and shapes of the first images of each part as they lie there. Raises `AtlcError`."""
-        return raw_shapes(tuple(self._parts.values()), self._how, count)
+    def check(self) -> None:
+        """Raise `BadData` if the first image of a part cannot be made one of the shape, where all are alike: a line for
+        each of a million would not help."""
+        for part in self._parts.values():
+            raw = next(iter(part.images(1)), [])
+            if isinstance(raw, np.ndarray) and (found := self._fitted(part, raw, [Name("", None)])).problems:
+                raise BadData(found.problems[0])
 
     def _fitted(self, part: Part, raw: parts.Batch, names: list[Name]) -> Loaded:
-        """Images as they lie there made images of the shape."""
+        """Images of any kind made images of the shape."""
         if isinstance(raw, np.ndarray):
             raw = _bytes(_channels(raw), self._how)
             fast = self._fast(raw)
@@ -103,7 +104,7 @@ class Pixels:
                 return Loaded(fast, names, [], Losses(changes={"inverted"} if self._how.invert else set()))
         good, pixels, problems, losses = list[Name](), list[Images](), list[str](), Losses()
         for name, one in zip(names, raw, strict=True):
-            called = f"{part.path}: {name.path or 'an image'}"
+            called = f"{part.path}: {name.path}" if name.path else str(part.path)
             try:
                 prepared = _prepared(one, self._how, called, self.shape)
             except AtlcError as error:
@@ -124,8 +125,37 @@ class Pixels:
         return 255 - images if self._how.invert else np.ascontiguousarray(images)
 
 
+class _Feed:
+    """The images of a part, as many at a time as are asked for: a part may give fewer."""
+
+    def __init__(self, part: Part, size: int, start: int) -> None:
+        self._path, self._images = part.path, part.images(size, start)
+        self._waiting: parts.Batch = []
+
+    def take(self, count: int) -> parts.Batch:
+        while len(self._waiting) < count:
+            more = next(self._images, None)
+            if more is None:
+                raise BadData(f"{self._path}: became shorter while it was read")
+            self._waiting = _joined(self._waiting, more)
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        return taken
+
+    def end(self) -> None:
+        """Check that nothing comes after the last one."""
+        next(self._images, None)
+
+
+def _joined(first: parts.Batch, second: parts.Batch) -> parts.Batch:
+    if not len(first):
+        return second
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
+        return np.concatenate([first, second])
+    return [*first, *second]
+
+
 def raw_shapes(parts: Sequence[Part], how: Fit, count: int) -> list[tuple[str, tuple[int, ...]]]:
-    """The names and shapes of the first images of each part as they lie there. Raises `AtlcError`."""
+    """The names and shapes of the first images of each part as they are. Raises `AtlcError`."""
     found = list[tuple[str, tuple[int, ...]]]()
     for part in parts:
         raw = next(iter(part.images(count)), [])
@@ -135,7 +165,7 @@ def raw_shapes(parts: Sequence[Part], how: Fit, count: int) -> list[tuple[str, t
                 shape = picture.read(io.BytesIO(one), how, name=str(part.path)).shape
             else:
                 shape = one.shape[1::-1] + one.shape[2:] if how.transpose else one.shape
-            found.append((str(part.path), shape[:2] if how.gray else shape))
+            found.append((part.path.name, shape[:2] if how.gray else shape))
     return found
 
 

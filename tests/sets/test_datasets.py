@@ -53,7 +53,7 @@ def test_a_folder_of_idx_files(tmp_path: Path, compressed: bool) -> None:
     (tmp_path / "mine/labels.txt").write_text("ant\nbee\ncat\n")
     assert sets.load(tmp_path / "mine").classes == ("ant", "bee", "cat")
     (tmp_path / "mine/labels.txt").write_text("ant\nbee")
-    with pytest.raises(BadData, match="only 2 names"):
+    with pytest.raises(BadData, match="has 2 names, for labels 0 to 1; labels go to 2"):
         sets.load(tmp_path / "mine")
 
 
@@ -68,13 +68,17 @@ def test_images_without_labels_or_test_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message", "if_cut_off"),
     [
-        (b"", "not an IDX file", "cannot be read"),
-        (b"not idx at all", "not an IDX file", "cannot be read"),
-        (idx(np.zeros((4, 28, 28), np.uint8))[:-1], "its header says 4 x 28 x 28 bytes, it has 3135", "cannot be read"),
-        (idx(np.zeros((4, 32, 7), np.uint8)), r"shape \(32, 7\); atlcodec takes 8 to 256", r"shape \(32, 7\)"),
-        (b"\0\0\x08\0" + bytes(13), "not an IDX file", "not an IDX file"),
-        (struct.pack(">HBB3I", 0, 8, 3, 2**32 - 1, 28, 28), "its header says 4294967295 x", "cannot be read"),
-        (struct.pack(">HBB3I", 0, 8, 3, *[2**32 - 1] * 3), "shape", "cannot be read"),
+        (b"", "is empty; get another copy", "is cut off or damaged"),
+        (b"not idx at all", "not an IDX file", "is cut off or damaged"),
+        (idx(np.zeros((4, 28, 28), np.uint8))[:-1], "its header says 4 images, it has fewer", "is cut off"),
+        (idx(np.zeros((4, 32, 7), np.uint8)), "7 x 32 pixels; a codec has 8 to 256 rows", "is cut off"),
+        (b"\0\0\x08\0" + bytes(13), "not an IDX file", "is cut off"),
+        (
+            struct.pack(">HBB3I", 0, 8, 3, 2**32 - 1, 28, 28),
+            "its header says 4294967295 images, it has fewer",
+            "is cut off",
+        ),
+        (struct.pack(">HBB3I", 0, 8, 3, *[2**32 - 1] * 3), "must have 1 to 4096 rows", "is cut off"),
     ],
 )
 def test_broken_idx_files_are_refused(tmp_path: Path, content: bytes, message: str, if_cut_off: str) -> None:
@@ -109,7 +113,7 @@ def test_label_names_that_cannot_be_read(content: bytes, message: str, tmp_path:
 def test_labels_must_be_as_many_as_images(tmp_path: Path) -> None:
     write_idx(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.zeros(29, np.uint8))))
-    with pytest.raises(BadData, match="30 images but"):
+    with pytest.raises(BadData, match="has 29 labels, but train-images-idx3-ubyte"):
         sets.load(tmp_path)
 
 
@@ -146,36 +150,44 @@ def test_folders_of_images_with_a_test_split(tmp_path: Path) -> None:
     assert (len(data.train), len(data.test)) == (10, 3)
 
 
-def test_the_error_names_an_unsuitable_image(tmp_path: Path) -> None:
-    write_images(tmp_path, {"cat": 2, "dog": 2})
+def test_a_few_images_that_cannot_be_read_are_left_out_and_many_are_refused(tmp_path: Path) -> None:
+    write_images(tmp_path, {"cat": 20, "dog": 20})
     (tmp_path / "dog/note.txt").write_text("hello")
-    with pytest.raises(BadData, match=r"note\.txt: not an image"):
+    for number in range(4):
+        (tmp_path / f"dog/{number}.png").write_text("hello")
+    data = sets.load(tmp_path)
+    assert (len(data.train), len(data.test or ()), len(data.problems)) == (36, 4, 4)
+    assert "dog/0.png: not an image" in data.problems[0]
+    assert data.contents is not None
+    assert data.contents.line() == "40 images, 2 labels: cat dog; left out: dog/note.txt; 4 images could not be read"
+    (tmp_path / "cat/4.png").write_text("hello")
+    with pytest.raises(BadData, match=r"cat/4\.png: not an image .* \(5 of 45 images cannot be read\)"):
         sets.load(tmp_path)
 
 
-def test_labels_may_be_links_and_other_folders_are_left_out(tmp_path: Path) -> None:
+def test_labels_may_be_links_and_the_test_may_have_others(tmp_path: Path) -> None:
     write_images(tmp_path / "real", {"cat": 2, "dog": 3})
     write_images(tmp_path / "set/test", {"cat": 1, "cow": 1})
     (tmp_path / "set/train").mkdir()
     for label in ("cat", "dog"):
         (tmp_path / "set/train" / label).symlink_to(tmp_path / "real" / label)
-    (tmp_path / "set/train/dog/deep").symlink_to(tmp_path)
     (tmp_path / "set/train/.cache").mkdir()
     (tmp_path / "set/train/dog/000.atlc").write_bytes(bytes(200))
-    (tmp_path / "set/readme.png").write_text("not an image")
     data = sets.load(tmp_path / "set")
-    assert data.classes == ("cat", "dog")
+    assert data.classes == ("cat", "cow", "dog")
     assert data.test is not None
-    assert (len(data.train), len(data.test)) == (5, 1)
+    assert (len(data.train), len(data.test)) == (5, 2)
+    assert data.contents is not None
+    assert data.contents.left_out == ("train/dog/000.atlc",)
 
 
 @pytest.mark.parametrize("where", ["nowhere", "a/b/c"])
 def test_a_missing_folder_says_what_to_give(where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match="no such folder"):
+    with pytest.raises(FileNotFoundError, match="no such file or folder"):
         sets.load(where)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadData, match="has neither IDX files"):
+    with pytest.raises(BadData, match="empty: is empty"):
         sets.load("empty")
 
 

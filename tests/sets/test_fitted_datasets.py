@@ -78,7 +78,7 @@ def test_idx_files_are_fitted_too(tmp_path: Path) -> None:
     (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(images))
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(np.arange(40, dtype=np.uint8) % 2))
     assert np.array_equal(sets.load(tmp_path, how=Fit(invert=True)).train.images, 255 - images)
-    with pytest.raises(BadData, match=r"has images of the shape \(28, 28\), not \(16, 16, 3\)"):
+    with pytest.raises(BadData, match=r"28 x 28 pixels, not 16 x 16; --fit contain"):
         sets.load(tmp_path, shape=(16, 16, 3))
     assert sets.load(tmp_path, shape=(16, 16, 3), how=Fit("contain")).train.images.shape == (40, 16, 16, 3)
 
