@@ -111,6 +111,7 @@ def test_results_as_json_and_quiet(cli: Cli, three: list[str]) -> None:
         assert "cannot both go to standard output" in cli(*words, "--json").misuse
     ran = cli("encode", "-", "-o", "pipe/", "--json", stdin=Path("a.png").read_bytes())
     assert [line["output"] for line in json_lines(ran)] == ["pipe/stdin.atlc"]
+    assert cli("encode", "in", "-o", "one.atlc", "-m", MNIST).err.startswith("1 image -> one.atlc")
     assert cli("encode", *three, "-f", "-q").err == ""
     assert cli("decode", "a.atlc", "-f", "--quiet").err == ""
     assert "missing.png" in cli("encode", "missing.png", "-q").err
