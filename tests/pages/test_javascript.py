@@ -95,7 +95,7 @@ def test_a_flipped_bit_is_reported_and_the_rest_is_read(records: record.Records,
     assert re.match("5: damaged", torn)
 
 
-def test_what_is_no_file_of_records_is_one_line(tmp_path: Path) -> None:
+def test_files_that_hold_no_records_are_one_line(tmp_path: Path) -> None:
     """No stack trace of Node, and not a line for each 200 bytes."""
     page, records = tmp_path / "page.md", tmp_path / "x.atlc"
     page.write_text("a page of text\n" * 500)
