@@ -12,11 +12,15 @@ from atlcodec.errors import BadImage
 
 
 def as_array(images: ArrayLike) -> NDArray[Any]:
-    """An array of anything that is like one; a tensor of PyTorch may need gradients, or lie on a GPU."""
+    """An array of anything that is like one; a tensor of PyTorch may need gradients, or lie on a GPU. Raises `BadImage`
+    for what is not, for example rows of different lengths."""
     detach = getattr(images, "detach", None)
     if detach is not None:
         images = detach().cpu()
-    return np.asarray(images)
+    try:
+        return np.asarray(images)
+    except (ValueError, TypeError) as error:
+        raise BadImage(f"images must be an array, with the same number of pixels in each row ({error})") from error
 
 
 def as_images(images: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -28,10 +32,8 @@ def as_images(images: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     length = math.prod(shape)
     told = ", ".join(map(str, shape))
     if array.dtype.kind not in "bui":
-        raise BadImage(
-            f"images must be uint8 (N, {told}), not {array.dtype} {array.shape}; for values from 0 to 1: "
-            "(images * 255).round().astype('uint8')"
-        )
+        hint = "; for values from 0 to 1: (images * 255).round().astype('uint8')" if array.dtype.kind == "f" else ""
+        raise BadImage(f"images must be uint8 (N, {told}), not {array.dtype} {array.shape}{hint}")
     if array.ndim == len(shape) and array.shape == shape:
         array = array[None]  # one image
     elif array.ndim == 2 and array.shape[1] == length:

@@ -2,7 +2,7 @@
 reads the files.
 
 An image of another size or in colour is refused, and the message names the option that converts it. A colour image with
-three equal channels counts as grey; so does one without transparent pixels."""
+three nearly equal channels counts as grey."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ TRANSPARENT = "is partly transparent; --background auto (background='auto') puts
 RANGED = "--range LOW HIGH (range=(low, high)) says which becomes black and which white"
 TENFOLD = 10  # pixels that become one: more than that is said
 DEEPEST = 0xFFFF
+NEARLY_GREY = 2  # levels between the channels of red, green and blue
 ORIENTATION = 0x0112  # the tag of EXIF
 
 
@@ -88,7 +89,7 @@ class Conversion:
             pixels = ImageOps.invert(pixels)
             self._changes["inverted"] = "inverted"
         if shape is None:
-            return pixels.getchannel("R") if pixels.mode == "RGB" and _is_grey(pixels) else pixels
+            return pixels.convert("L") if pixels.mode == "RGB" and _is_grey(pixels) else pixels
         return pixels.convert("RGB" if len(shape) == 3 else "L")
 
     def values(self, deep: NDArray[Any], *, clear: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
@@ -163,7 +164,7 @@ class Conversion:
             return self._eight_bits(image)
         colours = self._opaque(image).convert("RGB")
         if _is_grey(colours):
-            return colours.getchannel("R")
+            return colours.convert("L")
         if not self._how.gray:
             raise self._bad("is in colour; --gray (gray=True) takes its luminance")
         self._changes["grey"] = "in grey"
@@ -218,9 +219,9 @@ def _colour_named(name: str) -> tuple[int, ...]:
 
 
 def _is_grey(image: Image.Image) -> bool:
-    """Whether the channels of red, green and blue are equal."""
-    red, green, blue = (np.asarray(channel) for channel in image.convert("RGB").split())
-    return np.array_equal(red, green) and np.array_equal(green, blue)
+    """Whether the channels of red, green and blue are equal, or nearly so: those of a lossy WebP differ by a level."""
+    pixels = np.asarray(image.convert("RGB"))
+    return bool((pixels.max(axis=2) - pixels.min(axis=2) <= NEARLY_GREY).all())
 
 
 def _visible(image: Image.Image) -> NDArray[Any]:

@@ -69,7 +69,7 @@ class RecordFile:
     def __repr__(self) -> str:
         torn = f" and {self.torn} bytes" if self.torn else ""
         closed = ", closed" if self._data is None else ""
-        return f"<RecordFile {self.name}: {len(self)} records{torn}{closed}>"
+        return f"<RecordFile {self.name}: {len(self)} record{'s' * (len(self) != 1)}{torn}{closed}>"
 
     def __reduce__(self) -> Any:
         """A mapped file is pickled as its path, so that a process that gets it maps it, too."""

@@ -81,9 +81,10 @@ def from_array(array: NDArray[Any], how: Fit = NOTHING, *, name: str, shape: tup
     and for colours and alpha. Values of 8 bits, others as in images of 16 bits or of floating point."""
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 2, 3, 4) or array.dtype.kind not in "buif" or not array.size:
+        what = "what NumPy cannot read as numbers" if array.dtype.kind == "O" else f"{array.dtype} {array.shape}"
         raise BadImage(
-            f"{name}: one image must be (rows, columns) or (rows, columns, 3), not {array.dtype} {array.shape}; use "
-            "Codec.encode for many at once"
+            f"{name}: one image must be (rows, columns) or (rows, columns, 3), not {what}; "
+            "use Codec.encode for many at once"
         )
     conversion = Conversion(name, shape, how)
     if array.dtype.kind == "b":
@@ -161,25 +162,41 @@ def _explained(name: str) -> Iterator[None]:
     except MemoryError as error:
         raise BadImage(f"{name}: cannot be read: there is not enough memory for it") from error
     except Exception as error:  # Pillow's decoders raise any exception on broken files
-        raise BadImage(f"{name}: cannot be read, for it is damaged ({str(error) or 'no more is known'})") from error
+        why = str(error) or "no more is known"
+        if "MAX_TEXT" in why:  # a name of Pillow's
+            why = "its text or colour profile is too large to read safely"
+        raise BadImage(f"{name}: cannot be read, for it is damaged ({why})") from error
 
 
 def _seekable(source: str | os.PathLike[str] | BinaryIO, name: str) -> str | os.PathLike[str] | BinaryIO:
     """The source itself, or the content of a pipe."""
     if isinstance(source, str | os.PathLike):
-        if stat.S_ISREG(os.stat(source).st_mode):
+        info = os.stat(source)
+        if stat.S_ISREG(info.st_mode) and info.st_size:
             return source
         with open(source, "rb") as file:
             return io.BytesIO(all_bytes(file, name))
-    return source if source.seekable() else io.BytesIO(all_bytes(source, name))
+    if not source.seekable():
+        return io.BytesIO(all_bytes(source, name))
+    at = source.tell()
+    if not source.read(1):
+        raise _empty(name)
+    source.seek(at)
+    return source
 
 
 def all_bytes(source: BinaryIO, name: str) -> bytes:
-    """What is left in an open file. Raises `BadImage` if that is too much."""
+    """What is left in an open file. Raises `BadImage` if that is nothing, or too much."""
     data = source.read(LARGEST_FILE + 1)
+    if not data:
+        raise _empty(name)
     if len(data) > LARGEST_FILE:
         raise BadImage(f"{name}: is larger than {LARGEST_FILE} bytes")
     return data
+
+
+def _empty(name: str) -> BadImage:
+    return BadImage(f"{name}: is empty, so it is not an image")
 
 
 def _prepared(image: Image.Image, name: str, shape: tuple[int, ...] | None, how: Fit) -> Prepared:

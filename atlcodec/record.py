@@ -56,6 +56,8 @@ def as_records(records: ArrayLike | bytes | bytearray | memoryview) -> Records:
             )
         return array.reshape(-1, RECORD_BYTES)
     array = np.asarray(records)
+    if array.dtype == object and hasattr(records, "read"):
+        raise NotARecord("records are bytes or uint8, not an open file; give its content: file.read()")
     if array.dtype != np.uint8 or array.ndim not in (1, 2) or array.shape[-1] != RECORD_BYTES:
         raise NotARecord(f"records are uint8 (N, {RECORD_BYTES}), not {array.dtype} {array.shape}")
     return np.ascontiguousarray(array).reshape(-1, RECORD_BYTES)

@@ -8,7 +8,7 @@ import click
 
 from atlcodec.cli import atlc
 
-WIDTH = 100
+WIDTH = 84
 
 
 def contexts(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[click.Context]:

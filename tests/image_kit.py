@@ -108,7 +108,7 @@ GREY: dict[str, Callable[[Pixels], tuple[bytes, Pixels]]] = {
 COLOURED: dict[str, Callable[[Pixels], tuple[bytes, str, Pixels]]] = {
     "colour": lambda d: (f := saved(layered("RGB", d, d // 2, d // 3)), "in colour", seen(f)),
     "one pixel off grey": lambda d: (
-        saved(layered("RGB", d, d, np.where(np.arange(784).reshape(28, 28) == 400, d ^ 1, d))),
+        saved(layered("RGB", d, d, np.where(np.arange(784).reshape(28, 28) == 400, d ^ 4, d))),
         "in colour",
         d,
     ),

@@ -10,15 +10,15 @@ import numpy as np
 from atlcodec.cli.common import ErrorCount, escape, quiet_option, require_output
 from atlcodec.cli.confusion import Confusion
 from atlcodec.cli.files import after_reading, all_names, files_from_option, open_set, refuse_twice
-from atlcodec.cli.help import Command, group, model_option
+from atlcodec.cli.help import Command, complete_files, group, model_option
 from atlcodec.errors import AtlcError
 from atlcodec.reader import Reader
 from atlcodec.sets.record_set import RecordSet, Row
 from atlcodec.stream import RecordStream
 
 
-@click.command(cls=Command, examples=("atlc classify cat.atlc", "tail -f new.atlc | atlc classify - --json"))
-@click.argument("names", nargs=-1, metavar="FILE...")
+@click.command(cls=Command, examples=("atlc classify cat.atlc", "tail -c +1 -f new.atlc | atlc classify - --json"))
+@click.argument("names", nargs=-1, metavar="FILE...", shell_complete=complete_files)
 @group("Output")
 @click.option(
     "--top", default=1, show_default=True, type=click.IntRange(1), metavar="K", help="The K likeliest labels."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,7 @@ T = TypeVar("T")
 QUIET = "atlcodec.quiet"  # a key of click's context
 FEW = 20  # items: a progress bar for fewer would only flicker
 EVERY = 0.1  # seconds between two drawings of it
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # of disks
 SURE = 0.5  # seconds after which its estimate is of use
 
 
@@ -64,7 +66,9 @@ def escape(text: str) -> str:
 
 
 class ErrorCount:
-    """Reports bad inputs, so that the command can do the others, and sets the exit code at the end."""
+    """Reports bad inputs, so that the command can do the others, and sets the exit code at the end.
+
+    A full disk ends the command at once."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -72,6 +76,9 @@ class ErrorCount:
     def report(self, message: object) -> None:
         self.count += 1
         log(f"atlc: {message}")
+        cause = message.__cause__ if isinstance(message, AtlcError) else None
+        if isinstance(cause, OSError) and cause.errno in FULL:  # the other outputs would fail, too
+            self.exit()
 
     def exit(self) -> None:
         if self.count:

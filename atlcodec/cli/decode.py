@@ -22,11 +22,12 @@ from atlcodec.cli.files import (
     is_folder,
     make_folder,
     open_set,
+    output_option,
     refuse_collisions,
     refuse_twice,
     save,
 )
-from atlcodec.cli.help import Command, group, model_option
+from atlcodec.cli.help import Command, complete_files, group, model_option
 from atlcodec.errors import AtlcError, NotARecord
 from atlcodec.files import BATCH
 from atlcodec.reader import Reader
@@ -39,9 +40,9 @@ from atlcodec.zoo import writer_name
 
 
 @click.command(cls=Command, examples=("atlc decode cat.atlc", "atlc decode set.atlc -o pictures/"))
-@click.argument("names", nargs=-1, metavar="FILE...")
+@click.argument("names", nargs=-1, metavar="FILE...", shell_complete=complete_files)
 @group("Output")
-@click.option("-o", "--output", metavar="FILE.png|DIR|-", help="[default: x.atlc becomes x.atlc.png]")
+@output_option("FILE.png|DIR|-", "[default: x.atlc becomes x.atlc.png]")
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
 @click.option("--skip-existing", is_flag=True, help="Leave out images that exist.")
 @click.option(

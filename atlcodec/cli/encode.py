@@ -21,11 +21,12 @@ from atlcodec.cli.files import (
     exists,
     files_from_option,
     is_folder,
+    output_option,
     shown,
     standard_output,
 )
 from atlcodec.cli.fitting import fit_of, fit_options
-from atlcodec.cli.help import Command, Effort, group, model_option
+from atlcodec.cli.help import Command, Effort, complete_files, group, model_option
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.fit import Fit
@@ -42,9 +43,9 @@ if TYPE_CHECKING:
     cls=Command,
     examples=("atlc encode cat.png", "atlc encode pictures -o set.atlc -m mnist"),
 )
-@click.argument("images", nargs=-1, metavar="IMAGE...|SET")
+@click.argument("images", nargs=-1, metavar="IMAGE...|SET", shell_complete=complete_files)
 @group("Output")
-@click.option("-o", "--output", metavar="FILE|DIR|-", help="One file for all, or a folder. [default: beside each]")
+@output_option("FILE|DIR|-", "One file for all, or a folder. [default: beside each]")
 @click.option("-f", "--force", is_flag=True, help="Overwrite existing files.")
 @click.option("--skip-existing", is_flag=True, help="Leave out images whose output exists.")
 @click.option("--append", is_flag=True, help="Add a folder's images to an existing set.")
@@ -80,10 +81,7 @@ def encode(images: tuple[str, ...], files_from: str | None, **given: Any) -> Non
     file with -o set.parquet. The same command continues where it was stopped."""
     images = all_names(images, files_from, "IMAGE...|SET")
     convert = fit_of(given)
-    _refuse_contradictions(given)
-    for name in images:
-        if not name:
-            raise click.UsageError("an empty name is given where an image is expected")
+    _refuse_contradictions(images, given)
     if len(images) == 1 and _is_set(images[0]):
         _encode_set(images[0], given, convert)
         return
@@ -95,12 +93,12 @@ def encode(images: tuple[str, ...], files_from: str | None, **given: Any) -> Non
     encode_files(images, Options(fixed=fixed, how=convert, **kept))
 
 
-def _refuse_contradictions(given: dict[str, Any]) -> None:
+def _refuse_contradictions(images: tuple[str, ...], given: dict[str, Any]) -> None:
     if given["each"] and given["model"] is not None:
         raise click.UsageError("--each gives each image its own model, -m names one for all; give one of them")
     if given["force"] and given["skip_existing"]:
         raise click.UsageError("-f replaces existing files, --skip-existing keeps them; give one of them")
-    if given["as_json"] and given["output"] == STANDARD:
+    if given["as_json"] and STANDARD in ((given["output"],) if given["output"] else images):
         raise click.UsageError("records and --json cannot both go to standard output; name a file with -o")
 
 

@@ -180,12 +180,14 @@ class _Together:
         if listed and len(self.inputs) > 1:
             manifest.refuse_foreign(listed)
         records, errors, which = _in_steps(encoder, loaded.images)
-        save(path, records.tobytes(), self.options.force)
         where = shown(path)
         if listed and len(self.inputs) > 1:
             paths = list_paths([self.inputs[one.path].listed for one in loaded.names])
-            manifest.write(listed, (Entry(number, path, None) for number, path in enumerate(paths)))
+            with manifest.replacing(listed, (Entry(number, path, None) for number, path in enumerate(paths))):
+                save(path, records.tobytes(), self.options.force)  # not without its list, if the disk is full
             where += f", {listed}"
+        else:
+            save(path, records.tobytes(), self.options.force)
         models = named(Counter(encoder.codecs[number].name for number in which.tolist()))
         one = len(records) == 1
         against = source.prepared[0].against if one else loaded.losses.against(encoder.codecs[0].shape)

@@ -12,7 +12,7 @@ from atlcodec import evaluation, zoo
 from atlcodec.cli.common import meter
 from atlcodec.cli.contents import dry_run, dry_run_option, load, show_contents
 from atlcodec.cli.fitting import fit_of, fit_options
-from atlcodec.cli.help import Command, Effort, complete_models
+from atlcodec.cli.help import NAMES_DATA, Command, Effort, complete_models, group
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData
 from atlcodec.sets.dataset import Dataset, Split
@@ -22,16 +22,16 @@ from atlcodec.sets.dataset import Dataset, Split
     cls=Command, examples=("atlc evaluate mnist --data MNIST", "atlc evaluate ./mymodel --data pictures --json")
 )
 @click.argument("model", shell_complete=complete_models)
-@click.option(
-    "--data", required=True, metavar="DIR|NAME", help="Labelled images, a data set, or an official one by name."
-)
-@click.option("--head", help="The classifier to use, by name.")
-@click.option("--effort", default=0, show_default=True, type=Effort(), help="The encoder's effort, as in atlc encode.")
+@group("What is measured")
+@click.option("--data", required=True, help="Labelled images, a data set, or an official one by name.", **NAMES_DATA)
 @click.option("--split", default="test", show_default=True, type=click.Choice(["test", "validation", "train"]))
-@click.option("--limit", type=click.IntRange(1), help="Use only the first images.")
-@fit_options
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Use only the first N images.")
+@click.option("--effort", default=0, show_default=True, type=Effort(), help="The encoder's effort, as in atlc encode.")
+@click.option("--head", help="The classifier to use, by name.")
 @dry_run_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@group("Images of other sizes and kinds")
+@fit_options
 def evaluate(
     model: str, data: str, head: str | None, effort: int, split: str, limit: int | None, as_json: bool, **how: Any
 ) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import click
 import numpy as np
 
 from atlcodec import atomic
 from atlcodec.cli.common import escape, log
+from atlcodec.cli.help import complete_files
 from atlcodec.errors import AtlcError, NotARecord
 from atlcodec.files import PARQUET, RecordFile, read_stream
 from atlcodec.reader import Reader
@@ -22,6 +23,7 @@ from atlcodec.sets.paths import is_device, refuse_existing
 from atlcodec.sets.record_set import RecordSet, open_with
 from atlcodec.stream import RecordStream
 
+F = TypeVar("F", bound=Callable[..., Any])
 STANDARD = "-"  # standard input or output
 
 
@@ -72,16 +74,21 @@ def after_reading(records: RecordSet) -> None:
 files_from_option = click.option(
     "--files-from",
     metavar="FILE|-",
+    shell_complete=complete_files,
     help="Read more names from a file, one a line, or divided by zero bytes, as find -print0 does it.",
 )
 
 
 def all_names(names: tuple[str, ...], files_from: str | None, metavar: str = "FILE...") -> tuple[str, ...]:
-    """The names that were given, and those in a file. Raises a usage error without any."""
+    """The names that were given, and those in a file. Raises a usage error without any, and for an empty one."""
+    if "" in names:
+        raise click.UsageError("an empty name is given where a file is expected")
     if files_from is not None:
         names = *names, *_listed_names(files_from)
         if not names:
             raise AtlcError(f"{'standard input' if files_from == STANDARD else files_from}: names no files")
+        if files_from == STANDARD and STANDARD in names:
+            raise click.UsageError("standard input has the names (--files-from -), so no file can come from it, too")
     if not names:
         raise click.UsageError(f"Missing argument '{metavar}'.")
     return names
@@ -114,6 +121,18 @@ def standard_output() -> BinaryIO:
 
 def shown(target: str) -> str:
     return "standard output" if target == STANDARD else target
+
+
+def not_empty(ctx: click.Context, parameter: click.Parameter, output: str | None) -> str | None:
+    """The name of an output; an empty one is a mistake of a script."""
+    if output == "":
+        raise click.BadParameter("is empty; name a file or a folder", ctx, parameter)
+    return output
+
+
+def output_option(metavar: str, help: str) -> Callable[[F], F]:
+    """The option -o."""
+    return click.option("-o", "--output", metavar=metavar, callback=not_empty, shell_complete=complete_files, help=help)
 
 
 def is_folder(output: str) -> bool:

@@ -85,6 +85,14 @@ def complete_models(ctx: click.Context, param: click.Parameter, incomplete: str)
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+def complete_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Files and folders. Without it, a shell that completes `atlc` would complete no names of files."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+NAMES_DATA: dict[str, Any] = {"metavar": "DIR|NAME", "shell_complete": complete_files}
+
+
 def model_option(
     help: str = "Read only records of this model: name, id or path. [default: any model]",
 ) -> Callable[[F], F]:

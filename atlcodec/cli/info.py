@@ -12,7 +12,7 @@ import numpy as np
 from atlcodec import record
 from atlcodec.cli.common import ErrorCount, escape, require_output
 from atlcodec.cli.files import after_reading, all_names, files_from_option, open_set, refuse_twice
-from atlcodec.cli.help import Command
+from atlcodec.cli.help import Command, complete_files, group
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.reader import Reader
@@ -23,7 +23,8 @@ MOST = 100  # labels in a line of text
 
 
 @click.command(cls=Command, examples=("atlc info set.atlc --summary", "atlc info cat.atlc"))
-@click.argument("names", nargs=-1, metavar="FILE...")
+@click.argument("names", nargs=-1, metavar="FILE...", shell_complete=complete_files)
+@group("Output")
 @click.option("--summary", is_flag=True, help="Only the number of records of each model and label, not each record.")
 @click.option(
     "--json",
@@ -31,6 +32,7 @@ MOST = 100  # labels in a line of text
     is_flag=True,
     help="Print one JSON object a line, for each record, or with --summary each file.",
 )
+@group("Input")
 @files_from_option
 def info(names: tuple[str, ...], files_from: str | None, summary: bool, as_json: bool) -> None:
     """Print what a file of records contains: models, labels, and each record.

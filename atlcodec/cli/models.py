@@ -15,6 +15,8 @@ from atlcodec.cli.help import Command, Group, complete_models
 from atlcodec.codec import Codec, Images
 from atlcodec.errors import AtlcError, BadModel
 
+REPAIR = "add it again with --force, or remove it"
+
 
 @click.group(
     cls=Group, invoke_without_command=True, examples=("atlc models", "atlc models add ./mymodel --name digits")
@@ -40,7 +42,7 @@ def list_(as_json: bool) -> None:
 def show(as_json: bool) -> None:
     default = [model.id for model in zoo.default()]
     for folder in zoo.missing_folders():
-        log(f"atlc: warning: {folder}: is named by ATLC_MODELS, but does not exist")
+        log(f"atlc: warning: {folder}: {_missing(folder)}")
     if not as_json:
         click.echo(f"{'model':16s} {'id':8s}  {'PSNR':>8s}  {'accuracy':>8s}  classifiers (where)")
     for model in zoo.installed():
@@ -53,6 +55,9 @@ def show(as_json: bool) -> None:
                 log(f"atlc: {head}")
             elif name not in heads:
                 heads.append(name)
+        damage = _damage(model)
+        if damage:
+            log(f"atlc: {damage}; {REPAIR}")
         if as_json:
             line = {
                 "name": model.name,
@@ -61,12 +66,12 @@ def show(as_json: bool) -> None:
                 "default": model.id in default,
             }
             plain = {key: value for key, value in model.card.figures.items() if isinstance(value, int | float | str)}
-            click.echo(json.dumps({**line, "heads": heads, "figures": plain}))
+            click.echo(json.dumps({**line, "heads": heads, "valid": not damage, "figures": plain}))
             continue
         figures = model.card.figures
         psnr = f"{figures['psnr']:5.2f} dB" if "psnr" in figures else ""
         accuracy = f"{figures['accuracy']:5.2f} %" if "accuracy" in figures else ""
-        where = "bundled" if model.bundled else str(model.folder)
+        where = "bundled" if model.bundled else str(model.folder) + ", damaged" * bool(damage)
         text = f"{model.name:16s} {model.id:08x}  {psnr:>8s}  {accuracy:>8s}  {', '.join(heads)}  ({where})"
         click.echo(escape(text))
 
@@ -106,7 +111,7 @@ def check(names: tuple[str, ...]) -> None:
     """Read and run every file of the models that you name, or of all."""
     errors = ErrorCount()
     for folder in zoo.missing_folders():
-        errors.report(f"{folder}: is named by ATLC_MODELS, but does not exist")
+        errors.report(f"{folder}: {_missing(folder)}")
     for model in map(_found, names) if names else zoo.installed():
         try:
             if isinstance(model, AtlcError):
@@ -114,11 +119,25 @@ def check(names: tuple[str, ...]) -> None:
             _try(Codec(model))
             click.echo(escape(f"{model.name}: valid"))
         except AtlcError as error:
-            repair = (
-                "" if isinstance(model, AtlcError) or model.bundled else "; add it again with --force, or remove it"
-            )
-            errors.report(f"{error}{repair}")
+            known = isinstance(model, AtlcError) or model.bundled
+            errors.report(f"{error}" if known else f"{error}; {REPAIR}")
     errors.exit()
+
+
+def _damage(model: Model) -> BadModel | None:
+    """What is wrong with the files of a user's model, by their SHA-256; `check` also runs them."""
+    if model.bundled:
+        return None
+    try:
+        for name in model.card.digests:
+            model.file(name.removesuffix(".onnx"))
+    except BadModel as error:
+        return error
+    return None
+
+
+def _missing(folder: Path) -> str:
+    return f"is named by ATLC_MODELS, but {'is not a folder' if folder.exists() else 'does not exist'}"
 
 
 def _found(name: str) -> Model | AtlcError:

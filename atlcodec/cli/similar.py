@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from atlcodec.cli.common import ErrorCount, escape, log, progress, require_output
 from atlcodec.cli.files import open_set, refuse_twice
-from atlcodec.cli.help import Command, model_option
+from atlcodec.cli.help import Command, complete_files, group, model_option
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.neighbours import By, Nearest, by_name
@@ -26,9 +26,12 @@ Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
 @click.command(
     cls=Command, examples=("atlc similar cat.atlc set.atlc", "atlc similar cat.atlc set.parquet --top 3 --json")
 )
-@click.argument("query", metavar="QUERY")
-@click.argument("name", metavar="SET")
+@click.argument("query", metavar="QUERY", shell_complete=complete_files)
+@click.argument("name", metavar="SET", shell_complete=complete_files)
+@group("Output")
 @click.option("--top", default=10, show_default=True, type=click.IntRange(1), metavar="K", help="How many to print.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for each record of QUERY.")
+@group("What is compared")
 @click.option(
     "--by",
     default="latents",
@@ -38,7 +41,6 @@ Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
 )
 @model_option()
 @click.option("--head", help="The classifier for --by scores, by name. [default: the model's first]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for each record of QUERY.")
 def similar(query: str, name: str, top: int, by: str, model: str | None, head: str | None, as_json: bool) -> None:
     """Print the records of SET that are most similar to each record of QUERY.
 

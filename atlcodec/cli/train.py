@@ -15,7 +15,7 @@ from atlcodec.cli import parameters
 from atlcodec.cli.common import log
 from atlcodec.cli.contents import dry_run
 from atlcodec.cli.fitting import fit_of
-from atlcodec.cli.help import Command, group
+from atlcodec.cli.help import NAMES_DATA, Command, group
 from atlcodec.cli.train_data import about_data, data_options, load_sets, propose_start
 from atlcodec.errors import AtlcError
 from atlcodec.shape import Shape
@@ -44,15 +44,15 @@ RECIPE = click.option(
 )
 
 
-@click.command(
-    cls=Command,
-    examples=(
-        "atlc train --data pictures -o mine --minutes 10",
-        "atlc train --data photos -o mine --fit cover --shape 48x64x3",
-    ),
+EXAMPLES = (
+    "atlc train --data pictures -o mine --minutes 10",
+    "atlc train --data photos -o mine --fit cover --shape 48x64x3",
 )
+
+
+@click.command(cls=Command, examples=EXAMPLES)
 @group("Input and output")
-@click.option("--data", multiple=True, required=True, metavar="DIR|NAME", help="IDX files, labelled images, or a name.")
+@click.option("--data", multiple=True, required=True, help="IDX files, labelled images, or a name.", **NAMES_DATA)
 @parameters.output_options
 @group("How to train")
 @RECIPE

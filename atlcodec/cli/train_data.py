@@ -10,6 +10,7 @@ import click
 from atlcodec.cli.common import log
 from atlcodec.cli.contents import dry_run_option, load, show_contents
 from atlcodec.cli.fitting import ShapeType, fit_of, fit_options
+from atlcodec.cli.help import NAMES_DATA, complete_models
 from atlcodec.fit import Fit
 from atlcodec.shape import Shape
 
@@ -26,14 +27,18 @@ SHAPE_HELP = (
     "--start]"
 )
 OPTIONS = (
-    click.option("--unlabelled", metavar="DIR|NAME", help="More images, for the autoencoder alone."),
+    click.option(
+        "--unlabelled",
+        **NAMES_DATA,
+        help="More images, for the autoencoder alone.",
+    ),
     click.option(
         "--unlabelled-limit", type=click.IntRange(1), metavar="N", help="Use only the first N unlabelled images."
     ),
     click.option(
         "--outliers",
         multiple=True,
-        metavar="DIR|NAME",
+        **NAMES_DATA,
         help="Images of other kinds: the classifier is trained to be unsure of them.",
     ),
     click.option("--limit", type=click.IntRange(20), help="Use only the first training images, for a quick look."),
@@ -48,6 +53,7 @@ OPTIONS = (
     click.option(
         "--start",
         metavar="MODEL",
+        shell_complete=complete_models,
         help="Begin with this model: with all of it, if its architecture is pca, and with its compressor otherwise "
         "(transfer: keep that; labels: keep its pictures).",
     ),

@@ -13,7 +13,7 @@ from atlcodec.cli import parameters
 from atlcodec.cli.common import log
 from atlcodec.cli.contents import load, show_contents
 from atlcodec.cli.fitting import fit_of, fit_options
-from atlcodec.cli.help import Command, group
+from atlcodec.cli.help import NAMES_DATA, Command, complete_models, group
 from atlcodec.cli.train import check_output, require_torch
 from atlcodec.errors import BadData
 from atlcodec.training.settings import HeadSettings
@@ -27,11 +27,17 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 INPUT = (
     click.option("--records", type=FILE, help="Records to learn from. No images are needed."),
     click.option(
-        "--data", metavar="DIR|NAME", help="Or labelled images, which are encoded first, with changed copies."
+        "--data",
+        **NAMES_DATA,
+        help="Or labelled images, which are encoded first, with changed copies.",
     ),
     click.option("--labels", type=FILE, help="Their list, or labels in IDX format. [default: the list beside them]"),
     click.option(
-        "-m", "--model", help="The model that wrote the records. [default: the first record says] Needed with --data."
+        "-m",
+        "--model",
+        metavar="MODEL",
+        shell_complete=complete_models,
+        help="The model that wrote the records. [default: the first record says] Needed with --data.",
     ),
     click.option(
         "--teacher",

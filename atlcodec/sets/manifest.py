@@ -21,6 +21,7 @@ import os
 import stat
 import unicodedata
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -116,12 +117,22 @@ def refuse_foreign(path: Path) -> None:
 
 def write(path: str | os.PathLike[str], entries: Iterable[Entry]) -> None:
     """Write a list, whole or not at all. Raises `BadData` for entries that `read` would refuse."""
+    with replacing(path, entries):
+        pass
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str], entries: Iterable[Entry]) -> Iterator[None]:
+    """The same, with a block that runs when the list is written, but before it is in its place; an error there leaves
+    the old list, or none."""
     check = Check(f"{path}")
     with atomic.file(path) as raw:
         file = io.TextIOWrapper(raw, "utf-8", newline="")
         file.write(HEADER + "\n")
         append(file, map(check.accept, entries))
         file.detach()
+        raw.flush()
+        yield
 
 
 def append(file: TextIO, entries: Iterable[Entry], models: Iterable[str] | None = None) -> None:

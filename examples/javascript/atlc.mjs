@@ -3,7 +3,7 @@
 //   npm ci --ignore-scripts                 once, in this folder; a package script would download CUDA
 //   node atlc.mjs FILE [MODELS] [OUT.pgm]   prints the label of every record; OUT.pgm gets the images, one below the other:
 //                                           grey ones of one size; in colour they are a PPM file
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 
@@ -57,7 +57,8 @@ if (process.argv[1] === import.meta.filename) {
     process.exit(code);
   };
   if (!file) fail(2, "usage: node atlc.mjs FILE [MODELS] [OUT.pgm]");
-  if (!existsSync(file)) fail(1, `${file}: does not exist`);
+  for (const path of [file, folder]) if (!existsSync(path)) fail(1, `${path}: does not exist`);
+  if (statSync(file).isDirectory()) fail(1, `${file}: is a folder`);
   const [bytes, installed, pictures] = [new Uint8Array(readFileSync(file)), models(folder), []];
   const known = Array.from({ length: Math.ceil(bytes.length / RECORD) }, (_, n) => installed.has(crc32(bytes.slice(n * RECORD, (n + 1) * RECORD))));
   if (bytes.length && !known.includes(true)) fail(1, `${file}: holds no record of an installed model; is it an .atlc file?`);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -68,6 +69,28 @@ def test_names_from_a_file(cli: Cli, three: list[str]) -> None:
     assert "Missing argument" in cli("decode").misuse
 
 
+def test_names_that_are_odd(cli: Cli, here: Path) -> None:
+    """Line ends in a name, bytes that are not UTF-8, empty lines; and names that cannot be."""
+    for name in ("b\nc", "\udcff"):
+        shutil.copy("seven.png", f"{name}.png")
+    found = b"b\nc.png\0\xff.png\0"
+    assert len(json_lines(cli("encode", "--files-from", "-", "-m", MNIST, "--json", stdin=found))) == 2
+    ran = cli("classify", "--files-from", "-", "--json", stdin=b"b\nc.atlc\0\xff.atlc\0")
+    assert [line["file"] for line in json_lines(ran)] == ["b\nc.atlc", "\udcff.atlc"]
+    Path("names").write_bytes(b"\r\nseven.png\r\n\n")
+    assert cli("encode", "--files-from", "names", "-m", MNIST).code == 0
+    for empty in (b"", b"\n\n"):
+        Path("names").write_bytes(empty)
+        assert "names: names no files" in cli("encode", "--files-from", "names").complaint
+    assert "here: No such file" in cli("encode", "--files-from", "here").complaint
+    for command in ("encode", "decode", "classify", "info"):
+        assert "an empty name" in cli(command, "").misuse
+        said = cli(command, "-", "--files-from", "-", stdin=b"seven.png").misuse
+        assert "standard input has the names (--files-from -), so no file can come from it, too" in said
+    for command in ("encode", "decode"):
+        assert "is empty; name a file or a folder" in cli(command, "seven.png", "-o", "").misuse
+
+
 def test_results_as_json_and_quiet(cli: Cli, three: list[str]) -> None:
     ran = cli("encode", "a.png", "missing.png", "-m", MNIST, "--json")
     (line,) = json_lines(ran)
@@ -84,7 +107,11 @@ def test_results_as_json_and_quiet(cli: Cli, three: list[str]) -> None:
     assert [(line["record"], line["output"], line["path"]) for line in lines] == [
         (number, f"out/{name}", name) for number, name in enumerate(three)
     ]
-    assert "cannot both go to standard output" in cli("encode", "a.png", "-o", "-", "--json").misuse
+    for words in (["encode", "a.png", "-o", "-"], ["encode", "a.png", "-"], ["decode", "-"]):
+        assert "cannot both go to standard output" in cli(*words, "--json").misuse
+    ran = cli("encode", "-", "-o", "pipe/", "--json", stdin=Path("a.png").read_bytes())
+    assert [line["output"] for line in json_lines(ran)] == ["pipe/stdin.atlc"]
+    assert cli("encode", "in", "-o", "one.atlc", "-m", MNIST).err.startswith("1 image -> one.atlc")
     assert cli("encode", *three, "-f", "-q").err == ""
     assert cli("decode", "a.atlc", "-f", "--quiet").err == ""
     assert "missing.png" in cli("encode", "missing.png", "-q").err
@@ -135,6 +162,26 @@ def test_one_name_that_cannot_be_written_does_not_stop_the_others(cli: Cli, here
     assert ran.code == 1
     assert "File name too long" in ran.err
     assert "b.atlc.png" in files_in(here)
+
+
+def test_a_full_disk_is_said_once(cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And it leaves no records without their list."""
+    Path("s.atlc").write_bytes(records(30).tobytes())
+    shutil.copy("seven.png", "b.png")
+
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("atlcodec.atomic.os.fsync", full)
+    monkeypatch.setattr("atlcodec.atomic.os.replace", lambda *_: full(0))
+    assert "out/s.atlc.000000.png: cannot be written (No space" in cli("decode", "s.atlc", "-o", "out").complaint
+    assert "seven.atlc: cannot be written (No space" in cli("encode", "seven.png", "b.png", "-m", MNIST).complaint
+    assert "cannot be written (No space" in cli("encode", "seven.png", "b.png", "-o", "t.atlc", "-m", MNIST).complaint
+    monkeypatch.undo()
+    monkeypatch.setattr(manifest, "append", lambda *_: full(0))
+    os.chdir(here)
+    assert "t.csv: cannot be written" in cli("encode", "seven.png", "b.png", "-o", "t.atlc", "-m", MNIST).complaint
+    assert files_in(here) == ["b.png", "out", "s.atlc", "seven.png"]
 
 
 def test_ctrl_c_keeps_the_files_that_are_done(cli: Cli, three: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

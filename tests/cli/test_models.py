@@ -107,6 +107,10 @@ def test_a_damaged_model_is_found_and_repaired(cli: Cli, mine: Path, user_folder
     assert "mine/decompressor.onnx: does not match its SHA-256" in ran.err
     assert "add it again with --force, or remove it" in ran.err
     assert f"{MNIST}: valid" in ran.lines
+    listed = cli("models")  # it is not listed as if it were valid
+    assert "mine/decompressor.onnx: does not match its SHA-256" in listed.err
+    assert listed.lines[-1].endswith(f"({user_folder / 'mine'}, damaged)")
+    assert [line["valid"] for line in json_lines(cli("models", "--json"))][-2:] == [True, False]
     assert f"atlc models add --force --name mine {mine}" in cli("models", "add", mine).complaint
     assert cli("models", "add", mine, "--force").code == 0
     assert cli("models", "check", "mine").lines == ["mine: valid"]
@@ -152,3 +156,5 @@ def test_a_folder_of_models_that_is_missing_is_said(cli: Cli, monkeypatch: pytes
     assert ran.code == 0
     assert "warning: /nowhere/models: is named by ATLC_MODELS, but does not exist" in ran.err
     assert cli("models", "check", MNIST).code == 1
+    monkeypatch.setenv("ATLC_MODELS", __file__)
+    assert f"warning: {__file__}: is named by ATLC_MODELS, but is not a folder" in cli("models").err

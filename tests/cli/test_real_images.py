@@ -202,6 +202,12 @@ def test_a_heic_photo(cli: Cli, workplace: Path) -> None:
     refused(cli, "photo.heic", "not an image in one of the formats", "pillow-heif")
 
 
+@pytest.mark.skipif(not features.check("jpg_2000"), reason="this Pillow writes no JPEG 2000")
+def test_a_jpeg_2000_photo(cli: Cli, workplace: Path) -> None:
+    Image.fromarray(one()).save("photo.jp2")
+    refused(cli, "photo.jp2", "not an image in one of the formats PNG, JPEG")
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB"])
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp", "bmp", "pgm", "tif", "gif"])
 def test_grey_images_in_every_mode_and_format(cli: Cli, workplace: Path, mode: str, ending: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -18,7 +19,7 @@ import atlcodec
 from atlcodec import files, stream
 from atlcodec.cli import files as cli_files
 from drawings import Pixels
-from kit import COMMAND, PEAK, Cli, environment, files_in, records
+from kit import COMMAND, PEAK, ROOT, Cli, environment, files_in, records
 
 
 def test_no_progress_bar_in_a_pipe(cli: Cli, here: Path) -> None:
@@ -120,6 +121,21 @@ def test_records_are_answered_as_they_arrive(here: Path) -> None:
             assert process.stdout.readline().startswith(b"standard input[%d]: " % number)
         process.stdin.close()
         assert process.wait(60) == 0
+
+
+def test_the_example_with_tail_begins_with_the_first_record(cli: Cli, here: Path) -> None:
+    """`tail` alone begins ten line ends before the end, in the middle of a record."""
+    from atlcodec.cli.classify import classify
+
+    (example,) = [line for line in vars(classify)["examples"] if "tail" in line]
+    assert f"`{example.removesuffix(' --json')}`" in (ROOT / "docs/guide.md").read_text("utf-8")
+    packed = records(50)
+    assert (packed == ord("\n")).sum() > 10
+    (here / "new.atlc").write_bytes(packed.tobytes())
+    tail, _, answer = example.replace("tail -c +1 -f", "tail -c +1").partition(" | atlc ")
+    data = subprocess.run(shlex.split(tail), capture_output=True, check=True).stdout
+    ran = cli(*answer.split(), stdin=data)
+    assert (ran.code, len(ran.lines)) == (0, 50)
 
 
 @pytest.mark.parametrize("step", [1, 199, 200, 333, 1 << 20])

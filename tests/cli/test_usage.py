@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 import atlcodec
-from kit import Cli, environment, files_in, json_lines, records
+from atlcodec.cli import COMMANDS, atlc
+from kit import ROOT, Cli, environment, files_in, json_lines, records
 
 
 def test_a_bad_input_is_reported_and_the_others_are_read(cli: Cli, here: Path) -> None:
@@ -94,30 +96,37 @@ def test_train_head_says_what_is_wrong_before_it_works(cli: Cli, here: Path) -> 
     assert "device 'abacus' is not available" in complaint
 
 
-def test_help_begins_with_a_sentence_and_two_examples(cli: Cli) -> None:
-    for words in (
-        "encode",
-        "decode",
-        "classify",
-        "similar",
-        "info",
-        "models",
-        "evaluate",
-        "models add",
-        "models check",
-    ):
-        lines = cli(*words.split(), "-h").lines
-        assert lines[0].startswith(f"Usage: atlc {words}")
-        sentence = " ".join(lines[2 : lines.index("", 2)])
-        assert sentence.endswith(".")
-        examples = [line.strip() for line in lines[lines.index("Examples:") + 1 :][:2]]
-        assert all("atlc " in line for line in examples)
-        assert lines.index("Examples:") <= 6
+MORE = ("models add", "models check", "models list", "models remove")
+
+
+@pytest.mark.parametrize("words", [*COMMANDS, *MORE])
+def test_help_begins_with_a_sentence_and_two_examples(words: str, cli: Cli) -> None:
+    """And many options are in groups."""
+    lines = cli(*words.split(), "-h").lines
+    assert lines[0].startswith(f"Usage: atlc {words}")
+    sentence = " ".join(lines[2 : lines.index("", 2)])
+    assert sentence.endswith(".")
+    examples = [line.strip() for line in lines[lines.index("Examples:") + 1 :][:2]]
+    assert all(f"atlc {words.split()[0]}" in line for line in examples)
+    assert lines.index("Examples:") <= 6
+    options = sum(line.startswith(("  -", "      --")) for line in lines)
+    assert options <= 4 or "Options:" not in lines
+
+
+def test_the_first_help(cli: Cli) -> None:
+    """It shows the three verbs first, and every variable that the code reads."""
     lines = cli("-h").lines
+    assert cli().err.splitlines() == lines
     assert [line.split()[0] for line in lines[lines.index("Commands:") + 1 :][:3]] == ["encode", "decode", "classify"]
-    for variable in ("ATLC_MODELS", "ATLC_DATA", "ATLC_THREADS", "ATLC_MIRROR"):
-        assert any(variable in line for line in lines)
-    assert "Model and quality:" in cli("encode", "-h").lines
+    read = {
+        name
+        for file in (ROOT / "atlcodec").rglob("*.py")
+        for name in re.findall(r"os\.environ\S*?\W+\"([A-Z_]+)\"", file.read_text("utf-8"))
+    }
+    assert {"ATLC_MODELS", "ATLC_THREADS"} <= read
+    for variable in read:
+        assert any(line.startswith(f"  {variable} ") for line in lines), variable
+    assert any("_ATLC_COMPLETE=bash_source" in line for line in lines)
 
 
 def test_python_m(cli: Cli) -> None:
@@ -131,6 +140,28 @@ def test_a_shell_completes_models(cli: Cli) -> None:
     assert {"plain,mnist", "plain,mnist-lenet"} <= {*ran.lines}
     env |= {"COMP_WORDS": "atlc evaluate fash", "COMP_CWORD": "2"}
     assert "plain,fashion" in cli.process(env=env).lines
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(f"{verb} {word}" for verb in ("encode", "decode", "classify", "info") for word in ("se", "--files-from se")),
+        "encode a -o se",
+        "decode a -o se",
+        "similar a se",
+        "evaluate mnist --data se",
+        "train --data se",
+        "train --outliers se",
+        "train-head --data se",
+    ],
+)
+def test_a_shell_completes_names_of_files(words: str, cli: Cli) -> None:
+    """A shell that asks `atlc` what to complete completes no names of files by itself."""
+    from click.shell_completion import BashComplete
+
+    arguments = words.split()
+    found = BashComplete(atlc, {}, "atlc", "_ATLC_COMPLETE").get_completions(arguments[:-1], arguments[-1])
+    assert [(item.type, item.value) for item in found] == [("file", "se")]
 
 
 def test_an_effort_in_words(cli: Cli, here: Path) -> None:

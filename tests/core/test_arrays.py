@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import atlcodec
 from atlcodec import Codec, sets
@@ -58,6 +59,24 @@ def test_what_to_do_with_others(array: Pixels, message: str) -> None:
         as_images(np.zeros((2, 3, 8, 8), np.uint8), (8, 8, 3))
 
 
+def test_what_is_not_an_array(images: Pixels, tmp_path: Path) -> None:
+    with pytest.raises(BadImage, match=r"images must be uint8 \(N, 28, 28\), not <U1 \(1, 1\)$"):
+        as_images([["a"]], SHAPE)
+    with pytest.raises(BadImage, match="with the same number of pixels in each row"):
+        as_images([[1, 2], [3]], SHAPE)
+    for one in (None, [[1, 2], [3]]):
+        with pytest.raises(BadImage, match=r"not what NumPy cannot read|the same number of pixels"):
+            atlcodec.encode(one)  # type: ignore[arg-type]
+    with pytest.raises(BadImage, match=r"16 bits a pixel; --gray \(gray=True\) .* \(range=\(low, high\)\)"):
+        atlcodec.encode(Image.fromarray(images[0].astype(np.int32) * 100))
+    (tmp_path / "x.atlc").write_bytes(records(1).tobytes())
+    with (
+        (tmp_path / "x.atlc").open("rb") as file,
+        pytest.raises(NotARecord, match=r"not an open file; give its content: file\.read\(\)"),
+    ):
+        atlcodec.decode(file)  # type: ignore[arg-type]
+
+
 def test_one_image_of_other_forms(images: Pixels) -> None:
     expected = atlcodec.encode(images[0], MNIST)
     for same in (images[0].ravel(), images[0][..., None], images[0].astype(np.int64), images[0].tolist()):
@@ -102,6 +121,8 @@ def test_a_file_is_pickled_as_its_path(tmp_path: Path) -> None:
     assert sum(1 for _ in file) == 5000
     file.close()
     assert "closed" in repr(file)
+    atlcodec.write(path, records(1))
+    assert repr(atlcodec.open(path)) == f"<RecordFile {path}: 1 record>"
 
 
 def test_an_image_is_not_a_file_of_records(tmp_path: Path) -> None:

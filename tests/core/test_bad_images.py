@@ -6,7 +6,9 @@ import io
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -79,7 +81,24 @@ def test_paths_without_an_image_are_refused(cli: Cli, tmp_path: Path) -> None:
     assert "is a folder; name the file for its records: -o set.atlc" in cli("encode", tmp_path).misuse
     assert "not an image" in cli("encode", "/dev/null", "-o", tmp_path / "x.atlc").complaint
     assert "bytes" in cli("encode", "/dev/zero", "-o", tmp_path / "x.atlc").complaint
-    assert "not an image" in cli("encode", "-", stdin=b"").complaint
+    (tmp_path / "empty.png").write_bytes(b"")
+    assert "empty.png: is empty, so it is not an image" in cli("encode", tmp_path / "empty.png").complaint
+    assert "standard input: is empty, so it is not an image" in cli("encode", "-", stdin=b"").complaint
+
+
+def test_what_pillow_calls_things_is_not_said(cli: Cli, digit: Pixels, tmp_path: Path) -> None:
+    """No class or constant of Python: a text or a colour profile that grows to 100 MB, and memory that ends."""
+    image, grown = picture.png(digit), zlib.compress(bytes(100 << 20), 9)
+    for kind in (b"zTXt", b"iCCP"):
+        data = kind + b"k\0\0" + grown
+        chunk = (len(data) - 4).to_bytes(4) + data + zlib.crc32(data).to_bytes(4)
+        (tmp_path / "x.png").write_bytes(image[:33] + chunk + image[33:])
+        complaint = cli("encode", tmp_path / "x.png").complaint
+        assert complaint.endswith("damaged (its text or colour profile is too large to read safely)")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("atlcodec.picture.Image.open", Mock(side_effect=MemoryError))
+        complaint = cli("encode", tmp_path / "x.png").complaint
+    assert complaint.endswith("x.png: cannot be read: there is not enough memory for it")
 
 
 def test_no_other_program_is_run_to_read_an_image(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

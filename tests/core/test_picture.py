@@ -45,6 +45,24 @@ def test_images_that_are_more_than_grey_need_the_gray_option(
     assert encoded(cli, path, "--gray") == encoded(cli, path, "--grey") == record_of(shown)
 
 
+@pytest.mark.parametrize("quality", [50, 75, 95])
+def test_a_lossy_webp_of_a_grey_image_is_grey(quality: int, draw: Callable[..., Pixels]) -> None:
+    """Its channels may differ by a level. A tint that one can see is a colour."""
+    differ = 0
+    for slant in range(-4, 5):
+        grey = draw(slant)
+        file = saved(layered("RGB", grey, grey, grey), "WEBP", quality=quality)
+        channels = np.asarray(Image.open(io.BytesIO(file)).convert("RGB")).astype(int)
+        differ += bool(np.ptp(channels, axis=2).any())
+        pixels = picture.read(io.BytesIO(file), shape=SHAPE)
+        assert np.abs(channels - pixels[..., None]).max() <= 2
+        assert picture.read(io.BytesIO(file)).shape == SHAPE
+        tinted = saved(layered("RGB", grey, grey, np.maximum(grey, 3)), "PNG")
+        with pytest.raises(BadImage, match="is in colour"):
+            picture.read(io.BytesIO(tinted), shape=SHAPE)
+    assert differ
+
+
 def test_cmyk_with_only_black_ink_is_grey(digit: Pixels) -> None:
     none = np.zeros_like(digit)
     shown = picture.read(io.BytesIO(saved(layered("CMYK", none, none, none, 255 - digit), "JPEG", quality=95)))

@@ -82,7 +82,7 @@ def test_a_file_may_be_written_over_itself(path: Path, decoded: Pixels, sevens: 
 
 def test_a_failed_save_says_what_to_do_and_leaves_no_file(tmp_path: Path) -> None:
     target = tmp_path / "x.atlc"
-    large, colour = Image.new("L", (29, 28)), Image.new("RGB", (28, 28), (1, 2, 3))
+    large, colour = Image.new("L", (29, 28)), Image.new("RGB", (28, 28), (1, 2, 9))
     with pytest.raises(BadImage, match=r"29 x 28 pixels, not 28 x 28; .*fit='contain'"):
         large.save(target)
     with pytest.raises(BadImage, match=r"frame 1: is in colour; .*gray=True"):

@@ -198,6 +198,22 @@ def test_encoder_effort(follow: Follow) -> None:
         assert Path(f"{name}.atlc").read_bytes() == Codec.load(MODEL).encode(images, effort).tobytes()
 
 
+def test_the_table_of_tasks_has_commands_and_options_that_exist(cli: Cli) -> None:
+    rows = [line for line in PAGE[: PAGE.index("\n## ")].splitlines() if line.startswith("| ")][1:]
+    found = [command for row in rows for command in re.findall(r"(?<![/_])atlc (\w[^`|]*?) *[`|\\]", row)]
+    assert len(found) >= 7
+    for command in found:
+        words = command.split()
+        name = words[:2] if words[0] == "models" else words[:1]
+        text = cli(*name, "-h").out.decode()
+        assert f"Usage: atlc {' '.join(name)}" in text
+        for option in (word for word in words if word.startswith("-") and word != "-"):
+            assert re.search(rf"^ +(-\w, )?{option}\b", text, re.M), command
+    for name in ("open", "Codec"):
+        assert any(f"atlcodec.{name}" in row for row in rows)
+        assert hasattr(atlcodec, name)
+
+
 def test_no_section_is_left_out_and_links_lead_somewhere() -> None:
     for section in SECTIONS:
         assert f"test_{section.lower().replace(' ', '_')}" in globals()

@@ -95,6 +95,25 @@ def test_a_flipped_bit_is_reported_and_the_rest_is_read(records: record.Records,
     assert re.match("5: damaged", torn)
 
 
+def test_files_that_hold_no_records_are_one_line(tmp_path: Path) -> None:
+    """No stack trace of Node, and not a line for each 200 bytes."""
+    page, records = tmp_path / "page.md", tmp_path / "x.atlc"
+    page.write_text("a page of text\n" * 500)
+    atlcodec.write(records, b"")
+    for arguments, code, line in (
+        ((page,), 1, f"{page}: holds no record of an installed model; is it an .atlc file?\n"),
+        ((tmp_path / "nowhere",), 1, f"{tmp_path / 'nowhere'}: does not exist\n"),
+        ((tmp_path,), 1, f"{tmp_path}: is a folder\n"),
+        ((records, tmp_path / "models"), 1, f"{tmp_path / 'models'}: does not exist\n"),
+        ((records,), 0, ""),
+    ):
+        done = read(*arguments)
+        assert (done.returncode, done.stdout, done.stderr) == (code, "", line)
+    assert NODE is not None
+    done = subprocess.run([NODE, EXAMPLE / "atlc.mjs"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "usage: node atlc.mjs FILE [MODELS] [OUT.pgm]\n")
+
+
 def test_nothing_is_kept_about_the_user(records: record.Records, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()

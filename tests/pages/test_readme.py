@@ -68,6 +68,13 @@ def test_the_sample_image_is_the_one_that_the_example_draws(tmp_path: Path) -> N
     assert np.array_equal(picture.read(tmp_path / "digit.png"), picture.read(ROOT / "examples/digit.png"))
 
 
+def test_the_way_around_cuda_is_said() -> None:
+    guide = " ".join((ROOT / "docs/guide.md").read_text("utf-8").split())
+    assert "without a GPU, see the guide first" in README
+    section = guide[guide.index("## A codec of your own") :]
+    assert section.index("--index-url https://download.pytorch.org/whl/cpu`") < section.index("```console")
+
+
 def test_the_page_is_short() -> None:
     assert len(README.splitlines()) <= 150
 
