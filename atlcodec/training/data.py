@@ -70,10 +70,10 @@ def domain(
     """A data set without its validation split, on the device. Raises `BadData`, also if not all images have the same
     shape."""
     if data.train.labels is None or len(data.classes) < 2:
-        raise BadData(f"{data.name}: no labels to train a classifier on (train-labels-idx1-ubyte is missing)")
+        raise BadData(f"{data.name}: has no labels to train a classifier on; put the images in folders of their labels")
     if len(data.train) < 20:
         raise BadData(f"{data.name}: {len(data.train)} training images are too few; at least 20 are needed")
-    labelled, held_out = split_validation(data.train, validation)
+    labelled, held_out = apart(data, validation)
     assert labelled.labels is not None
     for kind, others in (("unlabelled images", unlabelled), ("outliers", outliers)):
         if others is not None:
@@ -89,6 +89,13 @@ def domain(
     )
 
 
+def apart(data: Dataset, wanted: int) -> tuple[Split, Split]:
+    """The images to learn from, and those for validation: the set's own, or the last `wanted` of the others."""
+    if data.validation is not None and len(data.validation):
+        return data.train, data.validation
+    return split_validation(data.train, wanted)
+
+
 def split_validation(train: Split, wanted: int) -> tuple[Split, Split]:
     """The training images without the last ones, and the last `wanted` (a tenth at most)."""
     kept = max(1, min(wanted, len(train) // 10))
@@ -100,7 +107,7 @@ def outlier_images(sets: Sequence[Dataset], validation: int) -> Images | None:
     `BadData` if their shapes differ."""
     for one in sets:
         same_shape(one.name, one.shape, sets[0].shape)
-    images = [split_validation(one.train, validation)[0].images for one in sets]
+    images = [apart(one, validation)[0].images for one in sets]
     return np.concatenate(images) if images else None
 
 

@@ -24,7 +24,7 @@ from atlcodec.sets.dataset import Dataset, Split
 from atlcodec.training import export, pretrained, teacher
 from atlcodec.training.atl import classifier
 from atlcodec.training.augment import augment
-from atlcodec.training.data import Domain, split_validation, torch_device
+from atlcodec.training.data import Domain, apart, torch_device
 from atlcodec.training.layout import GREY, chunks, planes, sizes
 from atlcodec.training.networks import CLASSIFIERS
 from atlcodec.training.records import UNKNOWN, read_labels
@@ -98,7 +98,7 @@ def encode(
     codec = Codec(model)
     if data.train.labels is None:
         raise BadData(f"{data.name}: no labels to train a classifier on")
-    learnt, held_out = split_validation(data.train, settings.validation)
+    learnt, held_out = apart(data, settings.validation)
     assert learnt.labels is not None
     network = None
     if taught_by is not None:

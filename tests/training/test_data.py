@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from atlcodec import record
 from atlcodec.errors import BadData
 from atlcodec.sets.dataset import Dataset, Split
 from atlcodec.training.atl import autoencoder, cnn
-from atlcodec.training.data import split_validation
+from atlcodec.training.data import apart, split_validation
 from atlcodec.training.networks import Networks
 from atlcodec.training.settings import Settings
 from atlcodec.training.trainer import Trainer
@@ -27,6 +28,17 @@ def test_validation_is_the_end_of_the_training_images() -> None:
     assert labelled.labels.tolist() == list(range(90))
     assert held_out.labels.tolist() == list(range(90, 100))
     assert len(split_validation(Split(images, None), 3)[1]) == 3
+
+
+def test_a_validation_split_of_its_own_takes_the_place_of_that(tmp_path: Path) -> None:
+    data = bars(60)
+    own = replace(data, validation=data.train[:7])
+    assert len(apart(own, 5000)[0]) == 60
+    assert len(apart(own, 5000)[1]) == 7
+    trainer = Trainer(Settings(architecture="lenet", batch_size=16), own, tmp_path)
+    assert (len(trainer.domains[0].labels), len(trainer.domains[0].held_out)) == (60, 7)
+    assert own.describe()["validation"] == 7
+    assert "validation" not in data.describe()
 
 
 def test_records_on_tensors_are_those_of_the_format() -> None:
