@@ -178,10 +178,9 @@ def _seekable(source: str | os.PathLike[str] | BinaryIO, name: str) -> str | os.
             return io.BytesIO(all_bytes(file, name))
     if not source.seekable():
         return io.BytesIO(all_bytes(source, name))
-    at = source.tell()
-    if not source.read(1):
+    if not source.seek(0, io.SEEK_END):
         raise _empty(name)
-    source.seek(at)
+    source.seek(0)  # as Pillow does: a buffer that was just written counts from its beginning
     return source
 
 
