@@ -1,0 +1,210 @@
+"""Networks of whole numbers, made from trained networks of the architecture `pca`: the decompressor and its heads.
+
+    decompressor    latents -> two products with weights of 15 bits -> image in steps of 1/8 grey level, patch by patch
+                    patches -> tokens -> mixing ... -> corrections in the same steps; their sum is the image
+    head            latents for labels -> hidden 0..127 -> logits
+
+Steps are chosen by what runs through the network on some records: see `calibrate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from atlcodec.errors import BadModel
+from atlcodec.latents import Packing
+from atlcodec.training.grid import MixChannels, MixTokens, Patches, Unpatches
+from atlcodec.training.layers import Add, FixedLinear, Last, Scale, Standardise
+from atlcodec.training.onnx_packing import pieces
+from atlcodec.training.quantise import MOST, Columns, Operand, Product, rounded, wide
+
+FINE = 8  # steps of the picture in a grey level
+GREY = 128  # grey levels are 1 in the mixers
+PICTURE = Operand(shift=5, zero=40, low=True)  # -160 to 348 grey levels: the linear path overshoots
+STREAM = Operand(shift=4, zero=64, low=True)  # 11 bits
+
+
+@dataclass(frozen=True)
+class Form:
+    """How wide the values in a decompressor are: how products take the picture, in steps of 1/8 grey level, and the
+    stream of tokens."""
+
+    picture: Operand = PICTURE
+    stream: Operand = STREAM
+
+
+class ExactMix(nn.Module):
+    """x + B relu(A x + a) over the channels or over the tokens, in steps of the stream."""
+
+    def __init__(self, layer: MixChannels | MixTokens, operand: Operand) -> None:
+        super().__init__()
+        self.tokens = isinstance(layer, MixTokens)
+        self.operand, (hidden, inputs) = operand, layer.weight.shape
+        self.first = Product(layer.weight, layer.bias, Columns.of(inputs, operand))
+        self.second = Product(layer.back, torch.zeros(inputs), Columns.of(hidden, Operand()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(tokens, N, channels) -> the same."""
+        if self.tokens:
+            flat = x.reshape(len(x), -1)
+            hidden = rounded(self.first.left(self.operand.parts(flat, 0)), 0, MOST)
+            branch = self.second.left(hidden)
+        else:
+            flat = x.reshape(-1, x.shape[-1])
+            hidden = rounded(self.first(self.operand.parts(flat, 1)), 0, MOST)
+            branch = self.second(hidden)
+        return rounded(flat + rounded(branch), *self.operand.limits).view(x.shape)
+
+
+class ExactDecompressor(nn.Module):
+    """The decompressor of the architecture `pca` as whole numbers. Only the mixers learn."""
+
+    whole: Tensor
+    biases: Tensor
+
+    def __init__(self, network: nn.Sequential, packing: Packing, form: Form) -> None:
+        super().__init__()
+        linear, grid, embed, mixing, out = _parts(network)
+        self.form, self.packing, self.grid = form, packing, grid
+        _, factor, _, highest = (torch.from_numpy(each) for each in pieces(packing, MOST))
+        latents_top = torch.from_numpy(packing.top)
+        whole, biases, k = wide(linear.weight * FINE, latents_top, factor[highest], linear.bias * FINE)
+        order = patch_order(grid)
+        self.k = k
+        self.register_buffer("whole", _rows(whole, order), persistent=False)
+        self.register_buffer("biases", _rows(biases[:, None], order)[:, 0], persistent=False)
+        pixels, width = out.weight.shape
+        self.embed = Product(embed.weight, embed.bias, Columns.of(pixels, form.picture))
+        self.mixing = nn.ModuleList(ExactMix(layer, form.stream) for layer in mixing)
+        self.out = Product(out.weight, out.bias, Columns.of(width, form.stream))
+
+    def linear(self, latents: Tensor) -> Tensor:
+        """Latents (N, M) -> the picture of the linear path in steps, (N, tokens * pixels of a patch)."""
+        # float64 holds these sums whatever their order.
+        picture = torch.ldexp(latents.double() @ self.whole.t() + self.biases, torch.tensor(-self.k)).round()
+        return picture.clamp_(*self.form.picture.limits).float()
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Latents (N, M) -> pixels in 0..255, (N, C, H, W): whole numbers, with a gradient through the rounding."""
+        return self.corrected(self.linear(latents))
+
+    def corrected(self, picture: Tensor) -> Tensor:
+        """The picture of the linear path -> pixels (N, C, H, W)."""
+        grid = self.grid
+        tokens = grid.rows * grid.columns
+        patches = picture.view(len(picture), tokens, -1).transpose(0, 1).reshape(tokens * len(picture), -1)
+        embedded = self.embed(self.form.picture.parts(patches, 1))
+        x = rounded(embedded, *self.form.stream.limits).view(tokens, len(picture), -1)
+        for mix in self.mixing:
+            x = mix(x)
+        corrections = self.out(self.form.stream.parts(x.reshape(len(patches), -1), 1))
+        summed = patches + rounded(corrections)
+        pixels = rounded(summed / FINE, 0, 255)
+        return unpatched(pixels.view(tokens, len(picture), -1), grid)
+
+
+class Cut(NamedTuple):
+    """The pieces that records are cut into: see `onnx_packing.Pieces`."""
+
+    latent: Tensor
+    factor: Tensor
+    top: Tensor
+
+
+class ExactHead(nn.Module):
+    """A classifier of dense layers and ReLUs as whole numbers: the latents for labels, or all of them -> logits. A
+    latent that lies in two bytes comes as two columns."""
+
+    def __init__(self, network: nn.Sequential, packing: Packing) -> None:
+        super().__init__()
+        layers = [layer for layer in network if not isinstance(layer, nn.Dropout | nn.ReLU)]
+        last = layers.pop(0) if isinstance(layers[0], Last) else None
+        standard, dense = layers[0], [layer for layer in layers[1:] if isinstance(layer, nn.Linear)]
+        if not isinstance(standard, Standardise) or len(dense) != len(layers) - 1:
+            raise BadModel("only a classifier of dense layers behind the latents can be made exact")
+        self.packing, self.count = packing, last.count if isinstance(last, Last) and last.count else packing.count
+        self.cut = Cut(*(torch.from_numpy(each) for each in pieces(packing, MOST, self.first_byte)[:3]))
+        before = packing.count - self.count  # latents that may share the first byte
+        index, unit = self.cut.latent - before, self.cut.factor * (self.cut.latent >= before)
+        columns = Columns(index.clamp(min=0), unit, self.cut.top)
+        products = list[Product]()
+        for layer in dense:
+            if products:
+                columns = Columns.of(layer.in_features, Operand())
+                products.append(Product(layer.weight, layer.bias, columns))
+            else:
+                weight = layer.weight * standard.factor
+                products.append(Product(weight, layer.bias - weight @ standard.mean, columns))
+        self.products = nn.ModuleList(products)
+
+    @property
+    def first_byte(self) -> int:
+        """Of a record, the first one that it reads."""
+        return int(self.packing.bits[: self.packing.count - self.count].sum()) // 8
+
+    def pieces(self, latents: Tensor) -> Tensor:
+        """Latents (N, M) -> what of them lies in each byte, (N, P)."""
+        latent, factor, top = self.cut
+        found = (latents.index_select(1, latent) / factor.clamp(min=1)).floor()
+        return found.remainder(top + 1)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Latents (N, M) -> logits (N, classes), whole numbers: see `step`."""
+        return self.logits(self.pieces(latents))
+
+    def logits(self, x: Tensor) -> Tensor:
+        *hidden, last = self.products
+        for product in hidden:
+            x = rounded(product(x), 0, MOST)
+        return rounded(last(x))
+
+    @property
+    def step(self) -> float:
+        """What a logit of 1 is in logits of the network in floats."""
+        last = self.products[-1]
+        assert isinstance(last, Product)
+        return float(last.step_out[0])
+
+
+class _Parts(NamedTuple):
+    """The layers of a decompressor of the architecture `pca` that have weights, and its grid of patches."""
+
+    linear: FixedLinear
+    grid: Patches
+    embed: nn.Linear
+    mixing: list[MixChannels | MixTokens]
+    out: nn.Linear
+
+
+def _parts(network: nn.Sequential) -> _Parts:
+    """Raises `BadModel` if a decompressor cannot be made exact."""
+    match list(network):
+        case [FixedLinear() as linear, nn.Unflatten(), Add() as add]:
+            match [layer for layer in add.beside if not isinstance(layer, Scale)]:
+                case [Patches() as grid, nn.Linear() as embed, *others, nn.Linear() as out, Unpatches()]:
+                    mixing = [layer for layer in others if isinstance(layer, MixChannels | MixTokens)]
+                    if len(mixing) == len(others):
+                        return _Parts(linear, grid, embed, mixing, out)
+    raise BadModel("only a decompressor of the architecture pca without a reduced picture can be made exact")
+
+
+def patch_order(grid: Patches) -> Tensor:
+    """The pixel of an image (C, H, W) at each place of its patches, (tokens * pixels of a patch,); -1 where it is
+    filled up."""
+    numbers = torch.arange(1, grid.channels * grid.height * grid.width + 1, dtype=torch.float32)
+    image = numbers.view(1, grid.channels, grid.height, grid.width)
+    return grid(image).flatten().long() - 1
+
+
+def _rows(matrix: Tensor, order: Tensor) -> Tensor:
+    return matrix[order.clamp(min=0)] * (order >= 0)[:, None]
+
+
+def unpatched(x: Tensor, grid: Patches) -> Tensor:
+    """(tokens, N, C * pixels of a patch) -> (N, C, H, W)."""
+    x = x.permute(1, 2, 0).reshape(x.shape[1], x.shape[2], grid.rows, grid.columns)
+    return functional.pixel_shuffle(x, grid.size)[:, :, : grid.height, : grid.width]
