@@ -20,7 +20,7 @@ from atlcodec.latents import Packing
 from atlcodec.training.grid import MixChannels, MixTokens, Patches, Unpatches
 from atlcodec.training.layers import Add, FixedLinear, Last, Scale, Standardise
 from atlcodec.training.onnx_packing import pieces
-from atlcodec.training.quantise import MOST, Columns, Operand, Product, rounded, wide
+from atlcodec.training.quantise import MOST, Columns, Operand, Product, active, rounded, wide
 
 FINE = 8  # steps of the picture in a grey level
 GREY = 128  # grey levels are 1 in the mixers
@@ -51,11 +51,11 @@ class ExactMix(nn.Module):
         """(tokens, N, channels) -> the same."""
         if self.tokens:
             flat = x.reshape(len(x), -1)
-            hidden = rounded(self.first.left(self.operand.parts(flat, 0)), 0, MOST)
+            hidden = active(self.first.left(self.operand.parts(flat, 0)))
             branch = self.second.left(hidden)
         else:
             flat = x.reshape(-1, x.shape[-1])
-            hidden = rounded(self.first(self.operand.parts(flat, 1)), 0, MOST)
+            hidden = active(self.first(self.operand.parts(flat, 1)))
             branch = self.second(hidden)
         return rounded(flat + rounded(branch), *self.operand.limits).view(x.shape)
 
@@ -75,8 +75,8 @@ class ExactDecompressor(nn.Module):
         whole, biases, k = wide(linear.weight * FINE, latents_top, factor[highest], linear.bias * FINE)
         order = patch_order(grid)
         self.k = k
-        self.register_buffer("whole", _rows(whole, order), persistent=False)
-        self.register_buffer("biases", _rows(biases[:, None], order)[:, 0], persistent=False)
+        self.register_buffer("whole", _rows(whole, order).float(), persistent=False)
+        self.register_buffer("biases", _rows(biases[:, None], order)[:, 0].float(), persistent=False)
         pixels, width = out.weight.shape
         self.embed = Product(embed.weight, embed.bias, Columns.of(pixels, form.picture))
         self.mixing = nn.ModuleList(ExactMix(layer, form.stream) for layer in mixing)
@@ -84,9 +84,8 @@ class ExactDecompressor(nn.Module):
 
     def linear(self, latents: Tensor) -> Tensor:
         """Latents (N, M) -> the picture of the linear path in steps, (N, tokens * pixels of a patch)."""
-        # float64 holds these sums whatever their order.
-        picture = torch.ldexp(latents.double() @ self.whole.t() + self.biases, torch.tensor(-self.k)).round()
-        return picture.clamp_(*self.form.picture.limits).float()
+        sums = torch.addmm(self.biases, latents, self.whole.t())
+        return (sums * 2.0**-self.k).round().clamp_(*self.form.picture.limits)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Latents (N, M) -> pixels in 0..255, (N, C, H, W): whole numbers, with a gradient through the rounding."""
@@ -159,7 +158,7 @@ class ExactHead(nn.Module):
     def logits(self, x: Tensor) -> Tensor:
         *hidden, last = self.products
         for product in hidden:
-            x = rounded(product(x), 0, MOST)
+            x = active(product(x))
         return rounded(last(x))
 
     @property
@@ -207,4 +206,5 @@ def _rows(matrix: Tensor, order: Tensor) -> Tensor:
 def unpatched(x: Tensor, grid: Patches) -> Tensor:
     """(tokens, N, C * pixels of a patch) -> (N, C, H, W)."""
     x = x.permute(1, 2, 0).reshape(x.shape[1], x.shape[2], grid.rows, grid.columns)
-    return functional.pixel_shuffle(x, grid.size)[:, :, : grid.height, : grid.width]
+    images: Tensor = functional.pixel_shuffle(x, grid.size)[:, :, : grid.height, : grid.width]
+    return images

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 SUM = 1 << 24  # whole numbers below this are exact in float32
 MOST = 127  # of a weight, and of an operand
@@ -26,15 +27,17 @@ class _Round(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, low: float, high: float) -> Tensor:
-        ctx.save_for_backward(x)
+        least, largest = (float(each) for each in x.aminmax())
         ctx.limits = low, high
+        ctx.save_for_backward(*([] if low <= least and largest <= high else [x]))  # mostly, all values are inside
         return x.round().clamp_(low, high)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (x,), (low, high) = ctx.saved_tensors, ctx.limits
-        outwards = ((x < low) & (gradient > 0)) | ((x > high) & (gradient < 0))
-        return gradient.masked_fill(outwards, 0.0), None, None
+        if ctx.saved_tensors:
+            (x,), (low, high) = ctx.saved_tensors, ctx.limits
+            gradient = gradient.masked_fill(((x < low) & (gradient > 0)) | ((x > high) & (gradient < 0)), 0.0)
+        return gradient, None, None
 
 
 class _Replace(torch.autograd.Function):
@@ -53,6 +56,11 @@ def rounded(x: Tensor, low: float = -SUM, high: float = SUM) -> Tensor:
     """Round half to even and clip, straight through."""
     result: Tensor = _Round.apply(x, low, high)  # type: ignore[no-untyped-call]
     return result
+
+
+def active(x: Tensor) -> Tensor:
+    """ReLU, rounded and clipped to the largest operand."""
+    return rounded(functional.relu(x), 0, MOST)
 
 
 def replaced(x: Tensor, value: Tensor) -> Tensor:
