@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from atlcodec import nodes
 from atlcodec.errors import BadModel
-from atlcodec.nodes import Node
+from atlcodec.nodes import Node, Nodes
 
 Bytes = NDArray[np.uint8]
 Whole = NDArray[np.int64]
@@ -53,9 +53,7 @@ class Network:
 
     def __init__(self, file: bytes, name: str) -> None:
         self._graph = nodes.read(file, name)
-        for node in self._graph.nodes:
-            if node.operator not in OPERATORS:
-                raise BadModel(f"{name}: {node.operator[:80]!a} is not an operator of exact networks")
+        check_operators(self._graph, name)
 
     def __call__(self, rows: Bytes) -> NDArray[Any]:
         """Records uint8 (N, 200) -> images uint8 (N, *shape), or logits float32 (N, classes)."""
@@ -67,6 +65,20 @@ class Network:
         if isinstance(result, Numbers):
             return np.ldexp(result.whole.astype(np.float64), -result.places).astype(np.float32)
         return np.asarray(result)
+
+
+def check_operators(graph: Nodes, name: str) -> None:
+    """Raise `BadModel` if a file has operators, or attributes of them, that exact networks do not have."""
+    for node in graph.nodes:
+        if node.operator not in OPERATORS:
+            raise BadModel(f"{name}: {node.operator[:80]!a} is not an operator of exact networks")
+        for attribute in node.integers.keys() | node.texts.keys():
+            if attribute not in ATTRIBUTES.get(node.operator, ()):
+                raise BadModel(
+                    f"{name}: {node.operator} has an attribute {attribute[:80]!a} that exact networks do not have"
+                )
+        if node.operator == "BitShift" and node.texts.get("direction") != "RIGHT":
+            raise BadModel(f"{name}: BitShift must go to the right")
 
 
 def power(scale: NDArray[Any]) -> int:
@@ -184,14 +196,16 @@ def _slice(node: Node, x: NDArray[Any], starts: Whole, ends: Whole, axes: Whole)
     return x[tuple(cut)]
 
 
-def _concat(node: Node, *parts: Bytes) -> Bytes:
-    return np.concatenate(parts, axis=node.integer("axis", 0))
-
-
+MOVES: dict[str, Callable[..., NDArray[Any]]] = {
+    "Concat": lambda node, *parts: np.concatenate(parts, axis=node.integer("axis", 0)),
+    "Reshape": _reshape,
+    "Slice": _slice,
+    "Transpose": lambda node, x: x.transpose(node.integers["perm"]),
+}
 OPERATORS: dict[str, Callable[..., Value]] = {
+    **{name: _each(move) for name, move in MOVES.items()},
     "BitShift": lambda node, x, shift: x >> shift,
     "BitwiseAnd": lambda node, x, mask: x & mask,
-    "Concat": _concat,
     "DequantizeLinear": _dequantise,
     "QuantizeLinear": _quantise,
     "Gemm": _gemm,
@@ -202,7 +216,12 @@ OPERATORS: dict[str, Callable[..., Value]] = {
     "Add": lambda node, a, b: _plus(a, b),
     "Sub": lambda node, a, b: _plus(a, b, -1),
     "Clip": _clip,
-    "Reshape": _each(_reshape),
-    "Transpose": _each(lambda node, x: x.transpose(node.integers["perm"])),
-    "Slice": _each(_slice),
+}
+ATTRIBUTES = {  # that they may have; all others are refused
+    "BitShift": ("direction",),
+    "Concat": ("axis",),
+    "Conv": ("kernel_shape", "pads", "strides"),
+    "DequantizeLinear": ("axis",),
+    "Gemm": ("transB",),
+    "Transpose": ("perm",),
 }

@@ -99,7 +99,8 @@ class _Reader:
                 texts[name] = _text(value)
             elif number not in (20, 13):
                 raise BadModel(f"{self._name}: the attribute {name[:80]!a} is not a whole number or text")
-        integers[name] = tuple(found)
+        if name not in texts:
+            integers[name] = tuple(found)
 
     def _tensor(self, tensor: memoryview) -> tuple[str, NDArray[Any]]:
         name, shape, kind, raw = "", list[int](), 0, memoryview(b"")

@@ -196,7 +196,8 @@ def patch_order(grid: Patches) -> Tensor:
     filled up."""
     numbers = torch.arange(1, grid.channels * grid.height * grid.width + 1, dtype=torch.float32)
     image = numbers.view(1, grid.channels, grid.height, grid.width)
-    return grid(image).flatten().long() - 1
+    patches: Tensor = grid(image)
+    return patches.flatten().long() - 1
 
 
 def _rows(matrix: Tensor, order: Tensor) -> Tensor:
