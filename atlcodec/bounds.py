@@ -143,7 +143,7 @@ class _Walk:
         for _ in range(4):  # the largest power of two that divides the scale
             unit = np.where(np.remainder(factor, 2 * unit) == 0, 2 * unit, unit)
         raw = np.abs(x.astype(np.float64)), x.dtype
-        return Range(whole * factor, whole * factor, unit, raw=raw, scale=factor, constant=True)
+        return Range(whole * factor, whole * factor, unit, raw=raw, scale=factor, constant=True, rows=scale.ndim > 0)
 
     def _quantise(self, x: Range, scale: NDArray[Any], zero: NDArray[Any]) -> Range:
         exact.power(scale)
@@ -190,6 +190,8 @@ class _Walk:
         if a.raw is None or b.raw is None or a.constant == b.constant or a.scale is None or b.scale is None:
             raise self._refused("a product must be one of bytes and weights")
         terms = a.low.shape[-1]
+        if a.constant and a.rows:  # ONNX Runtime fails to run it
+            raise self._refused("weights on the left must have one scale for all")
         if (a if a.constant else b).low.ndim != 2 or b.low.shape[-2] != terms:
             raise self._refused(f"shapes {a.low.shape} and {b.low.shape} do not fit")
         if terms > LONGEST or np.ptp(a.unit, axis=-1).any() or np.ptp(b.unit, axis=-2).any():

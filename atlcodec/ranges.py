@@ -20,9 +20,9 @@ class Range:
     """From `low` to `high`, multiples of `unit`, each of the shape of one row. `kind` is that of bytes, uint8 or int8;
     None for numbers.
 
-    Numbers that were bytes know them: `raw` is the largest size of each byte and its kind, `constant` the whole numbers
-    of weights, and `scale` what they were multiplied with. `rounded` is the value that a byte was rounded from, if that
-    is always inside the range of bytes, with the scale and the zero."""
+    Numbers that were bytes know them: `raw` is the largest size of each byte and its kind, and `scale` is what it was
+    multiplied with. Of weights, which are `constant`, `rows` tells whether each row has a scale. `rounded` is the value
+    that a byte was rounded from, if that is always inside the range of bytes, with the scale and the zero."""
 
     low: Floats
     high: Floats
@@ -31,6 +31,7 @@ class Range:
     raw: tuple[Floats, np.dtype[Any]] | None = None
     scale: Floats | None = None
     constant: bool = False
+    rows: bool = False
     rounded: tuple[str, float, int] | None = None
 
     @property

@@ -1,0 +1,290 @@
+"""Exact networks: PyTorch, NumPy and ONNX Runtime in all its ways give the same bits, and bounds are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from atlcodec import bounds, exact, graph
+from atlcodec.errors import BadData, BadModel
+from atlcodec.latents import Packing
+from atlcodec.shape import Shape
+from atlcodec.training import calibrate, lenet, onnx_exact, onnx_packing, pca, tuning
+from atlcodec.training.exact import ExactDecompressor, ExactHead, Form
+from atlcodec.training.quantise import MOST, SUM, Operand, integers
+from atlcodec.training.start import Start, blank
+from exact_kit import changed, every_way, extremes, unit_graph
+
+PACKING = Packing(((8, 12), (6, 64), (4, 104), (3, 144), (2, 136)), 8)
+HIGH = Form(picture=Operand(5, 40), stream=Operand(4, 64))
+
+
+def random_start(shape: Shape) -> Start:
+    rng = np.random.default_rng(2)
+    start = blank(PACKING, shape)
+    components = rng.normal(0, 1, start.components.shape) / (1 + 4 * np.sqrt(start.packing.bits))
+    components[:, -PACKING.labels :] = 0
+    pixels = len(start.mean)
+    return Start(PACKING, np.full(pixels, 99.5, np.float32), components.astype(np.float32), *start_steps(), shape)
+
+
+def start_steps() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    ones = np.ones(PACKING.count, np.float32)
+    return 3 * ones, 2 * ones
+
+
+def random_network(build: object, start: Start) -> torch.nn.Sequential:
+    """With weights in all layers: the mixers of a new network are zero."""
+    torch.manual_seed(5)
+    network = build(start)  # type: ignore[operator]
+    assert isinstance(network, torch.nn.Sequential)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return network
+
+
+def random_records(count: int = 256) -> NDArray[np.uint8]:
+    records = np.random.default_rng(1).integers(0, 256, (count, 200)).astype(np.uint8)
+    records[0], records[1] = 0, 255
+    return records
+
+
+def latents(records: NDArray[np.uint8]) -> torch.Tensor:
+    return torch.from_numpy(PACKING.read(records).reshape(len(records), -1).astype(np.float32))
+
+
+def made(shape: Shape, form: Form) -> ExactDecompressor:
+    network = ExactDecompressor(random_network(pca.decompressor, random_start(shape)), PACKING, form)
+    calibrate.decompressor(network, latents(random_records()))
+    return network
+
+
+def made_head(start: Start, dense: bool) -> ExactHead:
+    build = pca.dense_classifier if dense else pca.classifier
+    head = ExactHead(random_network(lambda each: build(each, 11), start), PACKING)
+    calibrate.head(head, latents(random_records()))
+    return head
+
+
+@pytest.mark.parametrize("form", [Form(), HIGH], ids=["both parts", "high part"])
+@pytest.mark.parametrize("shape", [(28, 28), (10, 13, 3)], ids=str)
+def test_a_decompressor_gives_the_same_bits_everywhere(shape: Shape, form: Form) -> None:
+    network, records = made(shape, form), random_records()
+    file = onnx_exact.decompressor(network)
+    graph.check(file, "decompressor.onnx")
+    wanted = exact.Network(file, "decompressor.onnx")(records)
+    with torch.no_grad():
+        pixels = network(latents(records)).permute(0, 2, 3, 1).numpy().reshape(wanted.shape)
+    assert np.array_equal(wanted, pixels)
+    assert wanted.std() > 20
+    for way, found in every_way(file, records):
+        assert np.array_equal(found, wanted[: len(found)]), way
+
+
+@pytest.mark.parametrize("dense", [False, True], ids=["latents for labels", "all latents"])
+def test_a_head_gives_the_same_bits_everywhere(dense: bool) -> None:
+    network, records = made_head(random_start((28, 28)), dense), random_records()
+    file = onnx_exact.classifier(network)
+    wanted = exact.Network(file, "classifier.onnx")(records)
+    with torch.no_grad():
+        assert np.array_equal(wanted, network(latents(records)).numpy())
+    assert len(np.unique(wanted.argmax(axis=1))) > 2
+    for way, found in every_way(file, records):
+        assert np.array_equal(found, wanted[: len(found)]), way
+
+
+def test_an_exact_network_is_close_to_the_one_in_floats() -> None:
+    start, some = random_start((28, 28)), latents(random_records())
+    network = random_network(pca.decompressor, start)
+    rounded = ExactDecompressor(network, PACKING, Form())
+    calibrate.decompressor(rounded, some)
+    head = random_network(lambda each: pca.dense_classifier(each, 11), start)
+    exact_head = ExactHead(head, PACKING)
+    calibrate.head(exact_head, some)
+    with torch.no_grad():
+        picture = rounded.linear(some).view(len(some), -1)
+        inside = (picture > rounded.form.picture.limits[0]) & (picture < rounded.form.picture.limits[1])
+        assert inside.float().mean() > 0.9
+        wanted = network(some).clamp(0, 255)
+        assert calibrate.psnr(rounded(some), wanted) > 25
+        assert (exact_head(some) * exact_head.step - head.eval()(some)).abs().max() < 0.2 * head(some).abs().max()
+
+
+@pytest.mark.parametrize("relu", [False, True], ids=["sums", "bytes"])
+@pytest.mark.parametrize("kind", ["gemm", "matmul", "conv"])
+@pytest.mark.parametrize(("most", "unsigned"), [(127, False), (255, True)], ids=["int8", "uint8"])
+def test_a_product_of_extremes_gives_the_same_bits_everywhere(kind: str, most: int, unsigned: bool, relu: bool) -> None:
+    rng = np.random.default_rng(0)
+    signs = rng.choice([-127, 127], (24, 18 if kind == "conv" else 60))
+    signs[0], signs[1] = 127, -127
+    for m, unit in ((15, 2.0**-13), (1, 2.0**-9)):
+        file = unit_graph(kind, signs, most, unsigned=unsigned, scale=m * unit, relu=relu)
+        rows = extremes(rng, 200 if kind == "conv" else 60, np.resize(signs, (24, 200)) if kind == "conv" else signs)
+        row = rows.shape[1:]
+        cost = bounds.check(file, "unit.onnx", row)
+        wanted = exact.Network(file, "unit.onnx")(rows)
+        if kind != "conv" and not relu:
+            assert np.abs(wanted).max() > 0.9 * cost.sum * unit
+        for way, found in every_way(file, rows):
+            assert np.array_equal(found, wanted[: len(found)]), way
+
+
+def test_weights_on_the_left_give_the_same_bits_everywhere() -> None:
+    rng = np.random.default_rng(0)
+    signs = rng.choice([-127, 127], (24, 50))
+    file = unit_graph("left", signs, 127, unsigned=True, scale=13 * 2.0**-11, relu=False)
+    rows = extremes(rng, 200, np.repeat(signs, 4, axis=1))
+    assert bounds.check(file, "unit.onnx", (200,)).pair <= bounds.PAIR
+    wanted = exact.Network(file, "unit.onnx")(rows)
+    for way, found in every_way(file, rows):
+        assert np.array_equal(found, wanted[: len(found)]), way
+
+
+def test_numpy_is_right_about_a_product() -> None:
+    """Beside a plain sum of whole numbers."""
+    rng = np.random.default_rng(0)
+    weights = rng.integers(-127, 128, (5, 60))
+    file = unit_graph("gemm", weights, 255, unsigned=True, scale=7 * 2.0**-10, relu=False)
+    rows = rng.integers(0, 256, (9, 60)).astype(np.uint8)
+    sums = (rows.astype(np.int64) - 128) @ weights.T + np.arange(5) * 1001 - 5005
+    assert np.array_equal(exact.Network(file, "unit.onnx")(rows), sums * 7 / 1024)
+
+
+@pytest.mark.parametrize("tie", [0.5, 1.5, 2.5, -0.5, -1.5])
+def test_halves_are_rounded_to_even(tie: float) -> None:
+    places = 5
+    found = exact.Numbers(np.array([int(tie * 2**places)]), places).rounded(0)
+    assert found.tolist() == [round(tie)]
+
+
+# -- bounds ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_worst_case_is_computed_from_a_file() -> None:
+    file = onnx_exact.decompressor(made((28, 28), Form()))
+    cost = bounds.check(file, "decompressor.onnx")
+    linear = 2 * len(onnx_packing.pieces(PACKING, MOST).latent) * 784
+    over_tokens, over_channels = 64 * (98 * 98 + 98 * 49), 49 * (128 * 192 + 192 * 64)
+    assert cost.multiply_adds == linear + 49 * 32 * 64 + 2 * over_tokens + 2 * over_channels + 49 * 128 * 16
+    assert 2**20 < cost.sum < SUM
+    assert 127 * 127 < cost.pair <= 2 * 127 * 127
+    assert 4 * 49 * 192 < cost.memory < 10 * 4 * 49 * 192
+
+
+def refusal(file: bytes, row: int = 60) -> str:
+    with pytest.raises(BadModel) as caught:
+        bounds.check(file, "unit.onnx", (row,))
+    return str(caught.value)
+
+
+def test_int8_weights_and_bytes_of_8_bits_are_refused() -> None:
+    weights = np.full((3, 60), 127)
+    said = refusal(unit_graph("gemm", weights, 255, unsigned=False, scale=2.0**-9, relu=True))
+    assert said.startswith("unit.onnx: Gemm of the layer 'layer': two products")
+    assert "64770" in said
+
+
+def test_a_sum_of_2_to_the_24_is_refused() -> None:
+    weights = np.full((3, 60), 127)
+    file = unit_graph("gemm", weights, 127, unsigned=False, scale=15 * 2.0**-9, relu=True)
+    most = (SUM // 15) - 64 * 127 * 60
+    bounds.check(changed(file, "layer.bias", np.array([0, most, 0], np.int32)), "unit.onnx", (60,))
+    said = refusal(changed(file, "layer.bias", np.array([0, most + 1, 0], np.int32)))
+    assert "Gemm of the layer 'layer': sums up to" in said
+
+
+@pytest.mark.parametrize("scale", [17 * 2.0**-9, 0.1, -(2.0**-9), 0.0])
+def test_a_scale_of_weights_with_other_factors_is_refused(scale: float) -> None:
+    weights = np.full((3, 60), 127)
+    said = refusal(unit_graph("gemm", weights, 127, unsigned=False, scale=scale, relu=True))
+    assert "layer 'layer': a scale that is not m * 2^-k" in said
+
+
+def test_a_scale_of_an_activation_that_is_not_a_power_of_two_is_refused() -> None:
+    file = unit_graph("gemm", np.full((3, 60), 9), 127, unsigned=False, scale=2.0**-9, relu=True)
+    model = onnx.load_model_from_string(file)
+    (scale,) = [each for each in model.graph.initializer if each.name == model.graph.node[-1].input[1]]
+    scale.CopyFrom(onnx.numpy_helper.from_array(np.array(3, np.float32), scale.name))
+    assert "is not a power of two" in refusal(model.SerializeToString())
+
+
+def test_the_scale_of_a_bias_must_be_that_of_its_product() -> None:
+    file = unit_graph("gemm", np.full((3, 60), 9), 127, unsigned=False, scale=2.0**-9, relu=True)
+    model = onnx.load_model_from_string(file)
+    bias = next(node for node in model.graph.node if node.input[0] == "layer.bias")
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.full(3, 2.0**-8, np.float32), "other"))
+    bias.input[1] = "other"
+    assert "the scale of the bias" in refusal(model.SerializeToString())
+
+
+def test_other_operators_and_attributes_are_refused() -> None:
+    file = unit_graph("gemm", np.full((3, 60), 9), 127, unsigned=False, scale=2.0**-9, relu=True)
+    model = onnx.load_model_from_string(file)
+    relu = next(node for node in model.graph.node if node.op_type == "Relu")
+    relu.op_type = "Sigmoid"
+    assert "'Sigmoid' is not an operator of exact networks" in refusal(model.SerializeToString())
+    relu.op_type = "Relu"
+    gemm = next(node for node in model.graph.node if node.op_type == "Gemm")
+    gemm.attribute.append(onnx.helper.make_attribute("transA", 1))
+    assert "Gemm has an attribute 'transA'" in refusal(model.SerializeToString())
+
+
+# -- rounding of weights, and tuning -----------------------------------------------------------------------------------
+
+
+def test_scales_of_weights_keep_the_rules() -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(200, 96) * torch.logspace(-3, 3, 200)[:, None]
+    weight[7] = 0
+    reach = torch.full((96,), 127.0)
+    whole, bias, m, k = integers(weight, torch.randn(200), reach)
+    assert whole.abs().max() == MOST
+    assert set(m.tolist()) <= {1, 3, 5, 7, 9, 11, 13, 15}
+    assert (((whole.abs() @ reach) + bias.abs()) * m < SUM).all()
+    kept = weight.abs().amax(1) > weight.abs().max() * 2.0**-12
+    scale = torch.ldexp(m, -k)
+    assert ((whole * scale[:, None] - weight).abs()[kept] <= scale[kept, None] / 2 * 1.001).all()
+    assert (whole.abs().amax(1)[kept] >= 63).all()
+
+
+def test_tuning_helps_and_resumes(tmp_path: Path) -> None:
+    some = latents(random_records(160))
+    with torch.no_grad():
+        wanted = made((12, 12), HIGH)(some).to(torch.uint8)[:, 0]
+
+    def run(folder: Path, epochs: int, interrupt: bool) -> tuple[list[float], ExactDecompressor]:
+        network = made((12, 12), HIGH)
+        torch.manual_seed(0)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.02)
+        loss = tuning.decompressor_loss(network, some.to(torch.uint8), wanted)
+        settings, said = tuning.Tuning(epochs=epochs, batch_size=32, learning_rate=2e-3), list[str]()
+
+        def log(text: str) -> None:
+            said.append(text)
+            if interrupt and len(said) == 4:
+                raise KeyboardInterrupt
+
+        return tuning.tune(network, loss, 160, lambda: float(loss(torch.arange(160))), settings, folder, log), network
+
+    errors, network = run(tmp_path / "a", 6, interrupt=False)
+    assert errors[-1] < errors[0] / 2
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "b", 6, interrupt=True)
+    again, same = run(tmp_path / "b", 6, interrupt=False)
+    assert again == errors
+    assert tuning.fingerprint(same) == tuning.fingerprint(network)
+    with pytest.raises(BadData, match="other settings"):
+        run(tmp_path / "b", 7, interrupt=False)
+
+
+def test_other_architectures_are_refused() -> None:
+    with pytest.raises(BadModel, match="pca"):
+        ExactDecompressor(lenet.decompressor(), PACKING, Form())
