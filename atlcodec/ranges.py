@@ -40,7 +40,7 @@ class Range:
 
 
 def product(a: Range, b: Range) -> tuple[Floats, Floats]:
-    """The least and the largest product of matrices, one of which is constant."""
+    """The least and the largest product of two matrices; one is constant."""
     if a.constant:
         up, down = np.maximum(a.low, 0), np.minimum(a.low, 0)
         return up @ b.low + down @ b.high, up @ b.high + down @ b.low

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from atlcodec.training.exact import FINE, GREY, ExactDecompressor, ExactHead, ExactMix
@@ -66,8 +66,3 @@ def _hidden(first: Product, second: Product, most: Tensor) -> None:
 def psnr(pixels: Tensor, images: Tensor) -> float:
     """PSNR in dB of pixels against images, both (N, C, H, W) in 0..255."""
     return float(10 * torch.log10(255**2 / functional.mse_loss(pixels.double(), images.double())))
-
-
-def parameters(network: nn.Module) -> list[nn.Parameter]:
-    """What learns in an exact network."""
-    return [each for each in network.parameters() if each.requires_grad]

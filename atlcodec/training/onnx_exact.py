@@ -14,6 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from atlcodec import bounds
 from atlcodec.training import onnx_packing
 from atlcodec.training.exact import FINE, ExactDecompressor, ExactHead, ExactMix
 from atlcodec.training.export import RECORDS, acceptable
@@ -80,7 +81,7 @@ class ExactBuilder(GraphBuilder):
 
 
 def decompressor(network: ExactDecompressor, nonce: int = 0) -> bytes:
-    """ONNX: records uint8 (N, 200) -> images uint8 (N, *shape)."""
+    """ONNX: records uint8 (N, 200) -> images uint8 (N, *shape). Raises `BadModel` if it breaks one of the bounds."""
     g, grid, form = ExactBuilder(), network.grid, network.form
     tokens, width = grid.rows * grid.columns, len(network.embed.weight)
     patches = g.add("Reshape", _picture(g, network), g.ints(-1, grid.channels * grid.size**2))
@@ -103,6 +104,7 @@ def decompressor(network: ExactDecompressor, nonce: int = 0) -> bytes:
         x = g.add("Slice", x, g.ints(0, 0), g.ints(grid.height, grid.width), g.ints(1, 2))
     port: Port = TensorProto.UINT8, ["N", grid.height, grid.width, *colours]
     file = g.finish({"records": RECORDS}, {"images": (x, port)})
+    bounds.check(file, "decompressor.onnx")
     if not nonce:
         return file
     model = onnx.load_model_from_string(file)
@@ -121,14 +123,17 @@ def with_id(network: ExactDecompressor, taken: Collection[int]) -> bytes:
 
 
 def classifier(network: ExactHead) -> bytes:
-    """ONNX: records uint8 (N, 200) -> logits float32 (N, classes), whole numbers."""
+    """ONNX: records uint8 (N, 200) -> logits float32 (N, classes), whole numbers. Raises `BadModel` if it breaks one of
+    the bounds."""
     g = ExactBuilder()
     x = g.floats(onnx_packing.integers(g, network.packing, MOST, network.first_byte), 0)
     *hidden, last = (product for product in network.products if isinstance(product, Product))
     for number, product in enumerate(hidden):
         x = g.hidden(g.product(f"products.{number}", x, product))
     logits = g.add("Round", g.product(f"products.{len(hidden)}", x, last))
-    return g.finish({"records": RECORDS}, {"logits": (logits, (TensorProto.FLOAT, ["N", len(last.weight)]))})
+    file = g.finish({"records": RECORDS}, {"logits": (logits, (TensorProto.FLOAT, ["N", len(last.weight)]))})
+    bounds.check(file, "classifier.onnx")
+    return file
 
 
 def _picture(g: ExactBuilder, network: ExactDecompressor) -> str:
