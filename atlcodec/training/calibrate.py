@@ -47,7 +47,7 @@ def decompressor(network: ExactDecompressor, latents: Tensor) -> None:
 @torch.no_grad()
 def head(network: ExactHead, latents: Tensor) -> None:
     """Choose the steps of a head by latents (N, M)."""
-    x = latents[:, -network.count :]
+    x = latents.flatten(1)[:, -network.count :]
     products = [each for each in network.products if isinstance(each, Product)]
     for product, behind in itertools.pairwise(products):
         x = functional.relu(functional.linear(x, product.weight, product.bias))

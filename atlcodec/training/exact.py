@@ -120,15 +120,11 @@ class ExactHead(nn.Module):
 
     def __init__(self, network: nn.Sequential, packing: Packing) -> None:
         super().__init__()
-        layers = [layer for layer in network if not isinstance(layer, nn.Dropout | nn.ReLU)]
-        last = layers.pop(0) if isinstance(layers[0], Last) else None
-        standard, dense = layers[0], [layer for layer in layers[1:] if isinstance(layer, nn.Linear)]
-        if not isinstance(standard, Standardise) or len(dense) != len(layers) - 1:
-            raise BadModel("only a classifier of dense layers behind the latents can be made exact")
-        self.packing, self.count = packing, last.count if isinstance(last, Last) and last.count else packing.count
+        before, dense = _head_layers(network)
+        self.packing, self.count = packing, before.last or packing.count
         self.cut = Cut(*(torch.from_numpy(each) for each in pieces(packing, MOST, self.first_byte)[:3]))
-        before = packing.count - self.count  # latents that may share the first byte
-        index, unit = self.cut.latent - before, self.cut.factor * (self.cut.latent >= before)
+        skipped = packing.count - self.count  # latents that may share the first byte
+        index, unit = self.cut.latent - skipped, self.cut.factor * (self.cut.latent >= skipped)
         columns = Columns(index.clamp(min=0), unit, self.cut.top)
         products = list[Product]()
         for layer in dense:
@@ -136,8 +132,8 @@ class ExactHead(nn.Module):
                 columns = Columns.of(layer.in_features, Operand())
                 products.append(Product(layer.weight, layer.bias, columns))
             else:
-                weight = layer.weight * standard.factor
-                products.append(Product(weight, layer.bias - weight @ standard.mean, columns))
+                weight = layer.weight * before.factor
+                products.append(Product(weight, layer.bias - weight @ before.mean, columns))
         self.products = nn.ModuleList(products)
 
     @property
@@ -148,7 +144,7 @@ class ExactHead(nn.Module):
     def pieces(self, latents: Tensor) -> Tensor:
         """Latents (N, M) -> what of them lies in each byte, (N, P)."""
         latent, factor, top = self.cut
-        found = (latents.index_select(1, latent) / factor.clamp(min=1)).floor()
+        found = (latents.flatten(1).index_select(1, latent) / factor.clamp(min=1)).floor()
         return found.remainder(top + 1)
 
     def forward(self, latents: Tensor) -> Tensor:
@@ -167,6 +163,40 @@ class ExactHead(nn.Module):
         last = self.products[-1]
         assert isinstance(last, Product)
         return float(last.step_out[0])
+
+
+class _Before(NamedTuple):
+    """What a head does before its first dense layer: how many latents it reads, the last ones, or 0 for all; and the
+    mean and the factor of each."""
+
+    last: int
+    mean: Tensor
+    factor: Tensor
+
+
+def _head_layers(network: nn.Sequential) -> tuple[_Before, list[nn.Linear]]:
+    """Raises `BadModel` if a classifier cannot be made exact."""
+    before, dense, active = _Before(0, torch.zeros(1), torch.ones(1)), list[nn.Linear](), 0
+    for layer in network:
+        match layer:
+            case Last():
+                before = before._replace(last=layer.count)
+            case Scale() if not dense:
+                before = before._replace(factor=before.factor * layer.factor)
+            case Standardise() if not dense:
+                before = before._replace(mean=layer.mean, factor=before.factor * layer.factor)
+            case nn.Linear():
+                dense.append(layer)
+            case nn.ReLU():
+                active += 1
+            case nn.Flatten() | nn.Dropout():
+                pass
+            case _:
+                raise BadModel(f"a head with {type(layer).__name__} cannot be made exact; take one of dense layers")
+    if not dense or active != len(dense) - 1:
+        raise BadModel("a head can be made exact if it has a ReLU between any two dense layers")
+    mean = before.mean.expand(dense[0].in_features)
+    return before._replace(mean=mean), dense
 
 
 class _Parts(NamedTuple):

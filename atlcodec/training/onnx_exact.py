@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import numpy as np
 import onnx
@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from atlcodec import bounds
+from atlcodec.record import BOTTLENECK, RECORD_BYTES
 from atlcodec.training import onnx_packing
 from atlcodec.training.exact import FINE, ExactDecompressor, ExactHead, ExactMix
+from atlcodec.training.exact_lenet import ExactConv, ExactLenet, Whole
 from atlcodec.training.export import RECORDS, acceptable
 from atlcodec.training.onnx_builder import GraphBuilder, Port
 from atlcodec.training.quantise import MOST, Operand, Product
@@ -57,12 +59,14 @@ class ExactBuilder(GraphBuilder):
         """The parts of whole numbers (N, K), as floats (N, parts * K)."""
         return self.floats(self.joined(self.parts(x, operand)), operand.zero)
 
-    def hidden(self, x: str) -> str:
-        """ReLU, rounded and clipped to 0..127. ONNX Runtime makes one node of the product before it, the ReLU and the
-        rounding; with a clip in place of the ReLU it would not."""
+    def active(self, x: str) -> str:
+        """ReLU, rounded and clipped to 0..127, uint8. ONNX Runtime makes one node of the product before it, the ReLU
+        and the rounding; with a clip in place of the ReLU it would not."""
         x = self.bytes(self.add("Relu", x), 0)
-        x = self.add("Clip", x, self.constant(np.array(0, np.uint8)), self.constant(np.array(MOST, np.uint8)))
-        return self.floats(x, 0)
+        return self.add("Clip", x, self.constant(np.array(0, np.uint8)), self.constant(np.array(MOST, np.uint8)))
+
+    def hidden(self, x: str) -> str:
+        return self.floats(self.active(x), 0)
 
     def product(self, name: str, x: str, product: Product) -> str:
         whole, biases, m, k = (each.cpu().numpy() for each in product.integers())
@@ -75,6 +79,22 @@ class ExactBuilder(GraphBuilder):
         weight = self.add("DequantizeLinear", weight, scales, self.constant(zeros), axis=0)
         bias = self.add("DequantizeLinear", self.weight(f"{name}.bias", biases.astype(np.int32)), scales, axis=0)
         return self.add("Gemm", x, weight, bias, transB=1)
+
+    def conv(self, name: str, x: str, whole: Whole) -> str:
+        """A convolution of operands (N, C, H, W), padded by a pixel."""
+        scale = np.ldexp(whole.m.numpy(), -whole.k.numpy().astype(int)).astype(np.float32)
+        scales, zeros = self.weight(f"{name}.scale", scale), self.constant(np.zeros(len(scale), np.int8))
+        weight = self.weight(f"{name}.weight", whole.weight.numpy().astype(np.int8))
+        weight = self.add("DequantizeLinear", weight, scales, zeros, axis=0)
+        bias = self.weight(f"{name}.bias", whole.bias.numpy().astype(np.int32))
+        bias = self.add("DequantizeLinear", bias, scales, axis=0)
+        return self.add("Conv", x, weight, bias, kernel_shape=list(whole.weight.shape[2:]), pads=[1] * 4)
+
+    def shuffle(self, x: str, channels: int, side: int) -> str:
+        """Four phases (N, 4 * channels, side, side) as images (N, channels, 2 * side, 2 * side)."""
+        x = self.add("Reshape", x, self.ints(-1, channels, 2, 2, side, side))
+        x = self.add("Transpose", x, perm=[0, 1, 4, 2, 5, 3])
+        return self.add("Reshape", x, self.ints(-1, channels, 2 * side, 2 * side))
 
     def _float(self, value: float) -> str:
         return self.constant(np.array(value, np.float32))
@@ -104,6 +124,27 @@ def decompressor(network: ExactDecompressor, nonce: int = 0) -> bytes:
         x = g.add("Slice", x, g.ints(0, 0), g.ints(grid.height, grid.width), g.ints(1, 2))
     port: Port = TensorProto.UINT8, ["N", grid.height, grid.width, *colours]
     file = g.finish({"records": RECORDS}, {"images": (x, port)})
+    return _named(file, nonce)
+
+
+def lenet(network: ExactLenet, nonce: int = 0) -> bytes:
+    """The same of the paper's Table 1."""
+    g, side = ExactBuilder(), BOTTLENECK[-1]
+    halves = [g.add("Reshape", half, g.ints(-1, RECORD_BYTES, 1)) for half in onnx_packing.halves(g)]
+    x = g.floats(g.add("Reshape", g.add("Concat", *halves, axis=2), g.ints(-1, *BOTTLENECK)), 0)
+    for number, convolution in enumerate(network.convolutions):
+        assert isinstance(convolution, ExactConv)
+        channels, side = len(convolution.step_out) // 4, side + 1
+        x = g.conv(f"convolutions.{number}", x, convolution.integers())
+        last = number == len(network.convolutions) - 1
+        x = g.bytes(x, 0) if last else g.active(x)
+        if convolution.shuffles:
+            x, side = g.shuffle(x, channels, side), 2 * side
+        x = g.add("Reshape", x, g.ints(-1, side, side)) if last else g.floats(x, 0)
+    return _named(g.finish({"records": RECORDS}, {"images": (x, (TensorProto.UINT8, ["N", side, side]))}), nonce)
+
+
+def _named(file: bytes, nonce: int) -> bytes:
     bounds.check(file, "decompressor.onnx")
     if not nonce:
         return file
@@ -112,11 +153,12 @@ def decompressor(network: ExactDecompressor, nonce: int = 0) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def with_id(network: ExactDecompressor, taken: Collection[int]) -> bytes:
-    """The file of a decompressor, whose id differs from the `taken` ones (see `export.acceptable`)."""
+def with_id(build: Callable[[int], bytes], taken: Collection[int]) -> bytes:
+    """The file of a decompressor, built with the first number that gives an id which differs from the `taken` ones (see
+    `export.acceptable`)."""
     nonce = 0
     while True:
-        file = decompressor(network, nonce)
+        file = build(nonce)
         if acceptable(struct.unpack(">I", hashlib.sha256(file).digest()[:4])[0], taken):
             return file
         nonce += 1

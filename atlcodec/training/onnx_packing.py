@@ -16,7 +16,7 @@ from atlcodec.training.onnx_builder import GraphBuilder
 def latents(g: GraphBuilder, packing: Packing) -> str:
     """The input `records`, uint8 (N, 200) -> latents on their levels, float32 (N, *packing.shape)."""
     if packing.uniform:
-        high, low = (g.add("Unsqueeze", half, g.ints(2)) for half in (_high(g), _low(g)))
+        high, low = (g.add("Unsqueeze", half, g.ints(2)) for half in halves(g))
         x = g.add("Reshape", g.add("Concat", high, low, axis=2), g.ints(-1, *BOTTLENECK))
         return g.add("Cast", x, to=TensorProto.FLOAT)
     data, start, groups = g.add("Cast", "records", to=TensorProto.FLOAT), 0, []
@@ -120,6 +120,11 @@ def _cut(g: GraphBuilder, data: str, bits: int, count: int) -> str:
     above = g.add("Floor", g.add("Mul", x, g.constant(np.array(0.5**bits, np.float32))))
     x = g.add("Sub", x, g.add("Mul", above, g.constant(np.array(2**bits, np.float32))))
     return g.add("Reshape", x, g.ints(-1, count))
+
+
+def halves(g: GraphBuilder) -> tuple[str, str]:
+    """The first and the second symbol of each byte, uint8 (N, 200)."""
+    return _high(g), _low(g)
 
 
 def _high(g: GraphBuilder) -> str:

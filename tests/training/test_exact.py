@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from atlcodec import bounds, exact, graph
 from atlcodec.errors import BadData, BadModel
-from atlcodec.latents import Packing
+from atlcodec.latents import UNIFORM, Packing
+from atlcodec.record import BOTTLENECK
 from atlcodec.shape import Shape
-from atlcodec.training import calibrate, lenet, onnx_exact, onnx_packing, pca, tuning
+from atlcodec.training import calibrate, conv, lenet, onnx_exact, onnx_packing, pca, tuning
 from atlcodec.training.exact import ExactDecompressor, ExactHead, Form
+from atlcodec.training.exact_lenet import ExactLenet
 from atlcodec.training.quantise import MOST, SUM, Operand, integers
 from atlcodec.training.start import Start, blank
 from exact_kit import changed, every_way, extremes, unit_graph
@@ -97,6 +99,27 @@ def test_a_head_gives_the_same_bits_everywhere(dense: bool) -> None:
     assert len(np.unique(wanted.argmax(axis=1))) > 2
     for way, found in every_way(file, records):
         assert np.array_equal(found, wanted[: len(found)]), way
+
+
+def test_the_networks_of_table_1_give_the_same_bits_everywhere() -> None:
+    records = random_records()
+    symbols = torch.from_numpy(UNIFORM.read(records).astype(np.float32)).view(-1, *BOTTLENECK)
+    floats = random_network(lambda _: lenet.decompressor(), random_start((28, 28)))
+    with torch.no_grad():
+        floats.get_parameter("5.bias").add_(0.5)  # grey, so that few pixels are clipped
+    network = ExactLenet(floats)
+    network.calibrate(symbols)
+    head = ExactHead(random_network(lambda _: lenet.classifier(11), random_start((28, 28))), UNIFORM)
+    calibrate.head(head, symbols)
+    decoder, classifier = onnx_exact.lenet(network), onnx_exact.classifier(head)
+    with torch.no_grad():
+        wanted = network(symbols)[:, 0].numpy(), head(symbols).numpy()
+    assert wanted[0].std() > 10
+    for file, bits in zip((decoder, classifier), wanted, strict=True):
+        graph.check(file, "table-1.onnx")
+        assert np.array_equal(exact.Network(file, "table-1.onnx")(records), bits)
+        for way, found in every_way(file, records):
+            assert np.array_equal(found, bits[: len(found)]), way
 
 
 def test_an_exact_network_is_close_to_the_one_in_floats() -> None:
@@ -288,3 +311,7 @@ def test_tuning_helps_and_resumes(tmp_path: Path) -> None:
 def test_other_architectures_are_refused() -> None:
     with pytest.raises(BadModel, match="pca"):
         ExactDecompressor(lenet.decompressor(), PACKING, Form())
+    with pytest.raises(BadModel, match="lenet"):
+        ExactLenet(pca.decompressor(random_start((28, 28))))
+    with pytest.raises(BadModel, match="dense layers"):
+        ExactHead(conv.classifier(random_start((28, 28)), 11), PACKING)
