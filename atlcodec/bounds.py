@@ -29,10 +29,18 @@ from atlcodec.ranges import Range, moved, plain, product, total
 SUM = 1 << 24
 PAIR = 32_767
 DIGITS = 15  # the largest m of a scale m * 2^-k
+SMALLEST, LARGEST = 2.0**-30, 2.0**8  # scales: int64 holds sums of rows whose scales differ by so much
 WEIGHT = 127
 LONGEST = 1 << 15  # terms of a sum: int32 holds so many products of bytes
 MULTIPLY_ADDS = 10**9  # of an image
 MEMORY = 8 << 20  # bytes that an image takes at a time; 256 of them are computed together
+
+ALL_COMPUTED = ("Add", "Concat", "Conv", "Gemm", "MatMul", "Sub")  # operators whose inputs are values, not weights
+BYTES = np.dtype(np.uint8)
+BYTES_OR_NUMBERS = {  # what an operator takes, if not both
+    **dict.fromkeys(("BitShift", "BitwiseAnd", "Concat"), BYTES),
+    **dict.fromkeys(("Add", "Conv", "Gemm", "MatMul", "QuantizeLinear", "Relu", "Round", "Sub"), None),
+}
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,9 @@ def check(file: bytes, name: str, row: tuple[int, ...] = (200,)) -> Cost:
     graph = nodes.read(file, name)
     exact.check_operators(graph, name)
     try:
-        return _Walk(graph, name).run(row)
-    except (IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
+        with np.errstate(all="ignore"):  # infinite numbers and NaN are refused
+            return _Walk(graph, name).run(row)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         if isinstance(error, BadModel):
             raise
         raise BadModel(f"{name}: not an exact network ({' '.join(str(error).split())[:200]})") from error
@@ -67,8 +76,8 @@ class _Walk:
         self._node = graph.nodes[0]
 
     def run(self, row: tuple[int, ...]) -> Cost:
-        ones, kind = np.ones((1, *row)), np.dtype(np.uint8)
-        self._values[self._graph.source] = Range(0 * ones, 255 * ones, ones, kind)
+        ones = np.ones((1, *row))
+        self._values[self._graph.source] = Range(0 * ones, 255 * ones, ones, BYTES)
         operators: dict[str, Callable[..., Range]] = {
             "DequantizeLinear": self._dequantise,
             "QuantizeLinear": self._quantise,
@@ -80,13 +89,27 @@ class _Walk:
         for node in self._graph.nodes:
             self._node = node
             inputs = [self._values[name] for name in node.inputs if name]
-            if node.operator == "Concat":
-                self._fits(sum(part.low.size for part in inputs))
+            self._check_kinds(inputs)
             result = operators[node.operator](*inputs) if node.operator in operators else plain(node, *inputs)
-            if result.kind is None and not result.constant and (result.largest >= SUM * result.unit).any():
+            if result.kind is None and not result.constant and not (result.largest < SUM * result.unit).all():
                 raise self._refused(f"numbers up to {(result.largest / result.unit).max():.3g} units, 2^24 or more")
             self._values[node.output] = result
+        if len(self._graph.targets) != 1 or self._graph.targets[0] not in self._values:
+            raise BadModel(f"{self._name}: must compute one output")
         return replace(self._cost, memory=self._memory())
+
+    def _check_kinds(self, inputs: list[Any]) -> None:
+        """The first input, or all of some operators, must be computed; the others must be weights."""
+        operator = self._node.operator
+        for at, value in enumerate(inputs):
+            computed = isinstance(value, Range)
+            if operator != "DequantizeLinear" or at:
+                if computed != (at == 0 or operator in ALL_COMPUTED):
+                    raise self._refused("weights where it needs a value, or a value where it needs weights")
+                if computed and (value.kind != BYTES_OR_NUMBERS.get(operator, value.kind)):
+                    raise self._refused("bytes where it needs numbers, or numbers where it needs bytes")
+        if operator == "Concat":
+            self._fits(sum(part.low.size for part in inputs))
 
     def _refused(self, what: str) -> BadModel:
         return BadModel(f"{self._name}: {self._node.operator} of the layer {self._layer()[:80]!a}: {what}")
@@ -123,7 +146,7 @@ class _Walk:
         if isinstance(x, Range):
             if scale.size != 1 or x.kind is None:
                 raise self._refused("an activation must be bytes, with one scale")
-            exact.power(scale)
+            self._power(scale)
             offset, factor = (0 if zero is None else int(zero)), np.full(x.low.shape, float(scale))
             raw = x.largest, x.kind
             low, high = (x.low - offset) * factor, (x.high - offset) * factor
@@ -137,16 +160,20 @@ class _Walk:
             raise self._refused(f"a weight larger than {WEIGHT}")
         fraction, exponent = np.frexp(factor)
         ones = np.ldexp(fraction, 4)  # m is this times a power of two
-        if (factor <= 0).any() or (ones != np.rint(ones)).any():
-            raise self._refused(f"a scale that is not m * 2^-k with a whole m of at most {DIGITS}")
+        if not ((factor >= SMALLEST) & (factor <= LARGEST)).all() or (ones != np.rint(ones)).any():
+            raise self._refused(f"a scale that is not m * 2^-k with a whole m of at most {DIGITS}, or out of range")
         unit = np.ldexp(1.0, exponent - 4)
         for _ in range(4):  # the largest power of two that divides the scale
             unit = np.where(np.remainder(factor, 2 * unit) == 0, 2 * unit, unit)
         raw = np.abs(x.astype(np.float64)), x.dtype
         return Range(whole * factor, whole * factor, unit, raw=raw, scale=factor, constant=True, rows=scale.ndim > 0)
 
+    def _power(self, scale: NDArray[Any]) -> None:
+        if not SMALLEST <= float(scale) <= LARGEST or np.frexp(float(scale))[0] != 0.5:
+            raise self._refused(f"the scale {float(scale)} of an activation is not a power of two, or out of range")
+
     def _quantise(self, x: Range, scale: NDArray[Any], zero: NDArray[Any]) -> Range:
-        exact.power(scale)
+        self._power(scale)
         factor, limits = float(scale), np.iinfo(zero.dtype)
         low, high = (np.rint(each / factor) + int(zero) for each in (x.low, x.high))
         inside = low.min() >= limits.min and high.max() <= limits.max
@@ -209,7 +236,7 @@ class _Walk:
                 raise self._refused("the scale of the bias is not that of activations times that of weights")
             low, high, sums = low + c.low, high + c.high, sums + c.largest
         most = float((sums / unit).max())
-        if most >= SUM:
+        if not most < SUM:  # it may be NaN
             raise self._refused(f"sums up to {most:.3g} units, 2^24 or more")
         self._cost = Cost(max(self._cost.sum, int(most)), max(self._cost.pair, self._pair(a, b)), adds)
         return Range(low, high, np.broadcast_to(unit, low.shape))

@@ -85,8 +85,6 @@ def plain(node: Node, x: Range, *more: Any) -> Range:
             return Range(low, high, np.minimum(x.unit, 1), x.kind)
         case "Concat":
             parts = [x, *more]
-            if any(part.kind != np.uint8 for part in parts):
-                raise ValueError("only bytes can be joined")
             low, high, unit = (
                 np.concatenate([getattr(part, key) for part in parts], axis=node.integer("axis", 0))
                 for key in ("low", "high", "unit")

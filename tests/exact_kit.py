@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto
+from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from atlcodec.training.onnx_builder import Port
 from atlcodec.training.onnx_exact import ExactBuilder
@@ -20,19 +21,30 @@ Bytes = NDArray[np.uint8]
 LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL")
 BATCHES = (1, 2, 255, 256)
 ROWS = 256
+UNUSABLE = (states.Fail, states.InvalidArgument, states.InvalidGraph, states.NotImplemented, states.InvalidProtobuf)
+
+
+def run(file: bytes, rows: Bytes, level: str, threads: int = 1) -> NDArray[Any]:
+    """All rows at once."""
+    return _session(file, level, threads)(rows)
+
+
+def _session(file: bytes, level: str, threads: int) -> Callable[[Bytes], NDArray[Any]]:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+    options.intra_op_num_threads, options.log_severity_level = threads, 4
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda rows: np.asarray(session.run(None, {name: rows})[0])
 
 
 def every_way(file: bytes, rows: Bytes) -> Iterator[tuple[str, NDArray[Any]]]:
     """What ONNX Runtime makes of rows, uint8 (256, ...): with each level of optimisation, one and two threads, and each
     size of batches."""
     for level, threads in itertools.product(LEVELS, (1, 2)):
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
-        options.intra_op_num_threads, options.log_severity_level = threads, 4
-        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-        name = session.get_inputs()[0].name
+        session = _session(file, level, threads)
         for size in BATCHES:
-            parts = [session.run(None, {name: rows[at : at + size]})[0] for at in range(0, _some(size), size)]
+            parts = [session(rows[at : at + size]) for at in range(0, _some(size), size)]
             yield f"{level}, {threads} threads, batches of {size}", np.concatenate(parts)
 
 

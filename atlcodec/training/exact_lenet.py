@@ -84,7 +84,7 @@ class ExactLenet(nn.Module):
     def forward(self, symbols: Tensor) -> Tensor:
         """Symbols (N, 16, 5, 5) -> pixels in 0..255, (N, 1, 28, 28): whole numbers."""
         x = symbols.view(-1, *BOTTLENECK)
-        *hidden, last = (each for each in self.convolutions if isinstance(each, ExactConv))
+        *hidden, last = [each for each in self.convolutions if isinstance(each, ExactConv)]
         for convolution in hidden:
             x = convolution.shuffled(active(convolution(x)))
         return functional.pixel_shuffle(rounded(last(x), 0, 255), 2)
@@ -104,4 +104,6 @@ class ExactLenet(nn.Module):
             convolution.step_out.copy_(step)
             if convolution.shuffles:
                 x, step = functional.pixel_shuffle(x, 2), channels
-        convolution.step_out.fill_(1 / self.after)
+        last = self.convolutions[-1]
+        assert isinstance(last, ExactConv)
+        last.step_out.fill_(1 / self.after)

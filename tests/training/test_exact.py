@@ -20,7 +20,7 @@ from atlcodec.training.exact import ExactDecompressor, ExactHead, Form
 from atlcodec.training.exact_lenet import ExactLenet
 from atlcodec.training.quantise import MOST, SUM, Operand, integers
 from atlcodec.training.start import Start, blank
-from exact_kit import changed, every_way, extremes, unit_graph
+from exact_kit import LEVELS, UNUSABLE, changed, every_way, extremes, run, unit_graph
 
 PACKING = Packing(((8, 12), (6, 64), (4, 104), (3, 144), (2, 136)), 8)
 HIGH = Form(picture=Operand(5, 40), stream=Operand(4, 64))
@@ -256,6 +256,31 @@ def test_other_operators_and_attributes_are_refused() -> None:
     gemm = next(node for node in model.graph.node if node.op_type == "Gemm")
     gemm.attribute.append(onnx.helper.make_attribute("transA", 1))
     assert "Gemm has an attribute 'transA'" in refusal(model.SerializeToString())
+
+
+def test_a_changed_file_is_refused_or_gives_the_same_bits() -> None:
+    """What a stranger's file may do: bytes changed at random. ONNX Runtime may refuse some more of them."""
+    rng, accepted = np.random.default_rng(6), 0
+    kinds = (("gemm", 20, 127, False), ("conv", 18, 127, False), ("matmul", 20, 255, True))
+    files = [
+        unit_graph(kind, rng.integers(-99, 100, (5, width)), most, unsigned=unsigned, scale=13 * 2.0**-12, relu=True)
+        for kind, width, most, unsigned in kinds
+    ]
+    for number in range(450):
+        changed_file = bytearray(files[number % 3])
+        changed_file[rng.integers(len(changed_file))] = rng.integers(256)
+        file, width = bytes(changed_file), 200 if number % 3 == 1 else 20
+        rows = extremes(rng, width, np.ones((1, width), int))[:20]
+        try:
+            graph.check(file, "changed.onnx")
+            bounds.check(file, "changed.onnx", (width,))
+            found = [run(file, rows, level) for level in (LEVELS[0], LEVELS[-1])]
+        except (BadModel, *UNUSABLE):
+            continue
+        accepted += 1
+        for each in found:
+            assert np.array_equal(each, exact.Network(file, "changed.onnx")(rows))
+    assert accepted > 50
 
 
 # -- rounding of weights, and tuning -----------------------------------------------------------------------------------
