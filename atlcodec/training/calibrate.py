@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from atlcodec.training.exact import FINE, GREY, ExactDecompressor, ExactHead, ExactMix
-from atlcodec.training.quantise import MOST, Product
+from atlcodec.training.quantise import MOST, Product, steps
 
 LOGIT = 2.0**-8  # a step of logits
 
@@ -56,11 +56,9 @@ def head(network: ExactHead, latents: Tensor) -> None:
 
 
 def _hidden(first: Product, second: Product, most: Tensor) -> None:
-    """Give each hidden channel the step that makes its largest value the largest operand. One that is never active gets
-    that of the largest."""
-    step = torch.where(most > most.max() * 1e-3, most, most.max()) / MOST
-    first.step_out.copy_(step)
-    second.step_in.copy_(step)
+    """Give each hidden channel the step that makes its largest value the largest operand."""
+    first.step_out.copy_(steps(most, MOST))
+    second.step_in.copy_(first.step_out)
 
 
 def psnr(pixels: Tensor, images: Tensor) -> float:

@@ -60,32 +60,41 @@ class ExactMix(nn.Module):
         return rounded(flat + rounded(branch), *self.operand.limits).view(x.shape)
 
 
-class ExactDecompressor(nn.Module):
-    """The decompressor of the architecture `pca` as whole numbers. Only the mixers learn."""
+class ExactPath(nn.Module):
+    """The linear path of the architecture `pca`, with weights of 15 bits. It does not learn.
+
+    `order` are the values that it gives: the numbers of pixels (C, H, W), or -1 for zero."""
 
     whole: Tensor
     biases: Tensor
+
+    def __init__(self, linear: FixedLinear, packing: Packing, order: Tensor, picture: Operand) -> None:
+        super().__init__()
+        self.packing, self.picture = packing, picture
+        _, factor, _, highest = (torch.from_numpy(each) for each in pieces(packing, MOST))
+        top = torch.from_numpy(packing.top)
+        whole, biases, self.k = wide(linear.weight * FINE, top, factor[highest], linear.bias * FINE)
+        self.register_buffer("whole", _rows(whole, order).float(), persistent=False)
+        self.register_buffer("biases", _rows(biases[:, None], order)[:, 0].float(), persistent=False)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Latents (N, M) -> the picture in steps, (N, values)."""
+        sums = torch.addmm(self.biases, latents, self.whole.t())
+        return (sums * 2.0**-self.k).round().clamp_(*self.picture.limits)
+
+
+class ExactDecompressor(nn.Module):
+    """The decompressor of the architecture `pca` as whole numbers. Only the mixers learn."""
 
     def __init__(self, network: nn.Sequential, packing: Packing, form: Form) -> None:
         super().__init__()
         linear, grid, embed, mixing, out = _parts(network)
         self.form, self.packing, self.grid = form, packing, grid
-        _, factor, _, highest = (torch.from_numpy(each) for each in pieces(packing, MOST))
-        latents_top = torch.from_numpy(packing.top)
-        whole, biases, k = wide(linear.weight * FINE, latents_top, factor[highest], linear.bias * FINE)
-        order = patch_order(grid)
-        self.k = k
-        self.register_buffer("whole", _rows(whole, order).float(), persistent=False)
-        self.register_buffer("biases", _rows(biases[:, None], order)[:, 0].float(), persistent=False)
+        self.linear = ExactPath(linear, packing, patch_order(grid), form.picture)
         pixels, width = out.weight.shape
         self.embed = Product(embed.weight, embed.bias, Columns.of(pixels, form.picture))
         self.mixing = nn.ModuleList(ExactMix(layer, form.stream) for layer in mixing)
         self.out = Product(out.weight, out.bias, Columns.of(width, form.stream))
-
-    def linear(self, latents: Tensor) -> Tensor:
-        """Latents (N, M) -> the picture of the linear path in steps, (N, tokens * pixels of a patch)."""
-        sums = torch.addmm(self.biases, latents, self.whole.t())
-        return (sums * 2.0**-self.k).round().clamp_(*self.form.picture.limits)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Latents (N, M) -> pixels in 0..255, (N, C, H, W): whole numbers, with a gradient through the rounding."""

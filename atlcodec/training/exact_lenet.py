@@ -6,8 +6,6 @@ Each convolution gives the four phases of an image of twice the size; see `layer
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,18 +13,9 @@ from torch.nn import functional
 from atlcodec.errors import BadModel
 from atlcodec.record import BOTTLENECK
 from atlcodec.training.layers import PhasesConv2d, Scale, UpscaleConv2d
-from atlcodec.training.quantise import MOST, active, integers, replaced, rounded
+from atlcodec.training.quantise import MOST, Kernels, active, rounded, steps
 
 TOP = 15  # of a symbol
-
-
-class Whole(NamedTuple):
-    """Kernels -127..127 (outputs, inputs, 2, 2), biases, and m and k of each output's scale m * 2^-k."""
-
-    weight: Tensor
-    bias: Tensor
-    m: Tensor
-    k: Tensor
 
 
 class ExactConv(nn.Module):
@@ -50,17 +39,12 @@ class ExactConv(nn.Module):
         return weight * (self.step_in[:, None, None] / self.step_out[:, None, None, None]), bias / self.step_out
 
     @torch.no_grad()
-    def integers(self) -> Whole:
-        weight, bias = self.scaled()
-        flat = weight.flatten(1)
-        whole, biases, m, k = integers(flat, bias, torch.full((flat.shape[1],), self.most))
-        return Whole(whole.view(weight.shape), biases, m, k)
+    def integers(self) -> Kernels:
+        return Kernels.of(*self.scaled(), torch.full((len(self.step_in),), self.most))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> sums (N, outputs, H + 1, W + 1) in steps of the output, not rounded."""
-        (weight, bias), whole = self.scaled(), self.integers()
-        scale = torch.ldexp(whole.m, -whole.k)
-        weight, bias = replaced(weight, whole.weight * scale.view(-1, 1, 1, 1)), replaced(bias, whole.bias * scale)
+        weight, bias = self.integers().straight(*self.scaled())
         return functional.conv2d(x, weight, bias, padding=1)
 
     def shuffled(self, x: Tensor) -> Tensor:
@@ -98,8 +82,7 @@ class ExactLenet(nn.Module):
             convolution.step_in.copy_(step)
             weight, bias = convolution.layer.merged()
             x = functional.conv2d(x, weight, bias, padding=1).relu()
-            largest = x.amax((0, 2, 3)).view(-1, 4).amax(1)
-            channels = torch.where(largest > largest.max() * 1e-3, largest, largest.max()) / MOST
+            channels = steps(x.amax((0, 2, 3)).view(-1, 4).amax(1), MOST)
             step = channels.repeat_interleave(4)
             convolution.step_out.copy_(step)
             if convolution.shuffles:

@@ -17,11 +17,12 @@ from onnx import TensorProto
 from atlcodec import bounds
 from atlcodec.record import BOTTLENECK, RECORD_BYTES
 from atlcodec.training import onnx_packing
-from atlcodec.training.exact import FINE, ExactDecompressor, ExactHead, ExactMix
-from atlcodec.training.exact_lenet import ExactConv, ExactLenet, Whole
+from atlcodec.training.exact import FINE, ExactDecompressor, ExactHead, ExactMix, ExactPath
+from atlcodec.training.exact_conv import FIRST, STREAM, ExactConvHead, ExactFolded, ExactStage
+from atlcodec.training.exact_lenet import ExactConv, ExactLenet
 from atlcodec.training.export import RECORDS, acceptable
 from atlcodec.training.onnx_builder import GraphBuilder, Port
-from atlcodec.training.quantise import MOST, Operand, Product
+from atlcodec.training.quantise import MOST, Kernels, Operand, Product
 
 Numbers = NDArray[np.floating]
 
@@ -80,7 +81,7 @@ class ExactBuilder(GraphBuilder):
         bias = self.add("DequantizeLinear", self.weight(f"{name}.bias", biases.astype(np.int32)), scales, axis=0)
         return self.add("Gemm", x, weight, bias, transB=1)
 
-    def conv(self, name: str, x: str, whole: Whole) -> str:
+    def conv(self, name: str, x: str, whole: Kernels, stride: int = 1) -> str:
         """A convolution of operands (N, C, H, W), padded by a pixel."""
         scale = np.ldexp(whole.m.numpy(), -whole.k.numpy().astype(int)).astype(np.float32)
         scales, zeros = self.weight(f"{name}.scale", scale), self.constant(np.zeros(len(scale), np.int8))
@@ -88,7 +89,8 @@ class ExactBuilder(GraphBuilder):
         weight = self.add("DequantizeLinear", weight, scales, zeros, axis=0)
         bias = self.weight(f"{name}.bias", whole.bias.numpy().astype(np.int32))
         bias = self.add("DequantizeLinear", bias, scales, axis=0)
-        return self.add("Conv", x, weight, bias, kernel_shape=list(whole.weight.shape[2:]), pads=[1] * 4)
+        more = {} if stride == 1 else {"strides": [stride] * 2}
+        return self.add("Conv", x, weight, bias, kernel_shape=list(whole.weight.shape[2:]), pads=[1] * 4, **more)
 
     def shuffle(self, x: str, channels: int, side: int) -> str:
         """Four phases (N, 4 * channels, side, side) as images (N, channels, 2 * side, 2 * side)."""
@@ -104,7 +106,7 @@ def decompressor(network: ExactDecompressor, nonce: int = 0) -> bytes:
     """ONNX: records uint8 (N, 200) -> images uint8 (N, *shape). Raises `BadModel` if it breaks one of the bounds."""
     g, grid, form = ExactBuilder(), network.grid, network.form
     tokens, width = grid.rows * grid.columns, len(network.embed.weight)
-    patches = g.add("Reshape", _picture(g, network), g.ints(-1, grid.channels * grid.size**2))
+    patches = g.add("Reshape", _picture(g, network.linear), g.ints(-1, grid.channels * grid.size**2))
     embedded = g.product("embed", g.operand(patches, form.picture), network.embed)
     x = g.clipped(g.add("Round", embedded), form.stream)
     for number, mix in enumerate(network.mixing):
@@ -178,17 +180,53 @@ def classifier(network: ExactHead) -> bytes:
     return file
 
 
-def _picture(g: ExactBuilder, network: ExactDecompressor) -> str:
-    """Records -> the picture of the linear path in steps, float32 (N, tokens * pixels of a patch)."""
-    latent, factor, _, _ = onnx_packing.pieces(network.packing, MOST)
-    x = g.floats(onnx_packing.integers(g, network.packing, MOST), 0)
-    whole = network.whole.numpy()[:, latent] * factor
+def conv_classifier(network: ExactConvHead) -> bytes:
+    """The same of the accurate classifier."""
+    g, packing, labels = ExactBuilder(), network.path.packing, network.labels
+    x, operand = _picture(g, network.path), network.path.picture
+    parts = [g.add("Reshape", part, g.ints(-1, FIRST**2, *network.sides)) for part in g.parts(x, operand)]
+    x = g.floats(g.joined(parts), operand.zero)
+    for number, stage in enumerate(network.stages):
+        assert isinstance(stage, ExactStage)
+        high = g.bytes(_stage(g, f"stages.{number}", x, stage), 0, 1 << STREAM.shift)
+        x = g.floats(high, 0)
+    flat = g.add("Reshape", high, g.ints(-1, network.dense.weight.shape[1]))
+    image = g.active(g.product("dense", g.floats(flat, 0), network.dense))
+    (product,) = labels.products
+    assert isinstance(product, Product)
+    read = g.floats(onnx_packing.integers(g, packing, MOST, labels.first_byte), 0)
+    said = g.active(g.product("labels", read, product))
+    logits = g.add("Round", g.product("last", g.floats(g.joined([image, said]), 0), network.last))
+    port: Port = TensorProto.FLOAT, ["N", len(network.last.weight)]
+    file = g.finish({"records": RECORDS}, {"logits": (logits, port)})
+    bounds.check(file, "classifier.onnx")
+    return file
+
+
+def _stage(g: ExactBuilder, name: str, operand: str, stage: ExactStage) -> str:
+    """An operand -> the stream behind a stage, float32."""
+    x = g.clipped(g.add("Round", g.conv(f"{name}.entry", operand, stage.entry.integers(), stage.entry.stride)), STREAM)
+    for number, (first, second) in enumerate(zip(stage.first, stage.second, strict=True)):
+        assert isinstance(first, ExactFolded)
+        assert isinstance(second, ExactFolded)
+        high = g.floats(g.bytes(x, 0, 1 << STREAM.shift), 0)
+        hidden = g.hidden(g.conv(f"{name}.first.{number}", high, first.integers()))
+        branch = g.add("Round", g.conv(f"{name}.second.{number}", hidden, second.integers()))
+        x = g.clipped(g.add("Add", x, branch), STREAM)
+    return x
+
+
+def _picture(g: ExactBuilder, path: ExactPath) -> str:
+    """Records -> the picture of the linear path in steps, float32 (N, values)."""
+    latent, factor, _, _ = onnx_packing.pieces(path.packing, MOST)
+    x = g.floats(onnx_packing.integers(g, path.packing, MOST), 0)
+    whole = path.whole.numpy()[:, latent] * factor
     high = np.rint(whole / (1 << SHIFT))
-    low, bias = whole - high * (1 << SHIFT), network.biases.numpy()
-    scale = np.full(len(whole), 2.0**-network.k)
+    low, bias = whole - high * (1 << SHIFT), path.biases.numpy()
+    scale = np.full(len(whole), 2.0**-path.k)
     first = g.gemm("linear.high", x, high, scale * (1 << SHIFT), 0 * bias)
     second = g.gemm("linear.low", x, low, scale, bias)
-    return g.clipped(g.add("Round", g.add("Add", first, second)), network.form.picture)
+    return g.clipped(g.add("Round", g.add("Add", first, second)), path.picture)
 
 
 def _mix(g: ExactBuilder, name: str, x: str, mix: ExactMix, tokens: int, width: int) -> str:

@@ -10,7 +10,7 @@ A wide value goes into a product as its high part alone, or as two operands, hig
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -178,7 +178,7 @@ def integers(weight: Tensor, bias: Tensor, reach: Tensor) -> tuple[Tensor, Tenso
     largest = torch.maximum(largest, largest.max() * 2.0**-12)  # so that k is small in rows of zeros, too
     fraction, exponent = torch.frexp(torch.clamp(largest, min=2.0**-20) / MOST)
     chosen: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
-    for digits in range(DIGITS, 0, -1):
+    for digits in range(DIGITS, -8, -1):  # from one on, m is 1 and weights have fewer bits
         m, k = _reduced(torch.ceil(torch.ldexp(fraction, torch.tensor(digits))), digits - exponent)
         scale = torch.ldexp(m, -k)
         whole = (weight / scale[:, None]).round().clamp_(-MOST, MOST)
@@ -205,6 +205,34 @@ def _reduced(m: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         even = m.remainder(2) == 0
         m, k = torch.where(even, m / 2, m), torch.where(even, k - 1, k)
     return m, k
+
+
+class Kernels(NamedTuple):
+    """Of a convolution: weights -127..127 (outputs, inputs, height, width), biases, and m and k of each output's scale
+    m * 2^-k."""
+
+    weight: Tensor
+    bias: Tensor
+    m: Tensor
+    k: Tensor
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor, reach: Tensor) -> Kernels:
+        """Weights (outputs, inputs, height, width) in steps of the output. `reach` is the largest size of each
+        input."""
+        whole, biases, m, k = integers(weight.flatten(1), bias, reach.repeat_interleave(weight[0, 0].numel()))
+        return cls(whole.view(weight.shape), biases, m, k)
+
+    def straight(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """These as numbers in floats, with gradients to the weights and biases that they were made from."""
+        scale = torch.ldexp(self.m, -self.k)
+        return replaced(weight, self.weight * scale.view(-1, 1, 1, 1)), replaced(bias, self.bias * scale)
+
+
+def steps(largest: Tensor, most: int) -> Tensor:
+    """The step of each channel, by its largest value: that becomes `most`. A channel that is never active gets the step
+    of the largest."""
+    return torch.where(largest > largest.max() * 1e-3, largest, largest.max()) / most
 
 
 def wide(weight: Tensor, top: Tensor, factor: Tensor, bias: Tensor, shift: int = 7) -> tuple[Tensor, Tensor, int]:
