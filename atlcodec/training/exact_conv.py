@@ -3,8 +3,9 @@
     latents -> picture in steps, every second row and column -> stages of convolutions -> features 0..127
     latents for labels -> features 0..127;  both -> logits
 
-A stage is a convolution and residual blocks behind it. Its values are a stream of 10 bits, 0..1016, and each
-convolution takes the high part of them, 0..127."""
+A stage is a convolution and residual blocks behind it. All values between are bytes, 0..127; what a block adds is
+-128..127. So ONNX Runtime computes all of it with integers: it would not where the sums of a convolution leave it as
+they are."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from atlcodec.training.exact import FINE, GREY, PICTURE, ExactHead, ExactPath
 from atlcodec.training.layers import Add, BatchNorm, Concatenate, FixedLinear
 from atlcodec.training.quantise import MOST, Columns, Kernels, Operand, Product, active, rounded, steps
 
-STREAM = Operand(shift=3)
+ADDED = -128, 127  # what a block adds
 FIRST = 2  # side of the squares of pixels that become channels
 
 
@@ -73,9 +74,9 @@ class ExactStage(nn.Module):
         self.second = nn.ModuleList(second for _, second in blocks)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = rounded(functional.relu(self.entry(x)), *STREAM.limits)
+        x = active(self.entry(x))
         for first, second in zip(self.first, self.second, strict=True):
-            x = rounded(functional.relu(x + rounded(second(active(first(x))))), *STREAM.limits)
+            x = active(x + rounded(second(active(first(x))), *ADDED))
         return x
 
     @torch.no_grad()
@@ -92,7 +93,7 @@ class ExactStage(nn.Module):
             second.step_in.copy_(first.step_out)
             x = (x + second.floats(hidden)).relu()
             largest = torch.maximum(largest, x.amax((0, 2, 3)))
-        step = steps(largest, STREAM.limits[1])
+        step = steps(largest, MOST)
         self.entry.step_out.copy_(step)
         for first, second in zip(self.first, self.second, strict=True):
             first.get_buffer("step_in").copy_(step)
@@ -115,7 +116,7 @@ class ExactConvHead(nn.Module):
         self.path = ExactPath(linear, packing, functional.pixel_unshuffle(numbers, FIRST).flatten().long(), PICTURE)
         self.stages = nn.ModuleList(_stages(layers))
         (dense,) = (layer for layer in layers if isinstance(layer, nn.Linear))
-        self.dense = Product(dense.weight, dense.bias, Columns.of(dense.in_features, STREAM))
+        self.dense = Product(dense.weight, dense.bias, Columns.of(dense.in_features, Operand()))
         self.labels = ExactHead(nn.Sequential(*list(both.second)[:-1]), packing)  # without its ReLU
         self.last = Product(last.weight, last.bias, Columns.of(last.in_features, Operand()))
 
@@ -124,7 +125,7 @@ class ExactConvHead(nn.Module):
         x = self.path(latents).view(len(latents), -1, *self.sides)
         for stage in self.stages:
             x = stage(x)
-        image = active(self.dense(STREAM.parts(x.flatten(1), 1)))
+        image = active(self.dense(x.flatten(1)))
         (labels,) = self.labels.products
         return rounded(self.last(torch.cat((image, active(labels(self.labels.pieces(latents)))), dim=1)))
 
@@ -159,13 +160,13 @@ def _stages(layers: list[nn.Module]) -> list[ExactStage]:
         if isinstance(layer, nn.Conv2d):
             assert isinstance(behind, BatchNorm)
             found.append((ExactFolded(layer, behind, operand), []))
-            operand = STREAM
+            operand = Operand()
         elif isinstance(layer, Add):
             first, first_norm, _, second, second_norm = layer.beside
             assert isinstance(first, nn.Conv2d)
             assert isinstance(first_norm, BatchNorm)
             assert isinstance(second, nn.Conv2d)
             assert isinstance(second_norm, BatchNorm)
-            pair = ExactFolded(first, first_norm, STREAM), ExactFolded(second, second_norm, Operand())
+            pair = ExactFolded(first, first_norm, Operand()), ExactFolded(second, second_norm, Operand())
             found[-1][1].append(pair)
     return [ExactStage(entry, blocks) for entry, blocks in found]

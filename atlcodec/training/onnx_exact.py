@@ -18,7 +18,7 @@ from atlcodec import bounds
 from atlcodec.record import BOTTLENECK, RECORD_BYTES
 from atlcodec.training import onnx_packing
 from atlcodec.training.exact import FINE, ExactDecompressor, ExactHead, ExactMix, ExactPath
-from atlcodec.training.exact_conv import FIRST, STREAM, ExactConvHead, ExactFolded, ExactStage
+from atlcodec.training.exact_conv import ADDED, FIRST, ExactConvHead, ExactFolded, ExactStage
 from atlcodec.training.exact_lenet import ExactConv, ExactLenet
 from atlcodec.training.export import RECORDS, acceptable
 from atlcodec.training.onnx_builder import GraphBuilder, Port
@@ -188,10 +188,9 @@ def conv_classifier(network: ExactConvHead) -> bytes:
     x = g.floats(g.joined(parts), operand.zero)
     for number, stage in enumerate(network.stages):
         assert isinstance(stage, ExactStage)
-        high = g.bytes(_stage(g, f"stages.{number}", x, stage), 0, 1 << STREAM.shift)
-        x = g.floats(high, 0)
-    flat = g.add("Reshape", high, g.ints(-1, network.dense.weight.shape[1]))
-    image = g.active(g.product("dense", g.floats(flat, 0), network.dense))
+        x = _stage(g, f"stages.{number}", x, stage)
+    x = g.add("Reshape", x, g.ints(-1, network.dense.weight.shape[1]))
+    image = g.active(g.product("dense", x, network.dense))
     (product,) = labels.products
     assert isinstance(product, Product)
     read = g.floats(onnx_packing.integers(g, packing, MOST, labels.first_byte), 0)
@@ -203,16 +202,15 @@ def conv_classifier(network: ExactConvHead) -> bytes:
     return file
 
 
-def _stage(g: ExactBuilder, name: str, operand: str, stage: ExactStage) -> str:
-    """An operand -> the stream behind a stage, float32."""
-    x = g.clipped(g.add("Round", g.conv(f"{name}.entry", operand, stage.entry.integers(), stage.entry.stride)), STREAM)
+def _stage(g: ExactBuilder, name: str, x: str, stage: ExactStage) -> str:
+    """Operands (N, C, H, W) -> those behind a stage."""
+    x = g.hidden(g.conv(f"{name}.entry", x, stage.entry.integers(), stage.entry.stride))
     for number, (first, second) in enumerate(zip(stage.first, stage.second, strict=True)):
         assert isinstance(first, ExactFolded)
         assert isinstance(second, ExactFolded)
-        high = g.floats(g.bytes(x, 0, 1 << STREAM.shift), 0)
-        hidden = g.hidden(g.conv(f"{name}.first.{number}", high, first.integers()))
-        branch = g.add("Round", g.conv(f"{name}.second.{number}", hidden, second.integers()))
-        x = g.clipped(g.add("Add", x, branch), STREAM)
+        hidden = g.hidden(g.conv(f"{name}.first.{number}", x, first.integers()))
+        added = g.bytes(g.conv(f"{name}.second.{number}", hidden, second.integers()), -ADDED[0])
+        x = g.hidden(g.add("Add", x, g.floats(added, -ADDED[0])))
     return x
 
 

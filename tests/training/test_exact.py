@@ -17,6 +17,7 @@ from atlcodec.record import BOTTLENECK
 from atlcodec.shape import Shape
 from atlcodec.training import calibrate, conv, lenet, onnx_exact, onnx_packing, pca, tuning
 from atlcodec.training.exact import ExactDecompressor, ExactHead, Form
+from atlcodec.training.exact_conv import ExactConvHead
 from atlcodec.training.exact_lenet import ExactLenet
 from atlcodec.training.quantise import MOST, SUM, Operand, integers
 from atlcodec.training.start import Start, blank
@@ -120,6 +121,24 @@ def test_the_networks_of_table_1_give_the_same_bits_everywhere() -> None:
         assert np.array_equal(exact.Network(file, "table-1.onnx")(records), bits)
         for way, found in every_way(file, records):
             assert np.array_equal(found, bits[: len(found)]), way
+
+
+def test_an_accurate_head_gives_the_same_bits_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, narrow in (("WIDE", 8), ("NARROW", 12), ("FEATURES", 16)):
+        monkeypatch.setattr(conv, name, narrow)
+    network = random_network(lambda each: conv.classifier(each, 11), random_start((28, 28))).eval()
+    records = random_records()
+    some = latents(records)
+    head = ExactConvHead(network, PACKING, (28, 28))
+    head.calibrate(some, calibrate.LOGIT)
+    file = onnx_exact.conv_classifier(head)
+    graph.check(file, "classifier.onnx")
+    with torch.no_grad():
+        wanted, floats = head(some).numpy(), network(some).numpy()
+    assert (wanted.argmax(axis=1) == floats.argmax(axis=1)).mean() > 0.8
+    assert np.array_equal(exact.Network(file, "classifier.onnx")(records), wanted)
+    for way, found in every_way(file, records):
+        assert np.array_equal(found, wanted[: len(found)]), way
 
 
 def test_an_exact_network_is_close_to_the_one_in_floats() -> None:
@@ -338,5 +357,7 @@ def test_other_architectures_are_refused() -> None:
         ExactDecompressor(lenet.decompressor(), PACKING, Form())
     with pytest.raises(BadModel, match="lenet"):
         ExactLenet(pca.decompressor(random_start((28, 28))))
+    with pytest.raises(BadModel, match="conv"):
+        ExactConvHead(pca.classifier(random_start((28, 28)), 11), PACKING, (28, 28))
     with pytest.raises(BadModel, match="dense layers"):
         ExactHead(conv.classifier(random_start((28, 28)), 11), PACKING)
