@@ -9,12 +9,19 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import torch
 from numpy.typing import NDArray
 from onnx import TensorProto
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
+from atlcodec.latents import Packing
+from atlcodec.shape import Shape
+from atlcodec.training import calibrate, pca
+from atlcodec.training.exact import ExactDecompressor, Form
 from atlcodec.training.onnx_builder import Port
 from atlcodec.training.onnx_exact import ExactBuilder
+from atlcodec.training.quantise import Operand
+from atlcodec.training.start import Start, blank
 
 Bytes = NDArray[np.uint8]
 
@@ -116,3 +123,50 @@ def changed(file: bytes, name: str, value: NDArray[Any]) -> bytes:
     (found,) = [each for each in model.graph.initializer if each.name == name]
     found.CopyFrom(onnx.numpy_helper.from_array(value, name))
     return bytes(model.SerializeToString())
+
+
+# -- random networks ---------------------------------------------------------------------------------------------------
+
+PACKING = Packing(((8, 12), (6, 64), (4, 104), (3, 144), (2, 136)), 8)
+HIGH = Form(picture=Operand(5, 40), stream=Operand(4, 64))
+
+
+def random_start(shape: Shape) -> Start:
+    rng = np.random.default_rng(2)
+    start = blank(PACKING, shape)
+    components = rng.normal(0, 1, start.components.shape) / (1 + 4 * np.sqrt(start.packing.bits))
+    components[:, -PACKING.labels :] = 0
+    pixels = len(start.mean)
+    return Start(PACKING, np.full(pixels, 99.5, np.float32), components.astype(np.float32), *start_steps(), shape)
+
+
+def start_steps() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    ones = np.ones(PACKING.count, np.float32)
+    return 3 * ones, 2 * ones
+
+
+def random_network(build: object, start: Start) -> torch.nn.Sequential:
+    """With weights in all layers: the mixers of a new network are zero."""
+    torch.manual_seed(5)
+    network = build(start)  # type: ignore[operator]
+    assert isinstance(network, torch.nn.Sequential)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return network
+
+
+def random_records(count: int = 256) -> NDArray[np.uint8]:
+    records = np.random.default_rng(1).integers(0, 256, (count, 200)).astype(np.uint8)
+    records[0], records[1] = 0, 255
+    return records
+
+
+def latents(records: NDArray[np.uint8]) -> torch.Tensor:
+    return torch.from_numpy(PACKING.read(records).reshape(len(records), -1).astype(np.float32))
+
+
+def random_decompressor(shape: Shape, form: Form) -> ExactDecompressor:
+    network = ExactDecompressor(random_network(pca.decompressor, random_start(shape)), PACKING, form)
+    calibrate.decompressor(network, latents(random_records()))
+    return network
