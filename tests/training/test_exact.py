@@ -221,8 +221,9 @@ def test_tuning_helps_and_resumes(tmp_path: Path) -> None:
 
 
 def test_a_head_learns_labels_behind_its_rounding(tmp_path: Path) -> None:
-    some, labels = latents(random_records()), torch.arange(256) % 11
-    head = made_head(random_start((28, 28)), dense=True)
+    some = latents(random_records())
+    labels = some[:, -1].long()  # 0..3
+    head = made_head(random_start((28, 28)), dense=False)
     loss = tuning.head_loss(head, some.to(torch.uint8), labels)
 
     def accuracy() -> float:
@@ -230,8 +231,8 @@ def test_a_head_learns_labels_behind_its_rounding(tmp_path: Path) -> None:
 
     settings = tuning.Tuning(epochs=12, batch_size=32, learning_rate=5e-3)
     measured = tuning.tune(head, loss, len(labels), accuracy, settings, tmp_path)
-    assert measured[0] < 0.3
-    assert measured[-1] > 0.8
+    assert measured[0] < 0.4
+    assert measured[-1] > 0.9
 
 
 def test_other_architectures_are_refused() -> None:
