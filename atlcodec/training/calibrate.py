@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from atlcodec.training.exact import FINE, GREY, ExactDecompressor, ExactHead, ExactMix
+from atlcodec.training.exact import GREY, ExactDecompressor, ExactHead, ExactMix
+from atlcodec.training.exact_path import FINE
 from atlcodec.training.quantise import MOST, Product, steps
 
 LOGIT = 2.0**-8  # a step of logits
@@ -20,7 +21,7 @@ def decompressor(network: ExactDecompressor, latents: Tensor) -> None:
     channel by its own."""
     grid = network.grid
     tokens, count, unit = grid.rows * grid.columns, len(latents), FINE * GREY
-    patches = network.linear(latents).view(count, tokens, -1).transpose(0, 1).reshape(tokens * count, -1) / unit
+    patches = network.picture(latents).view(count, tokens, -1).transpose(0, 1).reshape(tokens * count, -1) / unit
     embed, out, stream = network.embed, network.out, network.form.stream
     x = functional.linear(patches, embed.weight, embed.bias).view(tokens, count, -1)
     largest, hidden = x.abs().max(), list[Tensor]()

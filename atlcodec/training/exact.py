@@ -17,12 +17,13 @@ from torch.nn import functional
 
 from atlcodec.errors import BadModel
 from atlcodec.latents import Packing
+from atlcodec.training.exact_path import FINE, ExactEnlarging, ExactPath, patch_order
 from atlcodec.training.grid import MixChannels, MixTokens, Patches, Unpatches
 from atlcodec.training.layers import Add, FixedLinear, Last, Scale, Standardise
 from atlcodec.training.onnx_packing import pieces
-from atlcodec.training.quantise import MOST, Columns, Operand, Product, active, rounded, wide
+from atlcodec.training.quantise import MOST, Columns, Operand, Product, active, rounded
+from atlcodec.training.resample import Resample
 
-FINE = 8  # steps of the picture in a grey level
 GREY = 128  # grey levels are 1 in the mixers
 PICTURE = Operand(shift=5, zero=40, low=True)  # -160 to 348 grey levels: the linear path overshoots
 STREAM = Operand(shift=4, zero=64, low=True)  # 11 bits
@@ -60,37 +61,17 @@ class ExactMix(nn.Module):
         return rounded(flat + rounded(branch), *self.operand.limits).view(x.shape)
 
 
-class ExactPath(nn.Module):
-    """The linear path of the architecture `pca`, with weights of 15 bits. It does not learn.
-
-    `order` are the values that it gives: the numbers of pixels (C, H, W), or -1 for zero."""
-
-    whole: Tensor
-    biases: Tensor
-
-    def __init__(self, linear: FixedLinear, packing: Packing, order: Tensor, picture: Operand) -> None:
-        super().__init__()
-        self.packing, self.picture = packing, picture
-        _, factor, _, highest = (torch.from_numpy(each) for each in pieces(packing, MOST))
-        top = torch.from_numpy(packing.top)
-        whole, biases, self.k = wide(linear.weight * FINE, top, factor[highest], linear.bias * FINE)
-        self.register_buffer("whole", _rows(whole, order).float(), persistent=False)
-        self.register_buffer("biases", _rows(biases[:, None], order)[:, 0].float(), persistent=False)
-
-    def forward(self, latents: Tensor) -> Tensor:
-        """Latents (N, M) -> the picture in steps, (N, values)."""
-        sums = torch.addmm(self.biases, latents, self.whole.t())
-        return (sums * 2.0**-self.k).round().clamp_(*self.picture.limits)
-
-
 class ExactDecompressor(nn.Module):
     """The decompressor of the architecture `pca` as whole numbers. Only the mixers learn."""
 
     def __init__(self, network: nn.Sequential, packing: Packing, form: Form) -> None:
         super().__init__()
-        linear, grid, embed, mixing, out = _parts(network)
-        self.form, self.packing, self.grid = form, packing, grid
-        self.linear = ExactPath(linear, packing, patch_order(grid), form.picture)
+        linear, enlarging, grid, embed, mixing, out = _parts(network)
+        self.form, self.packing, self.grid, self.enlarging = form, packing, grid, None
+        order = patch_order(grid) if enlarging is None else torch.arange(len(linear.weight))
+        self.linear = ExactPath(linear, packing, order, form.picture)
+        if enlarging is not None:
+            self.enlarging = ExactEnlarging(enlarging, grid, form.picture)
         pixels, width = out.weight.shape
         self.embed = Product(embed.weight, embed.bias, Columns.of(pixels, form.picture))
         self.mixing = nn.ModuleList(ExactMix(layer, form.stream) for layer in mixing)
@@ -98,7 +79,12 @@ class ExactDecompressor(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Latents (N, M) -> pixels in 0..255, (N, C, H, W): whole numbers, with a gradient through the rounding."""
-        return self.corrected(self.linear(latents))
+        return self.corrected(self.picture(latents))
+
+    def picture(self, latents: Tensor) -> Tensor:
+        """Latents (N, M) -> the picture of the linear path in steps, (N, tokens * pixels of a patch)."""
+        picture: Tensor = self.linear(latents)
+        return picture if self.enlarging is None else self.enlarging(picture)
 
     def corrected(self, picture: Tensor) -> Tensor:
         """The picture of the linear path -> pixels (N, C, H, W)."""
@@ -212,6 +198,7 @@ class _Parts(NamedTuple):
     """The layers of a decompressor of the architecture `pca` that have weights, and its grid of patches."""
 
     linear: FixedLinear
+    enlarging: Resample | None
     grid: Patches
     embed: nn.Linear
     mixing: list[MixChannels | MixTokens]
@@ -221,26 +208,14 @@ class _Parts(NamedTuple):
 def _parts(network: nn.Sequential) -> _Parts:
     """Raises `BadModel` if a decompressor cannot be made exact."""
     match list(network):
-        case [FixedLinear() as linear, nn.Unflatten(), Add() as add]:
+        case [FixedLinear() as linear, nn.Unflatten(), *between, Add() as add] if len(between) < 2:
             match [layer for layer in add.beside if not isinstance(layer, Scale)]:
                 case [Patches() as grid, nn.Linear() as embed, *others, nn.Linear() as out, Unpatches()]:
                     mixing = [layer for layer in others if isinstance(layer, MixChannels | MixTokens)]
-                    if len(mixing) == len(others):
-                        return _Parts(linear, grid, embed, mixing, out)
-    raise BadModel("only a decompressor of the architecture pca without a reduced picture can be made exact")
-
-
-def patch_order(grid: Patches) -> Tensor:
-    """The pixel of an image (C, H, W) at each place of its patches, (tokens * pixels of a patch,); -1 where it is
-    filled up."""
-    numbers = torch.arange(1, grid.channels * grid.height * grid.width + 1, dtype=torch.float32)
-    image = numbers.view(1, grid.channels, grid.height, grid.width)
-    patches: Tensor = grid(image)
-    return patches.flatten().long() - 1
-
-
-def _rows(matrix: Tensor, order: Tensor) -> Tensor:
-    return matrix[order.clamp(min=0)] * (order >= 0)[:, None]
+                    resampling = [layer for layer in between if isinstance(layer, Resample)]
+                    if len(mixing) == len(others) and len(resampling) == len(between):
+                        return _Parts(linear, resampling[0] if between else None, grid, embed, mixing, out)
+    raise BadModel("only a decompressor of the architecture pca can be made exact so")
 
 
 def unpatched(x: Tensor, grid: Patches) -> Tensor:

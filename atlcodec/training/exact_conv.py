@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from atlcodec.errors import BadModel
 from atlcodec.latents import Packing
-from atlcodec.training.exact import FINE, GREY, PICTURE, ExactHead, ExactPath
+from atlcodec.training.exact import GREY, PICTURE, ExactHead
+from atlcodec.training.exact_path import FINE, ExactPath
 from atlcodec.training.layers import Add, BatchNorm, Concatenate, FixedLinear
 from atlcodec.training.quantise import MOST, Columns, Kernels, Operand, Product, active, rounded, steps
 

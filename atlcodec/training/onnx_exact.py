@@ -17,9 +17,10 @@ from onnx import TensorProto
 from atlcodec import bounds
 from atlcodec.record import BOTTLENECK, RECORD_BYTES
 from atlcodec.training import onnx_packing
-from atlcodec.training.exact import FINE, ExactDecompressor, ExactHead, ExactMix, ExactPath
+from atlcodec.training.exact import ExactDecompressor, ExactHead, ExactMix
 from atlcodec.training.exact_conv import ADDED, FIRST, ExactConvHead, ExactFolded, ExactStage
 from atlcodec.training.exact_lenet import ExactConv, ExactLenet
+from atlcodec.training.exact_path import FINE, SHARES, ExactEnlarging, ExactPath
 from atlcodec.training.export import RECORDS, acceptable
 from atlcodec.training.onnx_builder import GraphBuilder, Port
 from atlcodec.training.quantise import MOST, Kernels, Operand, Product
@@ -106,7 +107,10 @@ def decompressor(network: ExactDecompressor, nonce: int = 0) -> bytes:
     """ONNX: records uint8 (N, 200) -> images uint8 (N, *shape). Raises `BadModel` if it breaks one of the bounds."""
     g, grid, form = ExactBuilder(), network.grid, network.form
     tokens, width = grid.rows * grid.columns, len(network.embed.weight)
-    patches = g.add("Reshape", _picture(g, network.linear), g.ints(-1, grid.channels * grid.size**2))
+    picture = _picture(g, network.linear)
+    if network.enlarging is not None:
+        picture = _enlarged(g, picture, network.enlarging)
+    patches = g.add("Reshape", picture, g.ints(-1, grid.channels * grid.size**2))
     embedded = g.product("embed", g.operand(patches, form.picture), network.embed)
     x = g.clipped(g.add("Round", embedded), form.stream)
     for number, mix in enumerate(network.mixing):
@@ -225,6 +229,30 @@ def _picture(g: ExactBuilder, path: ExactPath) -> str:
     first = g.gemm("linear.high", x, high, scale * (1 << SHIFT), 0 * bias)
     second = g.gemm("linear.low", x, low, scale, bias)
     return g.clipped(g.add("Round", g.add("Add", first, second)), path.picture)
+
+
+def _enlarged(g: ExactBuilder, x: str, layer: ExactEnlarging) -> str:
+    """A reduced picture -> the picture patch by patch, float32 (N, tokens * pixels of a patch)."""
+    grid, rows, width = layer.grid, layer.rows.shape[1], len(layer.columns)
+    for name, matrix in (("columns", layer.columns), ("rows", layer.rows)):
+        if name == "rows":  # last, as the columns were
+            x = g.add("Transpose", g.add("Reshape", x, g.ints(-1, rows, width)), perm=[0, 2, 1])
+        parts = g.parts(g.add("Reshape", x, g.ints(-1, matrix.shape[1])), layer.picture)
+        sums = [
+            g.gemm(
+                f"enlarging.{name}.{number}",
+                g.floats(part, layer.picture.zero),
+                matrix.numpy(),
+                np.full(len(matrix), unit / SHARES),
+                np.zeros(len(matrix)),
+            )
+            for number, (part, unit) in enumerate(zip(parts, layer.picture.units, strict=True))
+        ]
+        x = g.clipped(g.add("Round", sums[0] if len(sums) == 1 else g.add("Add", *sums)), layer.picture)
+    size = grid.size
+    x = g.add("Reshape", x, g.ints(-1, grid.channels, grid.columns, size, grid.rows, size))
+    x = g.add("Transpose", x, perm=[0, 4, 2, 1, 5, 3])
+    return g.add("Reshape", x, g.ints(-1, grid.rows * grid.columns * grid.channels * size**2))
 
 
 def _mix(g: ExactBuilder, name: str, x: str, mix: ExactMix, tokens: int, width: int) -> str:

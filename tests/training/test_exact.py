@@ -14,10 +14,13 @@ from atlcodec.latents import UNIFORM
 from atlcodec.record import BOTTLENECK
 from atlcodec.shape import Shape
 from atlcodec.training import calibrate, conv, lenet, onnx_exact, pca, tuning
-from atlcodec.training.exact import ExactDecompressor, ExactHead, Form
+from atlcodec.training.exact import PICTURE, ExactDecompressor, ExactHead, Form, unpatched
 from atlcodec.training.exact_conv import ExactConvHead
 from atlcodec.training.exact_lenet import ExactLenet
+from atlcodec.training.exact_path import FINE, SHARES, ExactEnlarging, shares
+from atlcodec.training.grid import Patches
 from atlcodec.training.quantise import MOST, SUM, integers
+from atlcodec.training.resample import Resample, enlarging
 from atlcodec.training.start import Start
 from exact_kit import (
     HIGH,
@@ -41,7 +44,7 @@ def made_head(start: Start, dense: bool) -> ExactHead:
 
 
 @pytest.mark.parametrize("form", [Form(), HIGH], ids=["both parts", "high part"])
-@pytest.mark.parametrize("shape", [(28, 28), (10, 13, 3)], ids=str)
+@pytest.mark.parametrize("shape", [(28, 28), (10, 13, 3), (70, 66)], ids=str)
 def test_a_decompressor_gives_the_same_bits_everywhere(shape: Shape, form: Form) -> None:
     network, records = random_decompressor(shape, form), random_records()
     file = onnx_exact.decompressor(network)
@@ -115,12 +118,24 @@ def test_an_exact_network_is_close_to_the_one_in_floats() -> None:
     exact_head = ExactHead(head, PACKING)
     calibrate.head(exact_head, some)
     with torch.no_grad():
-        picture = rounded.linear(some).view(len(some), -1)
+        picture = rounded.picture(some).view(len(some), -1)
         inside = (picture > rounded.form.picture.limits[0]) & (picture < rounded.form.picture.limits[1])
         assert inside.float().mean() > 0.9
         wanted = network(some).clamp(0, 255)
         assert calibrate.psnr(rounded(some), wanted) > 25
         assert (exact_head(some) * exact_head.step - head.eval()(some)).abs().max() < 0.2 * head(some).abs().max()
+
+
+def test_a_reduced_picture_is_enlarged_as_in_floats() -> None:
+    shape, by = (70, 66), 3
+    layer, grid = Resample(enlarging(70, by), enlarging(66, by)), Patches(16, shape)
+    torch.manual_seed(0)
+    picture = (torch.rand(5, 1, 24, 22) * 255 * FINE).round()
+    wanted = layer(picture)
+    found = unpatched(ExactEnlarging(layer, grid, PICTURE)(picture.flatten(1)).view(5, 25, 256).transpose(0, 1), grid)
+    assert (found - wanted).abs().max() < 0.02 * 255 * FINE
+    assert (found - wanted).abs().mean() < 0.005 * 255 * FINE
+    assert torch.equal(shares(layer.rows, 70).sum(1), torch.full((70,), float(SHARES)))
 
 
 @pytest.mark.parametrize("relu", [False, True], ids=["sums", "bytes"])
