@@ -27,15 +27,17 @@ from atlcodec.training.resample import Resample
 GREY = 128  # grey levels are 1 in the mixers
 PICTURE = Operand(shift=5, zero=40, low=True)  # -160 to 348 grey levels: the linear path overshoots
 STREAM = Operand(shift=4, zero=64, low=True)  # 11 bits
+TOKENS = Operand(shift=4, zero=64)
 
 
 @dataclass(frozen=True)
 class Form:
     """How wide the values in a decompressor are: how products take the picture, in steps of 1/8 grey level, and the
-    stream of tokens."""
+    stream. Mixing over tokens needs its high part only: it costs 0.05 dB, and over channels 1 dB, before tuning."""
 
     picture: Operand = PICTURE
     stream: Operand = STREAM
+    tokens: Operand = TOKENS
 
 
 class ExactMix(nn.Module):
@@ -74,7 +76,9 @@ class ExactDecompressor(nn.Module):
             self.enlarging = ExactEnlarging(enlarging, grid, form.picture)
         pixels, width = out.weight.shape
         self.embed = Product(embed.weight, embed.bias, Columns.of(pixels, form.picture))
-        self.mixing = nn.ModuleList(ExactMix(layer, form.stream) for layer in mixing)
+        self.mixing = nn.ModuleList(
+            ExactMix(layer, form.tokens if isinstance(layer, MixTokens) else form.stream) for layer in mixing
+        )
         self.out = Product(out.weight, out.bias, Columns.of(width, form.stream))
 
     def forward(self, latents: Tensor) -> Tensor:
