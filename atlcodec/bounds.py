@@ -154,7 +154,7 @@ class _Walk:
         shape = [1] * x.ndim
         if scale.ndim:
             shape[self._node.integer("axis", 1)] = -1
-        factor = np.broadcast_to(scale.astype(np.float64).reshape(shape), x.shape)
+        factor = scale.astype(np.float64).reshape(shape)
         whole = x.astype(np.float64) - (0 if zero is None else zero.astype(np.float64).reshape(shape))
         if x.dtype.itemsize == 1 and np.abs(whole).max(initial=0) > WEIGHT:
             raise self._refused(f"a weight larger than {WEIGHT}")
@@ -165,6 +165,7 @@ class _Walk:
         unit = np.ldexp(1.0, exponent - 4)
         for _ in range(4):  # the largest power of two that divides the scale
             unit = np.where(np.remainder(factor, 2 * unit) == 0, 2 * unit, unit)
+        factor, unit = np.broadcast_to(factor, x.shape), np.broadcast_to(unit, x.shape)
         raw = np.abs(x.astype(np.float64)), x.dtype
         return Range(whole * factor, whole * factor, unit, raw=raw, scale=factor, constant=True, rows=scale.ndim > 0)
 
@@ -251,7 +252,7 @@ class _Walk:
         if right_kind == np.uint8:
             return 0
         terms = left.reshape(-1, left.shape[-1]).max(axis=0)[:, None] * right.reshape(*right.shape[-2:])
-        pair = int(np.sort(terms, axis=0)[-2:].sum(axis=0).max())
+        pair = int(np.partition(terms, max(len(terms) - 2, 0), axis=0)[-2:].sum(axis=0).max())
         if pair > PAIR:
             raise self._refused(f"two products of bytes and int8 weights may add up to {pair}, more than {PAIR}")
         return pair

@@ -36,8 +36,9 @@ def run(file: bytes, rows: Bytes, level: str, threads: int = 1) -> NDArray[Any]:
     return _session(file, level, threads)(rows)
 
 
-def _session(file: bytes, level: str, threads: int) -> Callable[[Bytes], NDArray[Any]]:
+def _session(file: bytes, level: str, threads: int, packed: bool = True) -> Callable[[Bytes], NDArray[Any]]:
     options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.disable_prepacking", "0" if packed else "1")
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
     options.intra_op_num_threads, options.log_severity_level = threads, 4
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
@@ -46,13 +47,17 @@ def _session(file: bytes, level: str, threads: int) -> Callable[[Bytes], NDArray
 
 
 def every_way(file: bytes, rows: Bytes) -> Iterator[tuple[str, NDArray[Any]]]:
-    """What ONNX Runtime makes of rows, uint8 (256, ...): with each level of optimisation, one and two threads, and each
-    size of batches."""
-    for level, threads in itertools.product(LEVELS, (1, 2)):
-        session = _session(file, level, threads)
+    """What ONNX Runtime makes of rows, uint8 (256, ...): with each level of optimisation, one and two threads, weights
+    packed before or not, and each size of batches."""
+    ways = [(*each, True) for each in itertools.product(LEVELS, (1, 2))] + [
+        (LEVELS[0], 1, False),
+        (LEVELS[-1], 1, False),
+    ]
+    for level, threads, packed in ways:
+        session = _session(file, level, threads, packed)
         for size in BATCHES:
             parts = [session(rows[at : at + size]) for at in range(0, _some(size), size)]
-            yield f"{level}, {threads} threads, batches of {size}", np.concatenate(parts)
+            yield f"{level}, {threads} threads, packed: {packed}, batches of {size}", np.concatenate(parts)
 
 
 def _some(size: int) -> int:
