@@ -63,12 +63,16 @@ class _Phased(nn.Module):
         self.register_buffer("merge", merge, persistent=False)
 
     def phases(self, x: Tensor, padding: int) -> Tensor:
+        weight, bias = self.merged()
+        return functional.conv2d(x, weight, bias, padding=padding)
+
+    def merged(self) -> tuple[Tensor, Tensor]:
+        """Weights and biases of the convolution that gives the four phases."""
         outputs, inputs, old = self.weight.shape[:3]
         new = (old + 1) // 2
         merged = (self.weight.reshape(outputs * inputs, old * old) @ self.merge).reshape(outputs, inputs, 4, -1)
-        weight = merged.transpose(1, 2).reshape(outputs * 4, -1, new, new)
         assert self.bias is not None
-        return functional.conv2d(x, weight, self.bias.repeat_interleave(4), padding=padding)
+        return merged.transpose(1, 2).reshape(outputs * 4, -1, new, new), self.bias.repeat_interleave(4)
 
 
 class UpscaleConv2d(_Phased):

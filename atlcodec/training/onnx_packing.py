@@ -16,7 +16,7 @@ from atlcodec.training.onnx_builder import GraphBuilder
 def latents(g: GraphBuilder, packing: Packing) -> str:
     """The input `records`, uint8 (N, 200) -> latents on their levels, float32 (N, *packing.shape)."""
     if packing.uniform:
-        high, low = (g.add("Unsqueeze", half, g.ints(2)) for half in (_high(g), _low(g)))
+        high, low = (g.add("Unsqueeze", half, g.ints(2)) for half in halves(g))
         x = g.add("Reshape", g.add("Concat", high, low, axis=2), g.ints(-1, *BOTTLENECK))
         return g.add("Cast", x, to=TensorProto.FLOAT)
     data, start, groups = g.add("Cast", "records", to=TensorProto.FLOAT), 0, []
@@ -39,12 +39,13 @@ def last(g: GraphBuilder, packing: Packing, count: int) -> str:
     return part if bits == 8 else _cut(g, part, bits, count)
 
 
-def integers(g: GraphBuilder, packing: Packing) -> str:
-    """The input `records` -> latents cut where bytes end, uint8 (N, P), in the order of `pieces`."""
+def integers(g: GraphBuilder, packing: Packing, most: int = 255, start: int = 0) -> str:
+    """The input `records` -> latents cut where bytes end, uint8 (N, P), in the order of `pieces`; no piece exceeds
+    `most`, and bytes before `start` are left out."""
     if packing.uniform:
         return g.add("Concat", _high(g), _low(g), axis=1)
     parts = []
-    for first, shifts, masks in _cuts(packing):
+    for first, shifts, masks in _cuts(packing, most, start):
         part = "records" if first == 0 else g.add("Slice", "records", g.ints(first), g.ints(RECORD_BYTES), g.ints(1))
         part = g.add("BitShift", part, g.constant(shifts), direction="RIGHT")
         parts.append(g.add("BitwiseAnd", part, g.constant(masks)))
@@ -65,14 +66,14 @@ class Pieces(NamedTuple):
     highest: NDArray[np.int64]
 
 
-def pieces(packing: Packing) -> Pieces:
+def pieces(packing: Packing, most: int = 255, start: int = 0) -> Pieces:
     if packing.uniform:
         order = np.array([*range(0, packing.count, 2), *range(1, packing.count, 2)])
         ones = np.ones(packing.count, np.float32)
         return Pieces(order, ones, 15 * ones, np.argsort(order))
     found = []
-    for number, (first, _, _) in enumerate(_cuts(packing)):
-        for byte in _bytes(packing)[first:]:
+    for number, (first, _, _) in enumerate(_cuts(packing, most, start)):
+        for byte in _bytes(packing, most)[first:]:
             latent, _, mask, factor = byte[number] if number < len(byte) else (0, 0, 0, 0)
             found.append((latent, factor, mask))
     latent, factor, top = np.array(found).T
@@ -80,25 +81,27 @@ def pieces(packing: Packing) -> Pieces:
     return Pieces(latent, factor.astype(np.float32), top.astype(np.float32), np.array(highest))
 
 
-def _bytes(packing: Packing) -> list[list[tuple[int, int, int, int]]]:
+def _bytes(packing: Packing, most: int) -> list[list[tuple[int, int, int, int]]]:
     """For each byte of a record, from its highest bit on, the latents in it: the number of the latent, the shift and
-    the mask that cut its piece out, and the factor of the piece."""
+    the mask that cut its piece out, and the factor of the piece. A latent of 8 bits is one piece, or two if that would
+    exceed `most`: its first seven bits and the last one."""
     found: list[list[tuple[int, int, int, int]]] = [[] for _ in range(RECORD_BYTES)]
     end = 0
     for latent, bits in enumerate(packing.bits.tolist()):
         start, end = end, end + bits
         for byte in range(start // 8, (end - 1) // 8 + 1):
             low, high = max(start, 8 * byte), min(end, 8 * byte + 8)
-            found[byte].append((latent, 8 * byte + 8 - high, (1 << high - low) - 1, 1 << end - high))
+            for first, last in ((low, high),) if (1 << high - low) - 1 <= most else ((low, high - 1), (high - 1, high)):
+                found[byte].append((latent, 8 * byte + 8 - last, (1 << last - first) - 1, 1 << end - last))
     return found
 
 
-def _cuts(packing: Packing) -> list[tuple[int, NDArray[np.uint8], NDArray[np.uint8]]]:
+def _cuts(packing: Packing, most: int, start: int) -> list[tuple[int, NDArray[np.uint8], NDArray[np.uint8]]]:
     """The first piece of all bytes, then the second ones, and so on: the first byte that has one; and of it and of all
     behind it the shifts and the masks, uint8."""
-    pieces, cuts = _bytes(packing), []
-    for number in range(max(map(len, pieces))):
-        first = next(index for index, byte in enumerate(pieces) if len(byte) > number)
+    pieces, cuts = _bytes(packing, most), []
+    for number in range(max(map(len, pieces[start:]))):
+        first = max(start, next(index for index, byte in enumerate(pieces) if len(byte) > number))
         chosen = [byte[number] if len(byte) > number else (0, 0, 0, 0) for byte in pieces[first:]]
         cuts.append((first, *np.array([[shift, mask] for _, shift, mask, _ in chosen], np.uint8).T))
     return cuts
@@ -117,6 +120,11 @@ def _cut(g: GraphBuilder, data: str, bits: int, count: int) -> str:
     above = g.add("Floor", g.add("Mul", x, g.constant(np.array(0.5**bits, np.float32))))
     x = g.add("Sub", x, g.add("Mul", above, g.constant(np.array(2**bits, np.float32))))
     return g.add("Reshape", x, g.ints(-1, count))
+
+
+def halves(g: GraphBuilder) -> tuple[str, str]:
+    """The first and the second symbol of each byte, uint8 (N, 200)."""
+    return _high(g), _low(g)
 
 
 def _high(g: GraphBuilder) -> str:

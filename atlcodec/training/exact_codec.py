@@ -1,0 +1,64 @@
+"""The networks of a codec that read records, made exact: whatever their architecture, one call each.
+
+decompressor(network, packing, latents)     calibrated, ready to be tuned (`tuning.py`)
+classifier(network, packing, latents)       the same
+file(network)                               its ONNX file, whose bounds are checked"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from torch import Tensor, nn
+
+from atlcodec.errors import BadModel
+from atlcodec.latents import Packing
+from atlcodec.shape import Shape
+from atlcodec.training import calibrate, onnx_exact
+from atlcodec.training.calibrate import LOGIT
+from atlcodec.training.exact import ExactDecompressor, ExactHead, Form
+from atlcodec.training.exact_conv import ExactConvHead
+from atlcodec.training.exact_lenet import ExactLenet
+from atlcodec.training.layers import Concatenate, FixedLinear
+from atlcodec.training.layout import GREY
+
+Decompressor = ExactDecompressor | ExactLenet
+Classifier = ExactHead | ExactConvHead
+
+
+def decompressor(network: nn.Sequential, packing: Packing, latents: Tensor) -> Decompressor:
+    """A decompressor of the architecture pca or lenet, with steps for latents (N, *packing.shape). Raises `BadModel`
+    for others."""
+    if isinstance(network[0], FixedLinear):
+        made = ExactDecompressor(network, packing, Form())
+        calibrate.decompressor(made, latents)
+        return made
+    simple = ExactLenet(network)
+    simple.calibrate(latents)
+    return simple
+
+
+def classifier(network: nn.Sequential, packing: Packing, latents: Tensor, shape: Shape = GREY) -> Classifier:
+    """A classifier of dense layers, or of the architecture conv. Raises `BadModel` for others."""
+    if isinstance(network[0], Concatenate):
+        if len(shape) != 2:
+            raise BadModel("a classifier of the architecture conv takes grey images only")
+        accurate = ExactConvHead(network, packing, shape)
+        accurate.calibrate(latents, LOGIT)
+        return accurate
+    head = ExactHead(network, packing)
+    calibrate.head(head, latents)
+    return head
+
+
+def file(network: Decompressor | Classifier, taken: Collection[int] = ()) -> bytes:
+    """The ONNX file. The id of a decompressor differs from the `taken` ones. Raises `BadModel` if it breaks one of the
+    bounds."""
+    match network:
+        case ExactDecompressor():
+            return onnx_exact.with_id(lambda nonce: onnx_exact.decompressor(network, nonce), taken)
+        case ExactLenet():
+            return onnx_exact.with_id(lambda nonce: onnx_exact.lenet(network, nonce), taken)
+        case ExactConvHead():
+            return onnx_exact.conv_classifier(network)
+        case ExactHead():
+            return onnx_exact.classifier(network)
