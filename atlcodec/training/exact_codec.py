@@ -1,4 +1,4 @@
-"""The networks of a codec that read records, made exact: whatever their architecture, one call each.
+"""The networks of a codec that read records, made exact, of any architecture: one call each.
 
 decompressor(network, packing, latents)     calibrated, ready to be tuned (`tuning.py`)
 classifier(network, packing, latents)       the same
