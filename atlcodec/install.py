@@ -80,7 +80,9 @@ def _codec_to_add(source: Path, name: str | None, replace: bool) -> tuple[Path, 
             continue
         if other.id == model.id and other.sha256 == model.sha256:
             force = "" if other.bundled else f"; to repair it: atlc models add --force --name {other.name} {source}"
-            raise AtlcError(f"{source}: this codec is installed already, as {other.name} in {other.folder}{force}")
+            raise AtlcError(
+                f"{source}: this codec is installed already, as {other.name} in {other.folder}, and has one name{force}"
+            )
         if other.id == model.id:
             raise BadModel(f"{source}: another codec, {other.name}, has the same id {model.id:08x}; train it again")
         if other.name == name:

@@ -23,6 +23,8 @@ from atlcodec import record
 from atlcodec.card import BUNDLED, Head, Model, has_card, read_head, read_model, valid_name
 from atlcodec.errors import BadModel, MissingModel, UnknownModel
 
+INSTALL = "install it with atlc models add, or name its folder with -m"
+
 # -- finding -----------------------------------------------------------------------------------------------------------
 
 
@@ -215,15 +217,14 @@ def explain(ids: NDArray[np.uint32], wanted: Mapping[int, Model]) -> str:
         what = "one repeated byte" if _repeated()[first] else "zeros"
         return f"only {what}, not {'records' if len(ids) > 1 else 'a record'}"
     if len(ids) > 1:
-        return f"all have the id {first:08x} of a codec that is not installed; install it with atlc models add"
+        return f"all have the id {first:08x} of a codec that is not installed; {INSTALL}"
     flips = record.syndromes()[:, [8, 4, 2, 1]].ravel()  # by bit, the highest of the first byte first
     for id, model in wanted.items():
         hit = np.nonzero(flips == (first ^ id))[0]
         if len(hit):
             byte, bit = divmod(int(hit[0]), 8)
             return f"damaged: bit {7 - bit} of byte {byte} of a record of {model.name} is flipped; get another copy"
-    hint = "damaged, or its codec is not installed; install it with atlc models add"
-    return f"no installed codec has the id {first:08x}: {hint}"
+    return f"no installed codec has the id {first:08x}: damaged, or its codec is not installed; {INSTALL}"
 
 
 @functools.cache

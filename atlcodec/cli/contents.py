@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 MOST_PROBLEMS = 10  # that are shown of images that cannot be read; all are counted
 
 dry_run_option = click.option(
-    "--dry-run", is_flag=True, help="Say which images, splits and labels would be read, and do nothing."
+    "--dry-run",
+    is_flag=True,
+    help="Say which images, splits and labels would be read, and write nothing. Images are not opened.",
 )
 
 
@@ -53,3 +55,5 @@ def dry_run(where: str, shape: Shape | None, how: Fit, crops: int = 0) -> None:
     click.echo(f"{where}: {about.line()}")
     for name in about.first:
         click.echo(f"  {name.path}" + (f"  {name.label}" if name.label is not None else ""))
+    if about.images > len(about.first):
+        click.echo(f"  ... and {about.images - len(about.first)} more")

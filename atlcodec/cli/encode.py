@@ -28,7 +28,7 @@ from atlcodec.cli.files import (
 from atlcodec.cli.fitting import fit_of, fit_options
 from atlcodec.cli.help import Command, Effort, complete_files, group, model_option
 from atlcodec.codec import Codec
-from atlcodec.errors import AtlcError
+from atlcodec.errors import AtlcError, MissingFile
 from atlcodec.fit import Fit
 from atlcodec.sets import kinds
 from atlcodec.sets.locate import is_known
@@ -86,6 +86,9 @@ def encode(images: tuple[str, ...], files_from: str | None, **given: Any) -> Non
         _encode_set(images[0], given, convert)
         return
     if given["dry_run"]:
+        missing = [name for name in images if name != STANDARD and not os.path.lexists(name)]
+        if missing:
+            raise MissingFile(missing[0])
         raise click.UsageError("--dry-run is for a folder or a data set")
     _refuse_folders(images, given["output"], given["append"])
     fixed = Codec.load(given["model"]) if given["model"] is not None else None

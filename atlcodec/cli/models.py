@@ -26,8 +26,9 @@ REPAIR = "add it again with --force, or remove it"
 def models(ctx: click.Context, as_json: bool) -> None:
     """List the installed models, bundled ones first; add, check or remove one.
 
-    Your own lie in the folders of $ATLC_MODELS, which may be several with a colon between them, and in your user
-    folder. `add` installs there, and only there."""
+    Your own are in your user folder, where `add` and `remove` work (XDG_DATA_HOME moves it), and in the folders of
+    $ATLC_MODELS, with a colon between them, which are only read: copy a model into one with cp -r, remove it with
+    rm -r."""
     if ctx.invoked_subcommand is None:
         show(as_json)
 
@@ -111,7 +112,7 @@ def check(names: tuple[str, ...]) -> None:
     """Read and run every file of the models that you name, or of all."""
     errors = ErrorCount()
     for folder in zoo.missing_folders():
-        errors.report(f"{folder}: {_missing(folder)}")
+        log(f"atlc: warning: {folder}: {_missing(folder)}")
     for model in map(_found, names) if names else zoo.installed():
         try:
             if isinstance(model, AtlcError):

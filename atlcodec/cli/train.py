@@ -211,15 +211,17 @@ def _run(
             log=log,
             watch=curves,
         )
-        for domain in trainer.domains:
-            log(f"{domain.name}: {len(domain.labels)} labelled training images, {len(domain.held_out)} for validation")
+        for domain, one in zip(trainer.domains, sets, strict=True):
+            tested = f", {len(one.test)} for the test" if one.test else ""
+            log(f"{domain.name}: {len(domain.labels)} to learn from, {len(domain.held_out)} for validation{tested}")
         log(f"checkpoint, metrics and curves.png in {run}")
         if start is None and settings.architecture == "pca" and len(sets) == 1:
             propose_start(trainer, len(sets[0].train))
         if minutes:
             own = budget.decided(trainer, recipe, own, minutes, parameters.asked(ctx))
             counts = ", ".join(f"--{key.replace('_', '-')} {getattr(own, key)}" for key in budget_fields(own))
-            log(f"{minutes:g} minutes: {counts}")
+            needs = budget.expected(trainer)
+            log(f"{minutes:g} minutes: {counts}" + (f"; this takes {needs:.1f}" if needs > 1.2 * minutes else ""))
         recipes.run(recipe, trainer, own)
     return trainer, own
 

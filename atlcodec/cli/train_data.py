@@ -60,7 +60,8 @@ OPTIONS = (
     click.option(
         "--minutes",
         type=click.FloatRange(0, min_open=True),
-        help="About how long to train. The epochs that this gives are found once, by timing a few mini-batches.",
+        help="About how long to train, if nothing else runs. The epochs that this gives are found once, by timing a "
+        "few mini-batches.",
     ),
     click.option("--no-comparison", is_flag=True, help="Do not compare with other codecs at the end."),
     dry_run_option,

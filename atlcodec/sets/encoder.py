@@ -22,6 +22,7 @@ from atlcodec.sets.sources import Sampled
 SAMPLE = 1000  # images, spread over all, that choose the codec of a set and measure its quality
 A_SECOND = 2048  # images of the bundled shape that a thread encodes in about a second, at effort 0
 LENGTH_OF_BUNDLED = 28 * 28  # values of such an image
+NEVER_POOR = 40.0  # dB: a codec of few images may reach more, but nobody sees a difference
 POOR = 0.05  # share of poor images at which a set is of another kind; 0.001 is usual
 
 
@@ -127,7 +128,7 @@ class Encoder:
 def is_poor(codec: Codec, error: float) -> bool:
     """Whether an image with this mean squared error is worse than nearly every image of the codec's kind."""
     low = codec.model.psnr_low
-    return low is not None and metrics.psnr(error) < low
+    return low is not None and metrics.psnr(error) < min(low, NEVER_POOR)
 
 
 def poor_warning(codec: Codec, name: str, error: float) -> str:

@@ -138,6 +138,12 @@ def decided(
     return found
 
 
+def expected(trainer: Trainer) -> float:
+    """The minutes that the parameters `decided` for a run should take: more than were asked for if these are too few
+    for the smallest run."""
+    return float(json.loads((trainer.folder / NAME).read_text("utf-8"))["expected"])
+
+
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
