@@ -71,7 +71,10 @@ def test_a_misspelt_name_gets_a_proposal() -> None:
     [
         (bytes(400), "only zeros, not records"),
         (b"\xff" * 200, "only one repeated byte, not a record"),
-        (bytes(range(200)) * 2, "of a codec that is not installed; install it with atlc models add"),
+        (
+            bytes(range(200)) * 2,
+            "of a codec that is not installed; install it with atlc models add, or name its folder with -m",
+        ),
         (bytes(range(200)) + bytes(200), "not records of an installed codec; is it an .atlc file?"),
     ],
 )
