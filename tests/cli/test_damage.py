@@ -100,8 +100,8 @@ def test_other_files_are_refused(cli: Cli, here: Path, own_model: Path) -> None:
     for command in (["classify"], ["decode", "-o", "out/"]):
         said = cli(*command, "foreign.atlc").err
         assert (
-            f"all have the id {foreign.id:08x} of a codec that is not installed; install it with atlc models add, or name "
-            "its folder with -m" in said
+            f"all have the id {foreign.id:08x} of a codec that is not installed; install it with atlc models add, or "
+            "name its folder with -m" in said
         )
         assert "not records" in cli(*command, "random.bin").err
         assert cli(*command, "zeros.bin").code == 1
