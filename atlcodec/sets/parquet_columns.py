@@ -68,7 +68,8 @@ def label_column(schema: Any, image: ImageColumn) -> str | None:
 
 
 def names_of_labels(metadata: dict[bytes, bytes] | None, column: str) -> tuple[str, ...]:
-    """The names of classes, as Hugging Face writes them beside the columns; empty if it does not."""
+    """The names of classes, as Hugging Face writes them beside the columns; empty if it does not. Two
+    may be the same."""
     note = (metadata or {}).get(b"huggingface", b"")
     if len(note) > LONGEST_NOTE:
         return ()
@@ -76,9 +77,9 @@ def names_of_labels(metadata: dict[bytes, bytes] | None, column: str) -> tuple[s
         names = json.loads(note)["info"]["features"][column]["names"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ()
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
         return ()
-    return tuple(names) if len({*names}) == len(names) else ()
+    return tuple(names)
 
 
 def _of_type(field: Any, name: str) -> ImageColumn | None:
