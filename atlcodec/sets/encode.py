@@ -225,9 +225,9 @@ class _Run:
     def _existing(self, sink: Sink, overwrite: bool, interrupted_job: dict[str, Any]) -> Existing:
         if self.options["append"]:
             return sinks.examine(sink, interrupted_job.get("before"))
+        sink.refuse_foreign()  # before -f is advised for it
         for path in [] if interrupted_job else sink.paths:
             refuse_existing(path, overwrite, "overwrite=True")
-        sink.refuse_foreign()
         return Existing()
 
     def _source(self, existing: Existing, shape: Shape) -> Source:

@@ -70,7 +70,7 @@ def _in_folder(folder: Path) -> Found | None:
 
 def _in_file(path: Path) -> Found:
     found = idx_sets.find(path) or parquet_images.find(path) or numpy_files.find(path)
-    if found is None and kinds.is_table(kinds.head(path), fewest=1):
+    if found is None and not kinds.advice(path) and kinds.is_table(kinds.head(path), fewest=1):
         if manifest.is_list(path):
             raise BadData(f"{path}: lists the images of a file of records; `atlc decode` makes images of that file")
         found = csv_pixels.find(path)
