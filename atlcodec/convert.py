@@ -45,6 +45,7 @@ class Conversion:
 
     def __init__(self, name: str, shape: tuple[int, ...] | None, how: Fit) -> None:
         self._name, self._shape, self._how = name, shape, how
+        check_background(how.background)
         self._changes: dict[str, str] = {}
         self._losses: dict[str, str] = {}
         self._ranged = False  # whether the range was used
@@ -222,6 +223,12 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     """Columns and rows, as the orientation in EXIF says."""
     on_its_side = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
     return (image.height, image.width) if on_its_side else image.size
+
+
+def check_background(name: str | None) -> None:
+    """Raise `BadImage` if this is not a background, also where no image needs one."""
+    if name not in (None, "auto"):
+        _colour_named(name or "")
 
 
 def _colour_named(name: str) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from atlcodec.convert import check_background
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.fit import NOTHING, Fit
 from atlcodec.sets import cifar, csv_pixels, folders, idx_sets, kinds, manifest, numpy_files, parquet_images
@@ -44,6 +45,7 @@ def find(
     `labelled`, a folder is a label even if it is the only one. `log` gets a line for each download.
 
     Raises `FileNotFoundError` (also a `BadData`) if there is no such path or name, and `BadData`."""
+    check_background(how.background)
     path = locate(where, log)
     taken = OutputPaths() if taken is None else taken
     try:
@@ -152,7 +154,7 @@ def _nothing(folder: Path) -> str:
     """Why a folder has nothing to read: what lies in it, and what is expected."""
     names = [name for name, _ in itertools.islice(folders.walk(str(folder)), MOST_SHOWN + 1)]
     if not names:
-        return "is empty"
+        return "has nothing but hidden files" if os.listdir(folder) else "is empty"
     has = ", ".join(names[:MOST_SHOWN]) + (", ..." if len(names) > MOST_SHOWN else "")
     hints = [f"; {name}: {why}" for name in names if (why := kinds.advice(folder / name))]
     if any("idx" in name.lower() or "ubyte" in name.lower() for name in names):

@@ -163,7 +163,7 @@ def _of_bytes(values: list[bytes | None], first: int, name: str, *, given: bool)
     if wrong is not None:
         value = values[wrong]
         has = "no image" if value is None else f"{len(value)} bytes, not {size}"
-        raise BadData(f"{name}: row {first + wrong}: has {has}")
+        raise BadData(f"{name}: row {first + wrong}: has {has}; leave the row out, or mend it")
     return cast(Sequence[Raw], np.frombuffer(b"".join(present), np.uint8).reshape(-1, *shape))
 
 
@@ -176,7 +176,7 @@ def _of_list(array: Any, row: int, name: str) -> Raw:
     try:
         return _of_lists(array)[0]
     except ValueError as error:
-        raise BadData(f"{name}: row {row}: {error}") from error
+        raise BadData(f"{name}: row {row}: {error}; leave the row out, or mend it") from error
 
 
 def _of_lists(array: Any) -> Sequence[Raw]:

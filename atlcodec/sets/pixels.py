@@ -40,7 +40,8 @@ class Pixels:
         for label in self.classes:
             if not is_label(label):
                 raise BadData(
-                    f"{name}: {label[:100]!a} cannot be a label: it is empty, too long, or has control characters"
+                    f"{found.parts[0].path}: {label[:100]!a} cannot be a label: it is empty, too long, or has control "
+                    "characters; rename it"
                 )
         self.repeats, self.notes = list[str](), list(found.notes)
         existing = len(taken)

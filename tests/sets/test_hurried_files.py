@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from atlcodec import picture, sets
-from atlcodec.errors import BadData
+from atlcodec.errors import BadData, BadImage
 from atlcodec.fit import Fit
 from atlcodec.sets.contents import contents
 from atlcodec.sets.finding import find
@@ -92,7 +92,11 @@ def test_labels_of_other_types(kind: tuple[int, str]) -> None:
         (typed(12, np.array([0, -7, 2], ">i4")), None, f"{LABELS}: has the label -7; labels begin at 0"),
         (idx(np.arange(2, dtype=np.uint8)), None, f"{LABELS}: has 2 labels, but {IMAGES} has 3 images; get the two"),
         (None, b"<!DOCTYPE html>", f"{IMAGES}: is a web page, not data; download it again"),
-        (None, gzip.compress(bytes(257) + b"ustar"), f"{IMAGES}: is a tar archive; unpack it, and name the folder"),
+        (
+            None,
+            gzip.compress(bytes(257) + b"ustar", mtime=0),
+            f"{IMAGES}: is a tar archive; unpack it, and name the folder",
+        ),
     ],
 )
 def test_idx_files_that_are_something_else(labels: bytes | None, images: bytes | None, says: str) -> None:
@@ -230,6 +234,27 @@ def test_a_name_is_found_in_any_case_and_a_folder_of_that_name_is_said(monkeypat
     write_idx(Path("mnist"))
     assert locate("mnist", lines.append) == Path("mnist")
     assert lines == ["mnist: the one in this folder, not the official MNIST, is read"]
+
+
+def test_a_background_that_is_none_is_refused_also_where_nothing_is_transparent(digit: Pixels) -> None:
+    np.savez("x.npz", x_train=digit[None])
+    with pytest.raises(BadImage, match="unknown background 'nonsense'; use black, white, auto"):
+        find("x.npz", shape=(28, 28), how=Fit(background="nonsense"))
+    with pytest.raises(BadImage, match="unknown background 'nonsense'"):
+        picture.prepare(Image.fromarray(digit), Fit(background="nonsense"), shape=(28, 28))
+
+
+def test_a_column_of_splits(draw: Draw) -> None:
+    table("x.csv", np.stack([draw(n) for n in range(3)]), list("012"))
+    lines = Path("x.csv").read_text().splitlines()
+    ends = ["split", "train", "validation", "test"]
+    Path("x.csv").write_text("\n".join(f"{line},{end}" for line, end in zip(lines, ends, strict=True)))
+    assert contents(find("x.csv", shape=(28, 28))).splits == {"train": 1, "validation": 1, "test": 1}
+
+
+def test_a_label_that_cannot_be_one_names_the_file(digit: Pixels) -> None:
+    np.savez("x.npz", x_train=digit[None], y_train=["a\nb"])
+    assert r"x.npz: 'a\nb' cannot be a label" in why("x.npz")
 
 
 def test_a_list_is_not_written_over_a_table_of_pixels(draw: Draw, cli: Cli) -> None:

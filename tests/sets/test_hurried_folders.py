@@ -177,3 +177,9 @@ def test_a_folder_without_images_says_what_it_has(name: str, raw: bytes, says: s
     with pytest.raises(BadData, match="in: has no images") as error:
         find("in")
     assert f"deep/{says}" in str(error.value)
+
+
+def test_a_folder_of_hidden_files_is_not_empty() -> None:
+    Path("in/.cat").mkdir(parents=True)
+    with pytest.raises(BadData, match="in: has nothing but hidden files"):
+        find("in")
