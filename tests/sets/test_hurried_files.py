@@ -120,7 +120,7 @@ def test_idx_files_that_are_something_else(labels: bytes | None, images: bytes |
         ("x.parquet", b"PAR1" + bytes(20) + b"PAR1", "cannot be read as Parquet"),
     ],
 )
-def test_files_that_are_no_sets(name: str, raw: bytes, says: str, cli: Cli) -> None:
+def test_files_that_are_not_sets(name: str, raw: bytes, says: str, cli: Cli) -> None:
     Path(name).write_bytes(raw)
     assert f"{name}: {says}" in why(name)
     assert f"{name}: {says}" in cli("encode", name, "--dry-run").complaint
@@ -236,7 +236,7 @@ def test_a_name_is_found_in_any_case_and_a_folder_of_that_name_is_said(monkeypat
     assert lines == ["mnist: the one in this folder, not the official MNIST, is read"]
 
 
-def test_a_background_that_is_none_is_refused_also_where_nothing_is_transparent(digit: Pixels) -> None:
+def test_a_wrong_background_is_refused_also_where_nothing_is_transparent(digit: Pixels) -> None:
     np.savez("x.npz", x_train=digit[None])
     with pytest.raises(BadImage, match="unknown background 'nonsense'; use black, white, auto"):
         find("x.npz", shape=(28, 28), how=Fit(background="nonsense"))
