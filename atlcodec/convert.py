@@ -32,7 +32,7 @@ class Prepared:
 
     pixels: NDArray[np.uint8]
     changes: dict[str, str] = field(default_factory=dict)  # "grey", "inverted", "scaled"
-    losses: dict[str, str] = field(default_factory=dict)  # "blank", "dark", "clipped", "reduced"
+    losses: dict[str, str] = field(default_factory=dict)  # "blank", "dark", "clipped", "reduced", "unranged"
 
     @property
     def against(self) -> str:
@@ -45,8 +45,10 @@ class Conversion:
 
     def __init__(self, name: str, shape: tuple[int, ...] | None, how: Fit) -> None:
         self._name, self._shape, self._how = name, shape, how
+        check_background(how.background)
         self._changes: dict[str, str] = {}
         self._losses: dict[str, str] = {}
+        self._ranged = False  # whether the range was used
         self._flattened = False  # whether transparent parts were put on a ground
 
     def run(self, image: Image.Image) -> Prepared:
@@ -60,6 +62,8 @@ class Conversion:
             raise
         if wrong := self._wrong_size(pixels.size):
             raise self._bad(wrong)
+        if self._how.range is not None and not self._ranged:
+            self._losses["unranged"] = "has 8 bits a pixel, so --range (range=) does not change it"
         bars = None
         if shape and pixels.size != shape[1::-1]:
             pixels, bars = self._scaled(pixels, (shape[1], shape[0]))
@@ -95,11 +99,12 @@ class Conversion:
     def values(self, deep: NDArray[Any], *, clear: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
         """Values of 16 bits, 32 bits or floating point -> uint8 of the same shape. `clear` are transparent, and do not
         count."""
+        self._ranged = True
         seen = deep if clear is None else deep[~clear]
         low, high = self._how.range or (0, DEEPEST)
         if self._how.range is None:
             if deep.dtype.kind == "f":
-                raise self._bad(f"has floating-point pixels; {RANGED}")
+                raise self._bad(f"has floating-point pixels; {RANGED}{_usual(deep)}")
             if deep.size and (deep.min() < 0 or deep.max() > DEEPEST):
                 raise self._bad(f"has 32-bit values; {RANGED}")
             if not self._how.gray and np.any(seen % 257):
@@ -205,10 +210,25 @@ class Conversion:
         return red, green, blue
 
 
+def _usual(values: NDArray[Any]) -> str:
+    """What floating-point pixels are, and the range that they most likely have, for a message."""
+    low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
+    if not low < high < np.inf:
+        return ""
+    begin, end = next((some for some in ((0, 1), (-1, 1), (0, 255)) if some[0] <= low and high <= some[1]), (low, high))
+    return f": these are from {low:.3g} to {high:.3g}, so perhaps --range {begin:g} {end:g}"
+
+
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     """Columns and rows, as the orientation in EXIF says."""
     on_its_side = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
     return (image.height, image.width) if on_its_side else image.size
+
+
+def check_background(name: str | None) -> None:
+    """Raise `BadImage` if this is not a background, also where no image needs one."""
+    if name not in (None, "auto"):
+        _colour_named(name or "")
 
 
 def _colour_named(name: str) -> tuple[int, ...]:

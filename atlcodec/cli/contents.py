@@ -3,6 +3,7 @@ end, and --dry-run."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -44,14 +45,16 @@ def show_contents(where: str, contents: Contents | None) -> None:
         tell(f"{where}: {contents.line()}")
 
 
-def dry_run(where: str, shape: Shape | None, how: Fit, crops: int = 0) -> None:
-    """Print what would be read of a set: notes, the line, and the first entries."""
+def dry_run(where: str, shape: Shape | None, how: Fit, crops: int = 0, *, learned: bool = True) -> None:
+    """Print what would be read of a set: notes, the line, and the first entries. `learned` is that of `Contents`."""
     from atlcodec.sets.contents import contents
     from atlcodec.sets.finding import find
 
-    about = contents(find(where, shape=shape, how=how, crops=crops, log=log))
+    about = replace(contents(find(where, shape=shape, how=how, crops=crops, log=log)), learned=learned)
     for note in about.notes:
         log(f"{where}: {note}")
+    for problem in about.problems[:MOST_PROBLEMS]:
+        log(f"atlc: {problem}")
     click.echo(f"{where}: {about.line()}")
     for name in about.first:
         click.echo(f"  {name.path}" + (f"  {name.label}" if name.label is not None else ""))

@@ -82,7 +82,7 @@ def encode(images: tuple[str, ...], files_from: str | None, **given: Any) -> Non
     images = all_names(images, files_from, "IMAGE...|SET")
     convert = fit_of(given)
     _refuse_contradictions(images, given)
-    if len(images) == 1 and _is_set(images[0]):
+    if len(images) == 1 and (_is_set(images[0]) or (given["dry_run"] and images[0] != STANDARD)):
         _encode_set(images[0], given, convert)
         return
     if given["dry_run"]:
@@ -135,7 +135,7 @@ def _encode_set(folder: str, given: dict[str, Any], how: Fit) -> None:
     output = given["output"]
     if given["dry_run"]:
         model = Codec.load(given["model"]) if given["model"] is not None else None
-        dry_run(folder, model.shape if model else default_shape(), how)
+        dry_run(folder, model.shape if model else default_shape(), how, learned=False)
         return
     if output is None:
         what = "folder" if Path(folder).is_dir() else "data set"

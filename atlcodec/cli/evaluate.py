@@ -85,9 +85,21 @@ def _chosen(where: str, data: Dataset, split: str) -> Split:
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     chosen = splits[split]
     if chosen is None or not len(chosen):
-        others = [name for name, one in splits.items() if one is not None and len(one)]
-        raise BadData(f"{where}: has no {split} images; --split {others[0] if others else 'train'} takes others")
+        others = " or ".join(name for name, one in splits.items() if one is not None and len(one))
+        takes = f"; --split {others} takes others" if others else ""
+        raise BadData(f"{where}: has no {split} images{_why_none(data, split)}{takes}")
     return chosen
+
+
+def _why_none(data: Dataset, split: str) -> str:
+    about = data.contents
+    if about is None:
+        return ""
+    if about.splits.get(split):
+        return " with a label" if about.labels else " that can be read"
+    if set(about.splits) == {""} and split == "test":
+        return f": it says nothing of splits, so every tenth image would be one, and it has {about.images}"
+    return ""
 
 
 def _without_infinities(results: dict[str, Any]) -> dict[str, Any]:

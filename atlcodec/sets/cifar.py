@@ -61,11 +61,11 @@ class Batches:
 
 
 def find(folder: Path) -> Found | None:
-    """The batches in this folder, or in the one in it that the archive makes; some may be missing, but not the first.
+    """The batches in this folder, or in the one in it that the archive makes; some may be missing.
 
     Raises `BadData` for the version for Python, whose files are pickles: reading one can run any program."""
     for place in (folder, folder / CIFAR_FOLDER):
-        if (place / TRAIN[0]).is_file():
+        if any((place / name).is_file() for name in (*TRAIN, TEST)):
             return _found(place)
     for place in (folder, folder / "cifar-10-batches-py"):
         if (place / "data_batch_1").is_file():
@@ -87,11 +87,12 @@ def _found(folder: Path) -> Found:
     for part in parts:
         if part.labels.max(initial=-1) >= len(classes):
             raise BadData(f"{folder}: has the label {part.labels.max()}, but {len(classes)} names of labels")
-    used = {*TRAIN, TEST, META}
-    left_out = tuple(sorted(entry.name for entry in folder.iterdir() if entry.name not in used | {"readme.html"}))
+    used = tuple(folder / name for name in (*TRAIN, TEST, META, "readme.html"))
+    missing = [name for name in (*TRAIN, TEST) if not (folder / name).is_file()]
+    notes = (f"without {', '.join(missing)}, which the published set has",) if missing else ()
     official = tuple(digests.get(name) for name in TRAIN) == DIGESTS
     known = Known(CIFAR, SOURCE, "not stated", classes) if official else None
-    return Found(tuple(parts), classes, (), left_out, known, digests)
+    return Found(tuple(parts), classes, notes, (), used, known, digests)
 
 
 def _labels(path: Path, digests: dict[str, str]) -> NDArray[np.int64]:

@@ -7,9 +7,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from atlcodec.sets.labels import alike
 from atlcodec.sets.manifest import counted
 from atlcodec.sets.sources import Name, Source
-from atlcodec.sets.splits import SPLITS
+from atlcodec.sets.splits import SPLITS, TEST
 
 MOST_LABELS = 30  # that are named
 MOST_LEFT_OUT = 5
@@ -21,17 +22,30 @@ class Contents:
     """Of a set, before its images are read, or with the number of those that could not be."""
 
     splits: dict[str, int]  # how many images each split has; "" stands for no split
-    labelled: int
+    labelled_in: dict[str, int]  # how many of them have a label
     labels: tuple[str, ...]
     left_out: tuple[str, ...]
     notes: tuple[str, ...]
     first: tuple[Name, ...]
-    unread: int = 0
+    problems: tuple[str, ...] = ()  # what could not even be counted, and why
+    unread: int = 0  # with these
+    learned: bool = False  # whether they are to be learned from or measured, where not all images can be used
+
+    @property
+    def labelled(self) -> int:
+        return sum(self.labelled_in.values())
 
     @property
     def images(self) -> int:
         """How many there are, without those that cannot be read."""
-        return sum(self.splits.values()) - self.unread
+        return sum(self.splits.values()) - (self.unread - len(self.problems))
+
+    def is_used(self, split: str, *, labelled: bool) -> bool:
+        """Whether training and `atlc evaluate` use images of a split: not those in no split, if others are in one, and
+        none without a label, if others have one. A test set without any label still has a quality."""
+        if not split and set(self.splits) - {""}:
+            return False
+        return labelled or not self.labelled or (split == TEST and not self.labelled_in.get(TEST))
 
     def line(self) -> str:
         """Without a name in front."""
@@ -56,9 +70,22 @@ class Contents:
             more = len(self.left_out) - MOST_LEFT_OUT
             shown = ", ".join(self.left_out[:MOST_LEFT_OUT]) + (f" and {more} more" if more > 0 else "")
             others.append(f"left out: {shown}")
+        if self.learned and (unused := self._unused()):
+            others.append(f"not used: {', '.join(unused)}")
         if self.unread:
             others.append(f"{counted(self.unread, 'image')} could not be read")
         return others
+
+    def _unused(self) -> list[str]:
+        found = []
+        for split, count in self.splits.items():
+            some = f"{split} image" if split else "image"
+            missing = count - self.labelled_in.get(split, 0)
+            if not self.is_used(split, labelled=True):
+                found.append(f"{counted(count, some)} in no split")
+            elif missing and not self.is_used(split, labelled=False):
+                found.append(f"{counted(missing, some)} without a label")
+        return found
 
     def describe(self) -> dict[str, Any]:
         """For JSON."""
@@ -71,20 +98,22 @@ class Contents:
 
 def contents(source: Source) -> Contents:
     """Of a source, from the names of its images."""
-    splits: Counter[str] = Counter()
-    labelled, unread, first = 0, 0, list[Name]()
+    splits, labelled = Counter[str](), Counter[str]()
+    problems, first = list[str](), list[Name]()
     for batch in source.batches():
         splits.update(name.split for name in batch.names)
-        labelled += sum(name.label is not None for name in batch.names)
-        unread += len(batch.problems)
+        labelled.update(name.split for name in batch.names if name.label is not None)
+        problems += batch.problems
         first += itertools.islice(batch.names, FIRST - len(first))
     return Contents(
         {split: splits[split] for split in (*SPLITS, "") if split in splits},
-        labelled,
+        dict(labelled),
         source.classes,
         source.left_out,
-        tuple(source.notes),
+        (*source.notes, *alike(source.classes)),
         tuple(first),
+        tuple(problems),
+        len(problems),
     )
 
 

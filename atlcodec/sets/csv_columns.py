@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from atlcodec.shape import SIDES
 
 LABELS = ("label", "class", "target", "y", "digit", "letter", "emotion", "category")
-USAGE = "usage"  # the column that names the split of a row
+USAGES = ("usage", "split")  # columns that name the split of a row
 PIXELS = "pixels"  # the column that has all of them, with spaces between
 EXPECTED = "a table of pixels has k*k or 3*k*k columns of them, with a label or not: label,pixel0,...,pixel783"
 LOOKED_AT = 256  # rows
@@ -96,7 +96,7 @@ def shape_of(count: int) -> tuple[int, ...] | None:
 
 def _is_header(low: Sequence[str]) -> bool:
     """Whether the first row has names: one that we know, or texts, or the numbers of the pixels."""
-    if any(name in (*LABELS, USAGE) for name in low):
+    if any(name in (*LABELS, *USAGES) for name in low):
         return True
     numbers = [text for text in low if is_number(text)]
     texts = len(low) - len(numbers)
@@ -111,7 +111,7 @@ def _named(names: list[str], delimiter: str, *, several: bool) -> Columns | str:
     """The columns by their names."""
     low = [name.lower() for name in names]
     label = next((low.index(name) for name in LABELS if name in low), None)
-    usage = low.index(USAGE) if USAGE in low else None
+    usage = next((low.index(name) for name in USAGES if name in low), None)
     groups: dict[str, list[int]] = {}  # by what is left of their names without numbers
     for number, name in enumerate(low):
         if number not in (label, usage) and re.search(r"\d", name):
@@ -165,7 +165,7 @@ def _spaced(names: list[str], lines: list[str], delimiter: str) -> Columns | str
     if shape is None:
         return f"line 2: its column {names[at]} has {count} values; {EXPECTED.replace('columns', 'values')}"
     label = next((low.index(name) for name in LABELS if name in low), None)
-    usage = low.index(USAGE) if USAGE in low else None
+    usage = next((low.index(name) for name in USAGES if name in low), None)
     left_out = tuple(f"column {name or n}" for n, name in enumerate(names) if n not in (at, label, usage))
     return Columns(delimiter, len(names), True, (at,), shape, label, usage, True, left_out)
 

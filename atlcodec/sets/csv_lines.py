@@ -37,8 +37,10 @@ def opened(path: Path) -> Iterator[BinaryIO]:
                 return
             with cast(BinaryIO, gzip.GzipFile(fileobj=file)) as unpacked:
                 yield unpacked
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadData(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise BadData(f"{path}: is cut off or damaged ({error}); get another copy") from error
+    except OSError as error:
+        raise BadData(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def blocks(file: BinaryIO, path: Path, line: int = 1, offset: int = 0, step: int | None = None) -> Iterator[Block]:

@@ -173,18 +173,15 @@ def _of_folder(folder: Path) -> Found | None:
     """The tables in a folder; without any, those in the folders below it."""
     for files in (_files(folder), [file for below in _folders(folder) for file in _files(below)]):
         found: list[tuple[Path, Columns]] = []
-        others = []
         for path in files:
             try:
                 columns = _look(path)
             except BadData:  # a line without an end, or a damaged file of something else
-                columns = "is not a table"
+                continue
             if isinstance(columns, Columns):
                 found.append((path, columns))
-            elif columns is not None:
-                others.append(path.relative_to(folder).as_posix())
         if found:
-            return _found(_of_one_set(folder, found), tuple(others))
+            return _found(_of_one_set(folder, found))
     return None
 
 
@@ -231,7 +228,7 @@ def _set_name(path: Path) -> list[str]:
     return [word for word in words if word and not splits.split_of(word)]
 
 
-def _found(tables: list[tuple[Path, Columns]], others: tuple[str, ...] = ()) -> Found:
+def _found(tables: list[tuple[Path, Columns]]) -> Found:
     numbers = LabelNumbers()
     scanned = [_scan(path, columns, numbers) for path, columns in tables]
     parts: list[Part] = []
@@ -242,7 +239,8 @@ def _found(tables: list[tuple[Path, Columns]], others: tuple[str, ...] = ()) -> 
             own = labels if labels is None or rows is None else labels[rows]
             parts.append(Table(split, None if own is None or (own < 0).all() else own, one, rows))
     left_out = dict.fromkeys(name for one in scanned for name in one.columns.left_out)
-    return Found(by_split(parts), numbers.classes, left_out=(*left_out, *others))
+    used = tuple(path for path, _ in tables)
+    return Found(by_split(parts), numbers.classes, left_out=tuple(left_out), files=used)
 
 
 def _scan(path: Path, columns: Columns, numbers: LabelNumbers) -> _Scanned:

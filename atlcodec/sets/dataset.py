@@ -89,9 +89,10 @@ def load(
     """The data set in a folder or a file, or an official one by its name (`finding.find`, which also says what `shape`,
     `how` and `crops` are). `log` gets a line for each download.
 
-    Images without a label are left out of a set that has labels. If the set says nothing of splits, every tenth image
-    is for the test. Images in the order of their labels are shuffled, always in the same way, since validation takes
-    the last ones. A few images that cannot be read do not stop the others: `Dataset.problems` tells of them.
+    Images without a label are left out of a set that has labels, except for a test set without any. If the set says
+    nothing of splits, every tenth image is for the test. Images in the order of their labels are shuffled, always in
+    the same way, since validation takes the last ones. A few images that cannot be read do not stop the others:
+    `Dataset.problems` tells of them.
 
     Raises `FileNotFoundError` (also a `BadData`) if there is no such path or name, and `BadData`."""
     source = find(where, shape=shape, how=how, crops=crops, log=log)
@@ -117,7 +118,7 @@ class _Collected:
         ends = np.cumsum([0, *counts])
         splits = np.array([name.split for name in names])
         for split in dict.fromkeys(splits.tolist()):
-            wanted = [n for n in np.flatnonzero(splits == split).tolist() if self._is_wanted(names[n])]
+            wanted = [n for n in np.flatnonzero(splits == split).tolist() if self._is_used(names[n])]
             files = self._files.setdefault(split, [])
             begin = files[-1] + 1 if files else 0
             rows = [row for n in wanted for row in range(ends[n], ends[n + 1])]
@@ -132,8 +133,8 @@ class _Collected:
                     name = f"{label or ''}/{names[n].path.split('/')[-1]}\0".encode("utf-8", "surrogateescape")
                     self._digest.update(name + images[ends[n] : ends[n + 1]].tobytes())
 
-    def _is_wanted(self, name: Name) -> bool:
-        return name.label is not None or not self._source.classes
+    def _is_used(self, name: Name) -> bool:
+        return self._about.is_used(name.split, labelled=name.label is not None)
 
     def dataset(self) -> Dataset:
         source = self._source
@@ -141,12 +142,12 @@ class _Collected:
         if bad > max(FEW_BAD, len(source) // 10) or bad == len(source):
             raise BadData(f"{self._problems[0]} ({bad} of {len(source)} images cannot be read)")
         named = {split for split in self._images if split}
-        if named:  # what lies in no split is left out
-            splits = {split: self._split(split) for split in named}
+        if named:
+            splits = {split: one for split in named if len(one := self._split(split))}
         else:
             splits = dict(zip((TRAIN, TEST), self._divided(), strict=True))
         empty = Split(np.empty((0, *source.shape), np.uint8), np.empty(0, np.int64) if source.classes else None)
-        known, about = source.known, replace(self._about, unread=len(self._problems))
+        known, about = source.known, replace(self._about, unread=len(self._problems), learned=True)
         own = (known.name, known.source, known.licence) if known else (source.name, Dataset.source, Dataset.licence)
         name, origin, licence = own
         return Dataset(
@@ -185,7 +186,8 @@ class _Collected:
             if parts
             else np.empty((0, *self._source.shape), np.uint8)
         )
-        labels = np.array(self._labels.get(split, []), np.int64) if self._source.classes else None
+        labelled = bool(self._source.classes) and not self._about.is_used(split, labelled=False)
+        labels = np.array(self._labels.get(split, []), np.int64) if labelled else None
         return images, labels, np.array(self._files.get(split, []), np.int64)
 
 

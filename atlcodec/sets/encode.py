@@ -24,6 +24,7 @@ from atlcodec.sets.journal import Journal
 from atlcodec.sets.losses import Losses
 from atlcodec.sets.manifest import counted
 from atlcodec.sets.paths import is_device, refuse_existing
+from atlcodec.sets.pixels import Pixels
 from atlcodec.sets.sinks import Existing, Sink
 from atlcodec.sets.sources import Batch, Source
 from atlcodec.shape import Shape
@@ -104,6 +105,17 @@ def encode_folder(
     name = os.fspath(output)
     with Journal(name) as journal:
         return run.to_file(name, overwrite, journal)
+
+
+def _repeated(source: Source) -> str:
+    """What to say of images whose paths the set has already."""
+    count, first = len(source.repeats), source.repeats[0]
+    some = f"1 image is in the set already ({first})"
+    if count > 1:
+        some = f"{count} images are in the set already ({first}, ...)"
+    if isinstance(source, Pixels):  # the paths say nothing of where the images are from
+        some += "; if they are others, with the same numbers, encode them to a file of their own"
+    return some
 
 
 def is_stream(output: str | os.PathLike[str] | BinaryIO) -> bool:
@@ -213,9 +225,9 @@ class _Run:
     def _existing(self, sink: Sink, overwrite: bool, interrupted_job: dict[str, Any]) -> Existing:
         if self.options["append"]:
             return sinks.examine(sink, interrupted_job.get("before"))
+        sink.refuse_foreign()  # before -f is advised for it
         for path in [] if interrupted_job else sink.paths:
             refuse_existing(path, overwrite, "overwrite=True")
-        sink.refuse_foreign()
         return Existing()
 
     def _source(self, existing: Existing, shape: Shape) -> Source:
@@ -223,11 +235,7 @@ class _Run:
             self.folder, shape=shape, how=self.how, taken=existing.paths, labelled=existing.labelled, log=self.log
         )
         if source.repeats:
-            count, first = len(source.repeats), source.repeats[0]
-            some = f"1 image is in the set already ({first})"
-            if count > 1:
-                some = f"{count} images are in the set already ({first}, ...)"
-            raise AtlcError(f"{self.folder}: {some}; nothing was added")
+            raise AtlcError(f"{self.folder}: {_repeated(source)}; nothing was added")
         for note in source.notes:
             self.log(f"{self.folder}: {note}")
         return source

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from atlcodec.convert import check_background
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.fit import NOTHING, Fit
-from atlcodec.sets import cifar, csv_pixels, folders, idx_sets, kinds, numpy_files, parquet_images
+from atlcodec.sets import cifar, csv_pixels, folders, idx_sets, kinds, manifest, numpy_files, parquet_images
 from atlcodec.sets.image_files import is_image
 from atlcodec.sets.image_folder import ImageFolder, Reading
 from atlcodec.sets.locate import locate
@@ -18,6 +21,7 @@ from atlcodec.sets.pixels import Pixels, raw_shapes
 from atlcodec.sets.sources import Source
 from atlcodec.shape import SIDES, Shape
 
+MOST_SHOWN = 6  # names of files in a message
 LOOKED_AT = 100  # images, spread over all, by which a shape is told
 GREY, COLOUR = (28, 28), (32, 32, 3)  # what images of different sizes become, if you name no shape
 WAYS = "--fit contain, cover or stretch makes all images one size, and --shape 64x64 says which"
@@ -41,6 +45,7 @@ def find(
     `labelled`, a folder is a label even if it is the only one. `log` gets a line for each download.
 
     Raises `FileNotFoundError` (also a `BadData`) if there is no such path or name, and `BadData`."""
+    check_background(how.background)
     path = locate(where, log)
     taken = OutputPaths() if taken is None else taken
     try:
@@ -51,20 +56,25 @@ def find(
     except OSError as error:
         if isinstance(error, AtlcError):
             raise
-        raise BadData(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise BadData(f"{error.filename or path}: cannot be read ({error.strerror or error})") from error
 
 
 def _in_folder(folder: Path) -> Found | None:
     """The set in a folder; None if it has image files."""
-    found = idx_sets.find(folder) or cifar.find(folder)
-    if found or any(not isinstance(entry, OSError) and is_image(entry) for _, entry in folders.walk(str(folder))):
-        return found
-    return parquet_images.find(folder) or numpy_files.find(folder) or csv_pixels.find(folder)
+    place = folders.innermost(folder)
+    found = idx_sets.find(place) or cifar.find(place)
+    if found is None:
+        if any(not isinstance(entry, OSError) and is_image(entry) for _, entry in folders.walk(str(folder))):
+            return None
+        found = parquet_images.find(place) or numpy_files.find(place) or csv_pixels.find(place)
+    return found and replace(found, left_out=(*found.left_out, *folders.unused(place, found.files)))
 
 
 def _in_file(path: Path) -> Found:
     found = idx_sets.find(path) or parquet_images.find(path) or numpy_files.find(path)
-    if found is None and kinds.is_table(kinds.head(path)):
+    if found is None and not kinds.advice(path) and kinds.is_table(kinds.head(path), fewest=1):
+        if manifest.is_list(path):
+            raise BadData(f"{path}: lists the images of a file of records; `atlc decode` makes images of that file")
         found = csv_pixels.find(path)
     if found is None:
         raise BadData(f"{path}: {kinds.why_no_set(path)}")
@@ -142,10 +152,11 @@ def _name(path: Path, found: Found) -> str:
 
 def _nothing(folder: Path) -> str:
     """Why a folder has nothing to read: what lies in it, and what is expected."""
-    names = sorted(f"{entry.name}{'/' if entry.is_dir() else ''}" for entry in os.scandir(folder))
+    names = [name for name, _ in itertools.islice(folders.walk(str(folder)), MOST_SHOWN + 1)]
     if not names:
-        return "is empty"
-    has = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
-    like = [name for name in names if "idx" in name.lower() or "ubyte" in name.lower()]
-    hint = f"; IDX files are named {idx_sets.EXPECTED}" if like else ""
-    return f"has no images (PNG, JPEG, ...) and no data set; it has {has}{hint}"
+        return "has nothing but hidden files" if os.listdir(folder) else "is empty"
+    has = ", ".join(names[:MOST_SHOWN]) + (", ..." if len(names) > MOST_SHOWN else "")
+    hints = [f"; {name}: {why}" for name in names if (why := kinds.advice(folder / name))]
+    if any("idx" in name.lower() or "ubyte" in name.lower() for name in names):
+        hints = [f"; IDX files are named {idx_sets.EXPECTED}"]
+    return f"has no images (PNG, JPEG, ...) and no data set; it has {has}{''.join(hints[:1])}"

@@ -4,12 +4,13 @@
     train/LABEL/*, val/LABEL/*, test/LABEL/*    below the names of splits (`splits`), in any case and combination
     digits_train/LABEL/*, digits_test/LABEL/*   or below folders that differ in the name of the split alone
 
-All of that may lie in a folder of its own: `archive/train/LABEL/*`."""
+All of that may lie in a folder of its own, also with others beside it that have no images: `archive/train/LABEL/*`
+beside `annotations/*.xml`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from atlcodec.sets.image_files import is_image
 from atlcodec.sets.splits import found_in, split_of, words
 
 Entries = list[os.DirEntry[str]]
+# What systems put beside the user's files: copies for previews, waste, what macOS keeps of each file in an archive.
+OF_SYSTEMS = frozenset(("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"))
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,21 @@ class Layout:
                 return split, label if below else None
         return "", None
 
+    def deeper(self, path: str) -> str:
+        """The folder of a file, from that of its label on, if it is below that one; else ""."""
+        prefix = next((prefix for prefix, _ in self.branches if path.startswith(prefix)), "")
+        parts = path[len(prefix) :].split("/")[:-1]
+        return "/".join(parts) if len(parts) > 1 else ""
+
 
 def layout(folder: str) -> Layout:
     """The layout of a folder, from the names of its folders. Raises `OSError` if it cannot be listed."""
     prefix = ""
     while True:
         entries = _listed(os.path.join(folder, prefix))
-        names = [entry.name for entry in entries if is_folder(entry)]
+        names = [entry.name for entry in entries if is_folder(entry) and not _of_system(entry)]
+        if len(names) > 1:
+            names = [name for name in names if has_images(os.path.join(folder, prefix, name))] or names
         splits = _splits(os.path.join(folder, prefix), names)
         if splits:
             return Layout(tuple((_inner(folder, f"{prefix}{name}/"), split) for name, split in splits.items()))
@@ -55,6 +66,9 @@ def layout(folder: str) -> Layout:
 def _splits(folder: str, names: Sequence[str]) -> dict[str, str]:
     """The folders of splits among these, with their splits; {} without any."""
     exact = {name: split for name in names if (split := split_of(name))}
+    numbered = {name: split for name in names if (split := split_of(name.rstrip("0123456789")))}
+    if len(set(numbered.values())) > 1:  # `train` and `test1`
+        return numbered
     if exact and (len(exact) == len(names) or len(set(exact.values())) > 1):
         return exact
     # A folder "train" beside "plane" and "car" is a label, unless it has labels itself.
@@ -86,10 +100,29 @@ def _only_folders(folder: str, entries: Entries | None = None) -> bool:
     return any(map(is_folder, entries)) and not any(map(is_image, entries))
 
 
+def innermost(folder: Path) -> Path:
+    """The folder itself, or the one in it, as long as that is all it has: archives have such wrappers."""
+    seen = {_place(folder)}
+    while True:
+        entries = [entry for entry in _listed(str(folder)) if not _of_system(entry)]
+        if len(entries) != 1 or not is_folder(entries[0]) or _place(entries[0].path) in seen:
+            return folder
+        folder = folder / entries[0].name
+        seen.add(_place(folder))
+
+
+def has_images(folder: str) -> bool:
+    """Whether there is an image at any depth. True if the folder cannot be read: there may be."""
+    try:
+        return any(isinstance(entry, OSError) or is_image(entry) for _, entry in walk(folder))
+    except OSError:
+        return True
+
+
 def walk(folder: str) -> Iterator[tuple[str, os.DirEntry[str] | OSError]]:
     """Everything below a folder that is neither hidden nor a folder, with its relative path, in the order of the paths'
     parts. A folder that cannot be read gives its error. Links to folders are followed, but for one that leads to a
-    folder above it, which is given as it is."""
+    folder above it, which is given as it is; so are folders of systems, and, with a slash, empty ones."""
     around = {_place(path) for path in (Path(folder).resolve(), *Path(folder).resolve().parents)}
     stack = [("", iter(_listed(folder)), _place(folder))]
     while stack:
@@ -104,7 +137,11 @@ def walk(folder: str) -> Iterator[tuple[str, os.DirEntry[str] | OSError]]:
                 if place in around or any(place == other for _, _, other in stack):
                     yield path, entry
                     continue
-                stack.append((f"{path}/", iter(_listed(entry.path)), place))
+                below = _listed(entry.path) if not _of_system(entry) else []
+                if not below:
+                    yield f"{path}/", entry
+                    continue
+                stack.append((f"{path}/", iter(below), place))
             except OSError as error:
                 yield path, error
                 continue
@@ -127,12 +164,35 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def _of_system(entry: os.DirEntry[str]) -> bool:
+    return entry.name.lower() in OF_SYSTEMS
+
+
 def is_file(entry: os.DirEntry[str]) -> bool:
     """Whether an entry is a file, or a link to one."""
     try:
         return entry.is_file()
     except OSError:
         return False
+
+
+def unused(folder: Path, used: Collection[Path]) -> tuple[str, ...]:
+    """What lies in the folder of a set and is not used by it, relative; a folder in which nothing is used counts as
+    one. Hidden files do not count."""
+    found, kept = list[str](), {path.absolute() for path in used}
+
+    def look(place: Path) -> None:
+        for entry in _listed(str(place)):
+            path = Path(entry.path)
+            if path.absolute() in kept:
+                continue
+            if is_folder(entry) and any(path.absolute() in one.parents for one in kept):
+                look(path)
+            else:
+                found.append(f"{path.relative_to(folder).as_posix()}{'/' if is_folder(entry) else ''}")
+
+    look(folder)
+    return tuple(found)
 
 
 def _listed(folder: str) -> Entries:

@@ -81,7 +81,7 @@ class ImageFolder:
         found = {label for path in self._paths if (label := layout.place(path)[1]) is not None}
         self.classes = tuple(sorted(found, key=in_order)) if len(found) >= fewest else ()
         self.left_out = tuple(others)
-        self.notes = [*self._unlabelled(), *self._changed_names()]
+        self.notes = [*self._unlabelled(), *self._deeper(), *self._changed_names()]
 
     def take(self, shape: Shape) -> None:
         """Make the images of another shape."""
@@ -125,6 +125,17 @@ class ImageFolder:
         if self.classes or not count:
             return []
         return [f"{counted(count, 'image')} {'has' if count == 1 else 'have'} no label (it has only one folder)"]
+
+    def _deeper(self) -> list[str]:
+        """A note if a label has several folders below its own: they might have been meant as labels."""
+        found = sorted({self._layout.deeper(path) for path in self._paths} - {""})
+        labels = [path.split("/")[0] for path in found]
+        first = next((path for path, label in zip(found, labels, strict=True) if labels.count(label) > 1), None)
+        if first is None or not self.classes:
+            return []
+        return [
+            f"the label of all below {first.split('/')[0]}/ is that name; {first} and others below it are not labels"
+        ]
 
     def _named(self, path: str) -> Name:
         split, label = self._layout.place(path)

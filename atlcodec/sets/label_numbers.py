@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec.errors import BadData
+from atlcodec.sets.labels import in_order
 from atlcodec.sets.manifest import LONGEST_LABEL, is_label
 
 MOST = 1 << 16  # different labels: a column with more is something else
@@ -18,7 +19,7 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.0*)?([eE][+-]?0{1,3})?")  # "7", and wh
 class LabelNumbers:
     """Collects labels. First `add` those of each file, then ask for `classes` and the `final` numbers.
 
-    Whole numbers become classes that are named by the number, in ascending order; texts become classes in alphabetical
+    Whole numbers become classes that are named by the number, in ascending order; then come texts, in alphabetical
     order. With `known` names, a whole number is the place of its name. No label is -1."""
 
     def __init__(self, known: tuple[str, ...] = ()) -> None:
@@ -76,8 +77,7 @@ class LabelNumbers:
     def _sorted(self) -> list[str]:
         if set(self._numbers) == {"-1"}:  # what sets without labels have in their place
             return []
-        numbers = all(_is_number(text) for text in self._numbers)
-        return sorted(self._numbers, key=int) if numbers else sorted(self._numbers)
+        return sorted(self._numbers, key=in_order)
 
 
 def _is_number(text: str) -> bool:

@@ -21,14 +21,15 @@ class MissingData(BadData, FileNotFoundError):
 
 def locate(where: str | os.PathLike[str], log: Callable[[str], None] = lambda _: None) -> Path:
     """The path of a set. Raises `MissingData`, `BadData`."""
-    path = Path(where)
+    path, name = Path(where), official_name(where)
     if path.exists():
+        if name is not None:
+            log(f"{where}: the one in this folder, not the official {name}, is read")
         return path
     if len(path.parts) == 1:
-        below = Path(os.environ.get("ATLC_DATA", "")) / path
-        if os.environ.get("ATLC_DATA") and below.exists():
+        below = _below(str(where))
+        if below is not None:
             return below
-        name = official_name(where)
         if name is not None:
             return official.download(name, log=log)
     names = ", ".join(official.OFFICIAL)
@@ -38,10 +39,22 @@ def locate(where: str | os.PathLike[str], log: Callable[[str], None] = lambda _:
 
 def is_known(where: str | os.PathLike[str]) -> bool:
     """Whether a path that does not exist is the name of a set: a folder below `$ATLC_DATA`, or an official set."""
+    below = _below(str(where)) if len(Path(where).parts) == 1 else None
+    return official_name(where) is not None or (below is not None and below.is_dir())
+
+
+def _below(name: str) -> Path | None:
+    """What has this name below `$ATLC_DATA`; a folder in any case, and with or without a hyphen."""
     data = os.environ.get("ATLC_DATA")
-    return official_name(where) is not None or bool(
-        data and len(Path(where).parts) == 1 and (Path(data) / where).is_dir()
-    )
+    if not data:
+        return None
+    if (Path(data) / name).exists():
+        return Path(data) / name
+    try:
+        folders = sorted(entry.name for entry in os.scandir(data) if entry.is_dir())
+    except OSError:
+        return None
+    return next((Path(data) / folder for folder in folders if _plain(folder) == _plain(name)), None)
 
 
 def official_name(where: str | os.PathLike[str]) -> str | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +33,9 @@ def find(path: Path) -> Found | None:
 
     Raises `BadData`."""
     if path.is_dir():
-        files, others = _in_folder(path)
+        files = _in_folder(path)
     elif path.is_file() and numpy_arrays.holds(path):
-        files, others = [path], list[str]()
+        files = [path]
     else:
         return None
     if not files:
@@ -43,7 +43,7 @@ def find(path: Path) -> Found | None:
     arrays = [named(array) for file in files for array in numpy_arrays.read(file)]
     if not path.is_dir() and not any(one.own for one in arrays):
         arrays += [named(array) for file in _siblings(path) for array in numpy_arrays.read(file)]
-    return _Choice(path, arrays).found(others)
+    return replace(_Choice(path, arrays).found(), files=tuple(files))
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class _Choice:
     path: Path
     arrays: Sequence[Named]
 
-    def found(self, others: Sequence[str]) -> Found:
+    def found(self) -> Found:
         images = self._images()
         by_file = self._by_file(images)
         if by_file:
-            return self._left(by_file, images, others)
+            return self._left(by_file, images)
         self._check_one_set(images)
         chosen = {split: self._best(split, some) for split in _ORDER if (some := _of(split, images))}
         used, notes = list(chosen.values()), list[str]()
@@ -75,7 +75,7 @@ class _Choice:
             Part(split, stacks[split].array.path, known, (stacks[split],))
             for split, known in zip(stacks, labels, strict=True)
         ]
-        return self._left(Found(tuple(parts), classes, tuple(notes)), used, others)
+        return self._left(Found(tuple(parts), classes, tuple(notes)), used)
 
     def _images(self) -> list[Named]:
         """Those that are images by their names; without such a name, by their shapes."""
@@ -174,9 +174,8 @@ class _Choice:
             names = ", ".join(sorted(sets.values())[:5])
             raise BadData(f"{self.path}: has {len(sets)} data sets ({names}); name one of these files")
 
-    def _left(self, found: Found, used: Sequence[Named], others: Sequence[str]) -> Found:
-        left = [self._name(one) for one in self.arrays if one not in used]
-        return Found(found.parts, found.classes, found.notes, (*left, *others))
+    def _left(self, found: Found, used: Sequence[Named]) -> Found:
+        return replace(found, left_out=tuple(self._name(one) for one in self.arrays if one not in used))
 
     def _name(self, one: Named) -> str:
         """Of an array, for people; in a folder or among several files, with its file."""
@@ -190,19 +189,16 @@ def _of(split: str, arrays: Sequence[Named]) -> list[Named]:
     return [one for one in arrays if one.split == split]
 
 
-def _in_folder(folder: Path) -> tuple[list[Path], list[str]]:
-    """The files of NumPy in a folder, and the names of its other files. No files if there are images in it."""
+def _in_folder(folder: Path) -> list[Path]:
+    """The files of NumPy in a folder; none if there are images in it."""
     try:
         entries = sorted(entry.name for entry in os.scandir(folder) if entry.name[0] != "." and entry.is_file())
     except OSError as error:
         raise BadData(f"{folder}: cannot be read ({error.strerror or error})") from error
     if any(_is_image(name) for name in entries):
-        return [], []
+        return []
     files = [folder / name for name in entries if numpy_arrays.holds(folder / name)]
-    if files and _has_images(folder):
-        return [], []
-    taken = {file.name for file in files}
-    return files, [name for name in entries if name not in taken]
+    return [] if files and _has_images(folder) else files
 
 
 def _has_images(folder: Path) -> bool:

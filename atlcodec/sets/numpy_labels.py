@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atlcodec.sets.labels import in_order
 from atlcodec.sets.manifest import counted
 from atlcodec.sets.numpy_arrays import LARGEST, Array
 from atlcodec.sets.numpy_images import OBJECTS
@@ -49,8 +50,8 @@ def classes(found: Sequence[Values | None]) -> tuple[tuple[str, ...], list[NDArr
     missing: Any = NO_LABEL if numbers else ""
     every = np.unique(np.concatenate([np.unique(values) for values in same])) if same else np.empty(0, np.int64)
     every = every[every != missing]
-    if not numbers and all(str(text).isdecimal() for text in every):
-        every = every[np.argsort([int(text) for text in every], kind="stable")]
+    if not numbers:
+        every = np.array(sorted(map(str, every), key=in_order), every.dtype)
     order = np.argsort(every, kind="stable")
 
     def numbered(values: Values) -> NDArray[np.int64]:

@@ -68,7 +68,8 @@ def label_column(schema: Any, image: ImageColumn) -> str | None:
 
 
 def names_of_labels(metadata: dict[bytes, bytes] | None, column: str) -> tuple[str, ...]:
-    """The names of classes, as Hugging Face writes them beside the columns; empty if it does not."""
+    """The names of classes, as Hugging Face writes them beside the columns; empty if it does not. Two
+    may be the same."""
     note = (metadata or {}).get(b"huggingface", b"")
     if len(note) > LONGEST_NOTE:
         return ()
@@ -76,9 +77,9 @@ def names_of_labels(metadata: dict[bytes, bytes] | None, column: str) -> tuple[s
         names = json.loads(note)["info"]["features"][column]["names"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ()
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
         return ()
-    return tuple(names) if len({*names}) == len(names) else ()
+    return tuple(names)
 
 
 def _of_type(field: Any, name: str) -> ImageColumn | None:
@@ -162,7 +163,7 @@ def _of_bytes(values: list[bytes | None], first: int, name: str, *, given: bool)
     if wrong is not None:
         value = values[wrong]
         has = "no image" if value is None else f"{len(value)} bytes, not {size}"
-        raise BadData(f"{name}: row {first + wrong}: has {has}")
+        raise BadData(f"{name}: row {first + wrong}: has {has}; leave the row out, or mend it")
     return cast(Sequence[Raw], np.frombuffer(b"".join(present), np.uint8).reshape(-1, *shape))
 
 
@@ -175,7 +176,7 @@ def _of_list(array: Any, row: int, name: str) -> Raw:
     try:
         return _of_lists(array)[0]
     except ValueError as error:
-        raise BadData(f"{name}: row {row}: {error}") from error
+        raise BadData(f"{name}: row {row}: {error}; leave the row out, or mend it") from error
 
 
 def _of_lists(array: Any) -> Sequence[Raw]:

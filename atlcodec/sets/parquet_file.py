@@ -67,7 +67,8 @@ def reported(name: str, error: type[AtlcError] = NotARecord) -> Iterator[None]:
         raise MissingFile(name) from missing
     except (pa.ArrowException, OSError, UnicodeDecodeError) as wrong:
         why = (getattr(wrong, "strerror", None) or str(wrong)).strip().splitlines()
-        raise error(f"{name}: cannot be read as Parquet ({why[0][:200] if why else type(wrong).__name__})") from wrong
+        said = why[0][:200].rstrip(".") if why else type(wrong).__name__
+        raise error(f"{name}: cannot be read as Parquet ({said}); get another copy") from wrong
 
 
 def files_in(folder: Path, others: Collection[str] = ()) -> list[Path]:

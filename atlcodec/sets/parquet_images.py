@@ -106,6 +106,10 @@ def _configuration(path: Path) -> str:
 def _found(files: list[tuple[Path, str]]) -> Found:
     scanned = [(path, split, *_columns(path)) for path, split in files]
     known = {names for *_, names in scanned if names}
+    again = [name for names in known for at, name in enumerate(names) if name in names[:at]]
+    notes = [f"two labels are named {again[0]!a}, so the labels are numbers"] if again else []
+    if again:
+        known = set()
     if len(known) > 1:
         raise BadData(f"{files[0][0].parent}: its files have different names of labels; name one file")
     numbers = LabelNumbers(next(iter(known), ()))
@@ -118,8 +122,9 @@ def _found(files: list[tuple[Path, str]]) -> Found:
         if final is not None and len(final) != sum(groups):
             raise BadData(f"{path}: {len(final)} labels, but {sum(groups)} images")
         parts.append(Images(path, split, final, groups, column, kind))
-    left_out = dict.fromkeys(name for *_, others, _ in scanned for name in others)
-    return Found(by_split(parts), numbers.classes, left_out=tuple(f"column {name}" for name in left_out))
+    left_out = dict.fromkeys(f"column {name}" for *_, others, _ in scanned for name in others)
+    used = tuple(path for path, _ in files)
+    return Found(by_split(parts), numbers.classes, tuple(notes), tuple(left_out), used)
 
 
 def _columns(path: Path) -> tuple[ImageColumn, str | None, list[str], tuple[str, ...]]:

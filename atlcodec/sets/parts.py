@@ -52,6 +52,7 @@ class Found:
     parts: tuple[Part, ...]
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()  # names of files, arrays or columns that are not used
+    left_out: tuple[str, ...] = ()  # names of arrays or columns that are not used, in a folder also those of files
+    files: tuple[Path, ...] = ()  # that are used
     known: Known | None = None  # which published set it is
     digests: dict[str, str] = field(default_factory=dict)  # SHA-256 by name of file, as far as they were read

@@ -40,7 +40,8 @@ class Pixels:
         for label in self.classes:
             if not is_label(label):
                 raise BadData(
-                    f"{name}: {label[:100]!a} cannot be a label: it is empty, too long, or has control characters"
+                    f"{found.parts[0].path}: {label[:100]!a} cannot be a label: it is empty, too long, or has control "
+                    "characters; rename it"
                 )
         self.repeats, self.notes = list[str](), list(found.notes)
         existing = len(taken)
@@ -92,17 +93,19 @@ class Pixels:
 
     def check(self) -> None:
         """Raise `BadData` if the first image of a part cannot be made one of the shape, where all are alike: a line for
-        each of a million would not help."""
+        each of a million would not help. Also for what may be done to other images, but not to these."""
         for part in self._parts.values():
             raw = next(iter(part.images(1)), [])
+            if len(raw):
+                _check_options(part, raw[0], self._how)
             if isinstance(raw, np.ndarray) and (found := self._fitted(part, raw, [Name("", None)])).problems:
                 raise BadData(found.problems[0])
 
     def _fitted(self, part: Part, raw: parts.Batch, names: list[Name]) -> Loaded:
         """Images of any kind made images of the shape."""
         if isinstance(raw, np.ndarray):
-            raw = _bytes(_channels(raw), self._how)
-            fast = self._fast(raw)
+            raw = _channels(raw)
+            fast = self._fast(_bytes(raw, self._how))
             if fast is not None:
                 return Loaded(fast, names, [], Losses(changes={"inverted"} if self._how.invert else set()))
         good, pixels, problems, losses = list[Name](), list[Images](), list[str](), Losses()
@@ -129,18 +132,39 @@ class Pixels:
 
 
 def raw_shapes(parts: Sequence[Part], how: Fit, count: int) -> list[tuple[str, tuple[int, ...]]]:
-    """The names and shapes of the first images of each part as they are. Raises `AtlcError`."""
-    found = list[tuple[str, tuple[int, ...]]]()
+    """The names and shapes of the first images of each part as they are. Those that cannot be read are left out; raises
+    `AtlcError` if none can be."""
+    found, wrong = list[tuple[str, tuple[int, ...]]](), list[AtlcError]()
     for part in parts:
         raw = next(iter(part.images(count)), [])
         some = _channels(raw)[:1] if isinstance(raw, np.ndarray) else raw[:count]
         for one in some:
-            if isinstance(one, bytes):
-                shape = picture.read(io.BytesIO(one), how, name=str(part.path)).shape
-            else:
-                shape = one.shape[1::-1] + one.shape[2:] if how.transpose else one.shape
-            found.append((part.path.name, shape[:2] if how.gray else shape))
+            try:
+                found.append((part.path.name, _shape(one, how, str(part.path))))
+            except AtlcError as error:
+                wrong.append(error)
+    if wrong and not found:
+        raise wrong[0]
     return found
+
+
+def _shape(one: Raw, how: Fit, name: str) -> tuple[int, ...]:
+    if isinstance(one, bytes):
+        shape = picture.read(io.BytesIO(one), how, name=name).shape
+    else:
+        shape = one.shape[1::-1] + one.shape[2:] if how.transpose else one.shape
+    return shape[:2] if how.gray else shape
+
+
+def _check_options(part: Part, one: Raw, how: Fit) -> None:
+    """Raise `BadData` if an option is of no use for such images."""
+    if how.frame == "all" or (how.frame is not None and not isinstance(one, bytes)):
+        what = "is for animations, and these are arrays; leave it out"
+        if isinstance(one, bytes):
+            what = "is for image files in folders; --frame 0 takes the first of each"
+        raise BadData(f"{part.path}: --frame {how.frame} (frame={how.frame!r}) {what}")
+    if how.range is not None and not isinstance(one, bytes) and one.dtype.kind in "bu" and one.dtype.itemsize == 1:
+        raise BadData(f"{part.path}: has values of 8 bits; --range (range=) is for deeper ones; leave it out")
 
 
 def _channels(images: NDArray[Any]) -> NDArray[Any]:
@@ -152,15 +176,25 @@ def _bytes(images: NDArray[Any], how: Fit) -> NDArray[Any]:
     """Whole numbers from 0 to 255 and booleans as uint8. Unsigned numbers of 16 bits are what they are."""
     if images.dtype.kind == "b":
         return images * np.uint8(255)
-    wide = images.dtype.kind == "i" or (images.dtype.kind == "u" and images.dtype.itemsize > 2)
-    if wide and how.range is None and images.size and images.min() >= 0 and images.max() <= 255:
+    if _is_wide(images, how) and images.size and images.min() >= 0 and images.max() <= 255:
         return images.astype(np.uint8)
     return images
 
 
+def _is_wide(images: NDArray[Any], how: Fit) -> bool:
+    """Whether whole numbers have a type of more bits than pixels have, and no range says what they mean."""
+    return how.range is None and (images.dtype.kind == "i" or (images.dtype.kind == "u" and images.dtype.itemsize > 2))
+
+
 def _prepared(one: Raw, how: Fit, name: str, shape: Shape) -> Prepared:
+    """Raises `AtlcError`. What an image is must not depend on those that are read with it."""
     if isinstance(one, bytes):
         return picture.prepare(io.BytesIO(one), how, name=name, shape=shape)
+    one = _bytes(one, how)
+    if _is_wide(one, how) and one.size:
+        has = f"has values from {one.min()} to {one.max()}, where pixels have 0 to 255"
+        top = (1 << int(one.max()).bit_length()) - 1
+        raise BadData(f"{name}: {has}; --range 0 {top} (range=(0, {top})) makes {top} white")
     return picture.from_array(one, how, name=name, shape=shape)
 
 

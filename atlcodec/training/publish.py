@@ -65,7 +65,8 @@ def codecs(
             taken.add(codec.id)
             if head:
                 add_unsure(codec, trainer.domains[number].held_out.images)
-            figures = add_figures(folder, codec, data, trainer.domains[number].held_out if data.test is None else None)
+            tested = data.test is not None and data.test.labels is not None
+            figures = add_figures(folder, codec, data, None if tested else trainer.domains[number].held_out)
             published.append(Published(output / own if several else output, codec.id, figures))
     return published
 

@@ -73,9 +73,9 @@ def compare(
     fitted: Start | None = None,
     log: Callable[[str], None] = lambda _: None,
 ) -> Comparison:
-    """A new codec in the folder `where` beside its rivals, on test images or, without these, on the validation split
-    that is held out. `fitted` is the start of its training, if that is one of these images."""
-    split = held_out if data.test is None else data.test
+    """A new codec in the folder `where` beside its rivals, on labelled test images or, without these, on the
+    validation split that is held out. `fitted` is the start of its training, if that is one of these images."""
+    split = held_out if data.test is None or data.test.labels is None else data.test
     values = math.prod(data.shape)
     test = split[: max(FEWEST, min(MOST, VALUES // values))]
     log(f"comparing with others on {len(test)} images")

@@ -63,6 +63,17 @@ def test_crops(photos: Path, cli: Cli, tmp_path: Path) -> None:
     assert (card["data"][0]["train"], card["data"][0]["test"]) == (36 * 3, 4)
 
 
+def test_a_test_set_without_labels(cli: Cli, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    bars = np.repeat(rng.integers(0, 256, (50, 8, 1), np.uint8), 8, axis=2)
+    np.savez(tmp_path / "bars.npz", x_train=bars[:40], y_train=np.arange(40) % 2, x_test=bars[40:])
+    done = cli("train", "--data", tmp_path / "bars.npz", "-o", tmp_path / "mine", *QUICK)
+    assert done.code == 0, done.err
+    card = card_of(tmp_path / "mine")
+    assert card["figures"]["measured on"] == "bars, validation"
+    assert card["data"][0]["test"] == 10
+
+
 @pytest.mark.parametrize("shape", ["7x8", "28", "28x28x4", "300x8", "axb", "28x28x3x1"])
 def test_other_shapes_are_usage_errors(shape: str, cli: Cli) -> None:
     assert "is not ROWSxCOLUMNS" in cli("train", "--data", "x", "-o", "y", "--shape", shape).misuse

@@ -60,7 +60,7 @@ def test_encode_folder_to_an_open_file(folder: Path, images: dict[str, Pixels]) 
 def test_encode_folder_refuses_what_it_cannot_do(folder: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere: no such file or folder"):
         sets.encode_folder("nowhere", "set.atlc")
-    with pytest.raises(atlcodec.AtlcError, match="is not a data set"):
+    with pytest.raises(atlcodec.AtlcError, match=r"flat\.png: is one image; a data set is a folder"):
         sets.encode_folder(folder / "flat.png", "set.atlc")
     for output, overwrite in (("set.atlc", True), ("/dev/null", False)):
         with pytest.raises(ValueError, match="append"):

@@ -77,8 +77,8 @@ def test_numbers_in_one_split_and_texts_in_another(tmp_path: Path) -> None:
     result = found(
         tmp_path, x_train=images(3), y_train=np.array([2, -1, 10]), x_test=images(3), y_test=np.array(["", "10", "cat"])
     )
-    assert result.classes == ("10", "2", "cat")
-    assert labels(result) == [[1, -1, 0], [-1, 0, 2]]
+    assert result.classes == ("2", "10", "cat")
+    assert labels(result) == [[0, -1, 1], [-1, 1, 2]]
 
 
 def test_minus_one_stands_for_a_missing_label(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,8 @@ def test_kuzushiji_in_four_files(tmp_path: Path, named: str) -> None:
     ]
     assert [labels(part) for part in result.parts] == [digits(12).tolist(), digits(6).tolist()]
     assert np.array_equal(together(result.parts[0]), pixels(12, 28, 28))
-    assert result.left_out == (() if named else ("k49_classmap.csv",))
+    assert result.left_out == ()
+    assert [file.name for file in result.files] == ([named] if named else sorted(os.listdir(tmp_path))[:4])
 
 
 def test_two_sets_in_a_folder_must_be_told_apart(tmp_path: Path) -> None:

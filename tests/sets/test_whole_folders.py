@@ -230,7 +230,8 @@ def test_nothing_is_overwritten_without_force(cli: Cli, folder: Path) -> None:
     for name in ("set.atlc", "set.csv", "set.parquet"):
         Path(name).write_text("mine")
         output = "set.parquet" if name == "set.parquet" else "set.atlc"
-        assert f"{name}: already exists; -f replaces it" in cli("encode", folder, "-o", output).complaint
+        why = "is not a list of atlc; choose another -o" if name == "set.csv" else "already exists; -f replaces it"
+        assert f"{name}: {why}" in cli("encode", folder, "-o", output).complaint
         assert Path(name).read_text() == "mine"
         assert not [left for left in os.listdir() if left.startswith(".")]
         Path(name).unlink()
