@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.sets import csv_pixels
-from atlcodec.sets.parts import Found, Part
+from atlcodec.sets.formats import csv_pixels
+from atlcodec.sets.formats.parts import Found, Part
 
 SIDE = 10
 PIXELS = SIDE * SIDE

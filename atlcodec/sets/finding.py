@@ -11,11 +11,12 @@ from pathlib import Path
 from atlcodec.convert import check_background
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.fit import NOTHING, Fit
-from atlcodec.sets import cifar, csv_pixels, folders, idx_sets, kinds, manifest, numpy_files, parquet_images
+from atlcodec.sets import folders, kinds, manifest
+from atlcodec.sets.formats import cifar, csv_pixels, idx_sets, numpy_files, parquet_images
+from atlcodec.sets.formats.parts import Found
 from atlcodec.sets.image_files import is_image
 from atlcodec.sets.image_folder import ImageFolder, Reading
 from atlcodec.sets.locate import locate
-from atlcodec.sets.parts import Found
 from atlcodec.sets.paths import OutputPaths
 from atlcodec.sets.pixels import Pixels, raw_shapes
 from atlcodec.sets.sources import Source

@@ -7,7 +7,7 @@ import os
 import stat
 import zlib
 
-from atlcodec.sets import idx
+from atlcodec.sets.formats import idx
 
 HEAD = 4096  # bytes that are looked at
 _GZIP = b"\x1f\x8b"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atlcodec.errors import BadData
-from atlcodec.sets import idx
+from atlcodec.sets.formats import idx
 
 DIGITS = tuple("0123456789")
 CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")

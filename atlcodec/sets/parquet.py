@@ -18,9 +18,9 @@ from atlcodec import arrow, atomic, record
 from atlcodec.errors import BadData, NotARecord
 from atlcodec.files import BATCH
 from atlcodec.record import RECORD_BYTES, Records
-from atlcodec.sets import parquet_file
+from atlcodec.sets.formats import parquet_file
+from atlcodec.sets.formats.parquet_file import reported
 from atlcodec.sets.manifest import Check, Entry
-from atlcodec.sets.parquet_file import reported
 from atlcodec.spans import Span
 
 GROUP = 65_536  # rows of a row group that is written: 13 MB of records

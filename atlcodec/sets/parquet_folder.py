@@ -16,7 +16,8 @@ import numpy as np
 from atlcodec.errors import NotARecord
 from atlcodec.files import BATCH, Bytes
 from atlcodec.record import RECORD_BYTES, Records
-from atlcodec.sets import parquet, parquet_file
+from atlcodec.sets import parquet
+from atlcodec.sets.formats import parquet_file
 from atlcodec.sets.manifest import Check, Entry
 from atlcodec.sets.parquet import RecordTable
 from atlcodec.spans import Span

@@ -16,12 +16,13 @@ from atlcodec.codec import Images
 from atlcodec.convert import Prepared
 from atlcodec.errors import AtlcError, BadData
 from atlcodec.fit import NOTHING, Fit
-from atlcodec.sets import parts, sources
+from atlcodec.sets import sources
+from atlcodec.sets.formats import parts
+from atlcodec.sets.formats.parts import Found, Part, Raw
 from atlcodec.sets.image_files import stack
 from atlcodec.sets.image_folder import state
 from atlcodec.sets.losses import Losses
 from atlcodec.sets.manifest import is_label
-from atlcodec.sets.parts import Found, Part, Raw
 from atlcodec.sets.paths import OutputPaths
 from atlcodec.sets.sources import Batch, Loaded, Name
 from atlcodec.shape import Shape

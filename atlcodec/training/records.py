@@ -22,7 +22,8 @@ from atlcodec.codec import Codec
 from atlcodec.errors import BadData, NotARecord
 from atlcodec.reader import codec_of
 from atlcodec.record import Records
-from atlcodec.sets import idx, manifest, official
+from atlcodec.sets import manifest, official
+from atlcodec.sets.formats import idx
 from atlcodec.sets.labels import in_order
 
 Yields = Literal["records", "latents", "images"]

@@ -14,7 +14,7 @@ import atlcodec
 from atlcodec import picture, zoo
 from atlcodec.card import BUNDLED
 from atlcodec.codec import Codec
-from atlcodec.sets import idx_sets
+from atlcodec.sets.formats import idx_sets
 from drawings import Pixels
 from kit import FASHION, MNIST, Cli, files_in, json_lines, put, shown
 

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from atlcodec.errors import BadData
-from atlcodec.sets import csv_columns, csv_lines, csv_pixels
+from atlcodec.sets.formats import csv_columns, csv_lines, csv_pixels
 from kit import PEAK, environment
 from table_kit import HEADER, PIXELS, SIDE, all_of, beside, drawn, found, only, text
 
@@ -278,7 +278,7 @@ def test_many_rows_need_little_memory(tmp_path: Path) -> None:
     program = f"""{PEAK}
 import sys
 from pathlib import Path
-from atlcodec.sets import csv_pixels
+from atlcodec.sets.formats import csv_pixels
 before = peak()
 (part,) = csv_pixels.find(Path(sys.argv[1])).parts
 assert sum(len(images) for images in part.images(1000)) == 150_000

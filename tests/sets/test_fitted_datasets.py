@@ -12,7 +12,7 @@ import pytest
 from atlcodec import picture, sets
 from atlcodec.errors import BadData
 from atlcodec.fit import Fit
-from atlcodec.sets import cifar
+from atlcodec.sets.formats import cifar
 from kit import put
 from sets_kit import idx
 

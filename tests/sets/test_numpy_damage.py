@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from atlcodec.errors import BadData
-from atlcodec.sets import numpy_arrays, numpy_files
+from atlcodec.sets.formats import numpy_arrays, numpy_files
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)
 

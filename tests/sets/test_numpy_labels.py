@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from atlcodec.errors import BadData
-from atlcodec.sets import numpy_files, numpy_labels
-from atlcodec.sets.parts import Found
+from atlcodec.sets.formats import numpy_files, numpy_labels
+from atlcodec.sets.formats.parts import Found
 
 NUMBERS = [2, 0, 10, 2]
 

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from atlcodec.errors import BadData
-from atlcodec.sets import numpy_files
-from atlcodec.sets.parts import Found, Part
+from atlcodec.sets.formats import numpy_files
+from atlcodec.sets.formats.parts import Found, Part
 
 Array = NDArray[Any]
 

@@ -15,8 +15,8 @@ import pytest
 
 from atlcodec import sets
 from atlcodec.errors import BadData
-from atlcodec.sets import idx as idx_files
 from atlcodec.sets import official
+from atlcodec.sets.formats import idx as idx_files
 from sets_kit import write_idx
 
 

@@ -16,8 +16,8 @@ from PIL import Image
 
 from atlcodec import arrow
 from atlcodec.errors import AtlcError, BadData
-from atlcodec.sets import parquet_file, parquet_images
-from atlcodec.sets.parts import Found, Part
+from atlcodec.sets.formats import parquet_file, parquet_images
+from atlcodec.sets.formats.parts import Found, Part
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.sets.parts import Batch, Part
+from atlcodec.sets.formats.parts import Batch, Part
 from atlcodec.sets.splits import SPLITS
 
 

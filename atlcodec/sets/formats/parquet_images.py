@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from atlcodec import arrow
 from atlcodec.errors import BadData
 from atlcodec.files import is_parquet
-from atlcodec.sets import csv_rows, parquet_columns, parquet_file, splits
+from atlcodec.sets import splits
+from atlcodec.sets.formats import csv_rows, parquet_columns, parquet_file
+from atlcodec.sets.formats.joined import by_split, rebatched
+from atlcodec.sets.formats.label_numbers import LabelNumbers
+from atlcodec.sets.formats.parquet_columns import ImageColumn
+from atlcodec.sets.formats.parts import Batch, Found, Part, Raw
 from atlcodec.sets.image_files import SUFFIXES
-from atlcodec.sets.joined import by_split, rebatched
-from atlcodec.sets.label_numbers import LabelNumbers
-from atlcodec.sets.parquet_columns import ImageColumn
-from atlcodec.sets.parts import Batch, Found, Part, Raw
 
 DEPTH = 2  # folders below the one that is named
 AT_ONCE = 16 << 20  # bytes of images in a batch, about

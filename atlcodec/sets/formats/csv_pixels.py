@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec.errors import BadData
-from atlcodec.sets import csv_columns, csv_lines, csv_rows, splits
-from atlcodec.sets.csv_columns import Columns
+from atlcodec.sets import splits
+from atlcodec.sets.formats import csv_columns, csv_lines, csv_rows
+from atlcodec.sets.formats.csv_columns import Columns
+from atlcodec.sets.formats.joined import by_split, rebatched
+from atlcodec.sets.formats.label_numbers import LabelNumbers
+from atlcodec.sets.formats.parts import Batch, Found, Part, Raw
 from atlcodec.sets.image_files import SUFFIXES
-from atlcodec.sets.joined import by_split, rebatched
-from atlcodec.sets.label_numbers import LabelNumbers
-from atlcodec.sets.parts import Batch, Found, Part, Raw
 
 USAGES = {"publictest": splits.VALIDATION, "privatetest": splits.TEST}  # as FER2013 calls them
 FIRST = 1 << 16  # bytes of a file that are read to see what it is, and again as many if these are too few

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec.errors import BadData
-from atlcodec.sets import idx, kinds, label_names, official
+from atlcodec.sets import kinds, official
 from atlcodec.sets.folders import is_file, is_folder
-from atlcodec.sets.idx import IdxPart
-from atlcodec.sets.label_names import NO_LABEL
-from atlcodec.sets.parts import Found
+from atlcodec.sets.formats import idx, label_names
+from atlcodec.sets.formats.idx import IdxPart
+from atlcodec.sets.formats.label_names import NO_LABEL
+from atlcodec.sets.formats.parts import Found
 from atlcodec.sets.splits import SPLITS, TEST, TRAIN, split_of
 
 EXPECTED = "train-images-idx3-ubyte and train-labels-idx1-ubyte, or t10k-... for the test, with or without .gz"

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from atlcodec.errors import BadData
 from atlcodec.sets import splits
-from atlcodec.sets.joined import rebatched
+from atlcodec.sets.formats.joined import rebatched
+from atlcodec.sets.formats.parts import Batch, Found
 from atlcodec.sets.locate import CIFAR, CIFAR_FOLDER
 from atlcodec.sets.official import Known
-from atlcodec.sets.parts import Batch, Found
 
 SOURCE = "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images"
 ROW = 1 + 3 * 32 * 32  # bytes

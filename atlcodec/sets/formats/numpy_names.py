@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from atlcodec.sets import splits
-from atlcodec.sets.numpy_arrays import Array
+from atlcodec.sets.formats.numpy_arrays import Array
 
 IMAGES, LABELS, OTHER = "images", "labels", "other"
 # Better words come first: where `data` and `images` are both there, the images are `images`.

@@ -20,8 +20,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.sets.numpy_arrays import Array
-from atlcodec.sets.parts import Raw
+from atlcodec.sets.formats.numpy_arrays import Array
+from atlcodec.sets.formats.parts import Raw
 
 CHANNELS = (1, 3, 4)
 SMALLEST, LONGEST, SLIMMEST = 8, 4096, 8

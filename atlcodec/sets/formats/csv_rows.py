@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec.errors import BadData
-from atlcodec.sets.csv_columns import Columns, fields, is_number
-from atlcodec.sets.csv_lines import Block
+from atlcodec.sets.formats.csv_columns import Columns, fields, is_number
+from atlcodec.sets.formats.csv_lines import Block
 
 KINDS = (np.dtype(np.uint8), np.dtype(np.int32), np.dtype(np.float32))  # of the numbers of a table; each holds more
 

@@ -18,11 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from atlcodec.errors import BadData
-from atlcodec.sets import numpy_arrays, numpy_labels, splits
+from atlcodec.sets import splits
+from atlcodec.sets.formats import numpy_arrays, numpy_labels
+from atlcodec.sets.formats.numpy_images import OBJECTS, Part, Stack, colour_notes, colour_order, is_stack, stack
+from atlcodec.sets.formats.numpy_names import IMAGES, LABELS, Named, labels_by_file, named, partner, set_of_file
+from atlcodec.sets.formats.parts import Found
 from atlcodec.sets.image_files import SUFFIXES
-from atlcodec.sets.numpy_images import OBJECTS, Part, Stack, colour_notes, colour_order, is_stack, stack
-from atlcodec.sets.numpy_names import IMAGES, LABELS, Named, labels_by_file, named, partner, set_of_file
-from atlcodec.sets.parts import Found
 
 _ORDER = (*splits.SPLITS, "")
 

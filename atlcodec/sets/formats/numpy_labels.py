@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atlcodec.sets.formats.numpy_arrays import LARGEST, Array
+from atlcodec.sets.formats.numpy_images import OBJECTS
 from atlcodec.sets.labels import in_order
 from atlcodec.sets.manifest import counted
-from atlcodec.sets.numpy_arrays import LARGEST, Array
-from atlcodec.sets.numpy_images import OBJECTS
 
 NO_LABEL = -1
 _HIGHEST = 0x10FFFF  # of the characters of Unicode

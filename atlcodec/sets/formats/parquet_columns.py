@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from atlcodec import arrow
 from atlcodec.errors import BadData
-from atlcodec.sets.csv_columns import shape_of
-from atlcodec.sets.parquet_file import leaf
-from atlcodec.sets.parts import Raw
+from atlcodec.sets.formats.csv_columns import shape_of
+from atlcodec.sets.formats.parquet_file import leaf
+from atlcodec.sets.formats.parts import Raw
 
 IMAGES = "image img images picture photo pixels pixel_values png jpg jpeg webp x data bytes input".split()
 LABELS = "label labels class target y digit letter fine_label emotion category".split()
