@@ -116,6 +116,7 @@ def _images(
         kind = "in colour" if len(shape) == 3 else "grey"
         log(f"{folder}: taken as images of {shape[1]} x {shape[0]} pixels, {kind}; --shape takes them otherwise")
         source.take(shape)
+    source.check()
     return source
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from atlcodec import picture
 from atlcodec.codec import Images
-from atlcodec.errors import AtlcError
+from atlcodec.errors import AtlcError, BadData
 from atlcodec.fit import NOTHING, Fit
 from atlcodec.sets import folders, sources
 from atlcodec.sets.image_files import Read, Wanted, is_image, numbered, read_crops, read_files
@@ -23,6 +23,7 @@ from atlcodec.sets.splits import TRAIN
 from atlcodec.shape import Shape
 
 Item = tuple[Wanted, bool]  # and whether it is to be learned from
+CHECKED = 8  # images, spread over all, that are tried before thousands are reported
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,18 @@ class ImageFolder:
         if not found and wrong:
             raise wrong[0]
         return found
+
+    def check(self) -> None:
+        """Raise `BadData` if none of some images, spread over all, can be read as they are: a line for each of
+        thousands would not help."""
+        good = [path for number, path in enumerate(self._paths) if number not in self._problems]
+        some = good[:: len(good) // CHECKED] if len(good) >= CHECKED else []
+        found = _read(self._root, self._reading, self._items([self._named(path) for path in some]))
+        if some and not len(found.images):
+            raise BadData(
+                f"{self._root}: none of {len(some)} images that were tried can be read as they are: "
+                f"{next(iter(found.problems.values()))}; or atlc train --data {self._root} makes a codec for them"
+            )
 
     def sample(self, count: int) -> Images:
         """Up to `count` of the images that can be read, spread over all; at least one if any can be read."""
