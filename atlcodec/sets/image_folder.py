@@ -192,14 +192,14 @@ class ImageFolder:
         return found
 
     def check(self) -> None:
-        """Raise `BadData` if none of some images, spread over all, can be read as they are: a line for each of
+        """Raise `BadData` if not one of some images, spread over all, can be read as it is: a line for each of
         thousands would not help."""
         good = [path for number, path in enumerate(self._paths) if number not in self._problems]
         some = good[:: len(good) // CHECKED] if len(good) >= CHECKED else []
         found = _read(self._root, self._reading, self._items([self._named(path) for path in some]))
         if some and not len(found.images):
             raise BadData(
-                f"{self._root}: none of {len(some)} images that were tried can be read as they are: "
+                f"{self._root}: not one of {len(some)} images that were tried can be read as it is: "
                 f"{next(iter(found.problems.values()))}; or atlc train --data {self._root} makes a codec for them"
             )
 

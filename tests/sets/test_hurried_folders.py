@@ -190,7 +190,7 @@ def test_images_that_are_all_of_another_shape_are_said_once(cli: Cli, workplace:
         put(workplace / f"photos/{number % 2}/{number}.png", np.full((40, 30, 3), (number, 90, 200), np.uint8))
     for command in (["encode", "photos", "-o", "set.atlc"], ["evaluate", MNIST, "--data", "photos"]):
         said = cli(*command).complaint
-        assert "photos: none of 10 images that were tried can be read as they are: photos/0/0.png: 30 x 40" in said
+        assert "photos: not one of 10 images that were tried can be read as it is: photos/0/0.png: 30 x 40" in said
         assert "--gray" in said
         assert "atlc train --data photos makes a codec for them" in said
     assert cli("encode", "photos", "-o", "set.atlc", "--fit", "contain", "--gray").code == 0
