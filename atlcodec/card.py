@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import stat
 from collections.abc import Mapping, Sequence
@@ -19,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from atlcodec import card_fields as fields
 from atlcodec import record
 from atlcodec.errors import BadModel, MissingModel
 from atlcodec.latents import Packing
 from atlcodec.shape import MEANING, Shape, of_list
 
 BUNDLED = Path(__file__).parent / "models"
-EFFORT = 5  # of a search by gradients; a card with a faster search names another
 LARGEST_FILE = 64 << 20  # bytes
 LARGEST_CARD = 1 << 20
 MOST_LABELS = 10_000
@@ -49,6 +48,7 @@ class Card:
     data: Sequence[Mapping[str, Any]]
     command: str
     licence: str
+    exact: bool  # whether its decompressor is an exact network: the same pixels everywhere
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ class HeadCard:
     codec: str  # SHA-256 of the decompressor of the codec whose records it reads
     unsure_below: float  # one in a hundred of its validation images has a smaller probability; 0 if the card has none
     recipe: Mapping[str, Any]
+    exact: bool = False  # whether it is an exact network: the same logits everywhere
+    scale: float = 1.0  # probabilities are softmax(logits * scale): a power of two, 1 if the card has none
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +143,7 @@ def read_model(folder: Path) -> Model:
     digests = raw.get("sha256")
     if not isinstance(digests, dict) or set(digests) - {"refiner.onnx"} != {"compressor.onnx", "decompressor.onnx"}:
         raise BadModel(f"{folder}: the card must give the SHA-256 of compressor.onnx and of decompressor.onnx")
-    if not all(_is_sha256(value) for value in digests.values()):
+    if not all(fields.is_sha256(value) for value in digests.values()):
         raise BadModel(f"{folder}: the card has an invalid SHA-256")
     id = digests["decompressor.onnx"][:8]
     if raw.get("id") != id:
@@ -154,22 +156,23 @@ def read_model(folder: Path) -> Model:
     if shape is None:
         given = str(raw.get("shape"))[:40]
         raise BadModel(f"{folder}: the card must give the shape of its images: {MEANING}, not {given}")
-    figures, searched = _object(raw, "figures", folder), _object(raw, "searched", folder)
-    if not all(_is_number(figures.get(key, 0)) for key in ("psnr", "psnr_low", "accuracy")):
+    figures, searched = fields.entries(raw, "figures", folder), fields.entries(raw, "searched", folder)
+    if not all(fields.is_number(figures.get(key, 0)) for key in ("psnr", "psnr_low", "accuracy")):
         raise BadModel(f"{folder}: the card's figures are not numbers")
     card = Card(
         name=valid_name(raw.get("name"), folder),
         digests=digests,
         default_head=raw["default_head"],
         shape=shape,
-        packing=_packing(raw, folder),
-        effort=_effort(raw, folder),
+        packing=fields.packing(raw, folder),
+        effort=fields.effort(raw, folder),
         figures=figures,
         searched=searched,
-        recipe=_object(raw, "recipe", folder),
+        recipe=fields.entries(raw, "recipe", folder),
         data=[part for part in raw.get("data") or [] if isinstance(part, dict)],
         command=str(raw.get("command", "")),
         licence=str(raw.get("licence", "")),
+        exact=fields.exact(raw, folder),
     )
     return Model(folder, card)
 
@@ -182,13 +185,22 @@ def read_head(folder: Path) -> Head:
         raise BadModel(f"{folder}: the card must list 2 to {MOST_LABELS} labels")
     if not all(isinstance(label, str) and len(label) <= LONGEST_LABEL for label in labels):
         raise BadModel(f"{folder}: each label in the card must be text of at most {LONGEST_LABEL} characters")
-    if not _is_sha256(raw.get("sha256")) or not _is_sha256(raw.get("codec")):
+    if not fields.is_sha256(raw.get("sha256")) or not fields.is_sha256(raw.get("codec")):
         raise BadModel(f"{folder}: the card must give the SHA-256 of classifier.onnx and of the codec")
     unsure_below = raw.get("unsure_below", 0)
-    if isinstance(unsure_below, bool) or not _is_number(unsure_below) or not 0 <= unsure_below <= 1:
+    if isinstance(unsure_below, bool) or not fields.is_number(unsure_below) or not 0 <= unsure_below <= 1:
         raise BadModel(f"{folder}: the card's unsure_below must be a number from 0 to 1")
-    name, recipe = valid_name(raw.get("name"), folder), _object(raw, "recipe", folder)
-    return Head(folder, HeadCard(name, tuple(labels), raw["sha256"], raw["codec"], float(unsure_below), recipe))
+    card = HeadCard(
+        name=valid_name(raw.get("name"), folder),
+        labels=tuple(labels),
+        digest=raw["sha256"],
+        codec=raw["codec"],
+        unsure_below=float(unsure_below),
+        recipe=fields.entries(raw, "recipe", folder),
+        exact=fields.exact(raw, folder),
+        scale=fields.scale(raw, folder),
+    )
+    return Head(folder, card)
 
 
 def is_head(folder: Path) -> bool:
@@ -239,56 +251,12 @@ def read_json(folder: Path) -> dict[str, Any]:
         raise MissingModel(folder)
     text = read_regular(folder / "card.json", LARGEST_CARD)
     try:
-        raw = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        raw = json.loads(text, parse_constant=fields.finite, parse_float=fields.finite)
     except (ValueError, RecursionError) as error:
         raise BadModel(f"{folder}: card.json is not valid JSON") from error
     if not isinstance(raw, dict):
         raise BadModel(f"{folder}: card.json is not a JSON object")
     return raw
-
-
-def _effort(raw: Mapping[str, Any], folder: Path) -> int:
-    effort = raw.get("effort", EFFORT)
-    if type(effort) is not int or not 0 <= effort <= 9:
-        raise BadModel(f"{folder}: effort in card.json must be a whole number from 0 to 9, not {str(effort)[:20]}")
-    return effort
-
-
-def _packing(raw: Mapping[str, Any], folder: Path) -> Packing:
-    widths, labels = raw.get("latents", [[4, record.SYMBOLS]]), raw.get("label_latents", 0)
-    try:
-        if not isinstance(widths, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in widths):
-            raise ValueError("not a list of pairs")
-        if not all(type(number) is int for pair in [*widths, [labels]] for number in pair):
-            raise ValueError("not whole numbers")
-        return Packing(tuple((bits, count) for bits, count in widths), labels)
-    except ValueError as error:
-        text = f"{str(widths)[:60]}, {str(labels)[:20]}"
-        raise BadModel(
-            f"{folder}: latents in card.json must be [bits, count] of each width, and label_latents how many of them "
-            f"are for labels, not {text}"
-        ) from error
-
-
-def _object(raw: Mapping[str, Any], key: str, folder: Path) -> Mapping[str, Any]:
-    value = raw.get(key, {})
-    if not isinstance(value, dict):
-        raise BadModel(f"{folder}: {key} in card.json is not a JSON object")
-    return value
-
-
-def _finite(text: str) -> float:
-    if not math.isfinite(number := float(text)):
-        raise ValueError("not a number in JSON")
-    return number
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and abs(value) < 1e6
-
-
-def _is_sha256(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _checked(path: Path, sha256: str) -> bytes:

@@ -120,10 +120,10 @@ class Codec:
         are `labels`.
 
         Raises what `decode` raises, and `UnknownModel` if the codec has no classifier."""
-        classifier = self._classifier
+        classifier, scale = self._classifier, np.float32(self.head.card.scale)
 
         def classify(chunk: Records) -> Probabilities:
-            return metrics.probabilities(classifier(chunk))
+            return metrics.probabilities(classifier(chunk) * scale)
 
         packed, check = record.as_records(records), self.check if verify else None
         shape = (len(self.labels),)
@@ -213,13 +213,13 @@ class Codec:
 
     @functools.cached_property
     def _classifier(self) -> engine.Graph:
-        path = self.head.folder / "classifier.onnx"
-        trusted = path.is_relative_to(BUNDLED)
-        return engine.Graph(self.head.file(), engine.classifier(len(self.labels)), str(path), trusted=trusted)
+        path, claims = self.head.folder / "classifier.onnx", self.head.card.exact
+        signature, trusted = engine.classifier(len(self.labels)), path.is_relative_to(BUNDLED)
+        return engine.Graph(self.head.file(), signature, str(path), trusted=trusted, claims=claims)
 
     def _graph(self, part: str, signature: engine.Signature) -> engine.Graph:
-        path = self.model.folder / f"{part}.onnx"
-        return engine.Graph(self.model.file(part), signature, str(path), trusted=self.model.bundled)
+        path, claims = self.model.folder / f"{part}.onnx", self.model.card.exact
+        return engine.Graph(self.model.file(part), signature, str(path), trusted=self.model.bundled, claims=claims)
 
     def _as_images(self, images: ArrayLike) -> Images:
         return as_images(images, self.shape)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import graph
+from atlcodec import accepted, graph
 from atlcodec.errors import BadModel
 from atlcodec.record import BOTTLENECK
 from atlcodec.trim import trim
@@ -75,13 +75,20 @@ class Stopped(Exception):
 
 class Graph:
     """One ONNX file, ready to run. Raises `BadModel` if it is not what its signature says, or would not be safe to
-    run."""
+    run; or if it `claims` to be an exact network and is not.
 
-    def __init__(self, file: bytes, signature: Signature, name: str, *, trusted: bool = False) -> None:
+    A file that is `trusted` runs with full optimisation, and so does an exact network from anyone: its bounds say what
+    it computes with at most, and its bits stay the same."""
+
+    def __init__(
+        self, file: bytes, signature: Signature, name: str, *, trusted: bool = False, claims: bool = False
+    ) -> None:
         self._name, self._signature = name, signature
+        optimise = trusted
         if not trusted:
             graph.check(file, name)
-        self._session = self._load(file, optimise=trusted)
+            optimise = signature.inputs == (_RECORDS,) and accepted.is_exact(file, name, claimed=claims)
+        self._session = self._load(file, optimise=optimise)
         self._check()
 
     def __call__(self, rows: NDArray[Any]) -> NDArray[Any]:

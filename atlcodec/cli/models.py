@@ -86,7 +86,8 @@ def add(folder: Path, force: bool, name: str | None) -> None:
     if is_head(folder):
         head = read_head(folder)
         codec = Codec(zoo.codec_of(head))
-        graph = engine.Graph(head.file(), engine.classifier(len(head.labels)), str(folder / "classifier.onnx"))
+        signature, path = engine.classifier(len(head.labels)), str(folder / "classifier.onnx")
+        graph = engine.Graph(head.file(), signature, path, claims=head.card.exact)
         graph(codec.encode(_blank(codec)))
     else:
         _try(Codec.load(folder))

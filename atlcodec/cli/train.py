@@ -100,7 +100,8 @@ def train(ctx: click.Context, /, output: Path, run: Path | None, force: bool, **
         card["command"] = _command_without_minutes(ctx, own)
         card["recipe"] |= asdict(own)
     base = start if given["recipe"] == "labels" else None
-    for done in publish.codecs(trainer, sets, output, name, card, head, base):
+    tuned = getattr(own, "exact_epochs", 0)
+    for done in publish.codecs(trainer, sets, output, name, card, head, base, exact_epochs=tuned):
         log(f"{done.folder}: id {done.id:08x}, {done.figures.line()}")
     if len(sets) == 1 and not given["no_comparison"]:
         _compare(output, sets[0], trainer)
@@ -207,7 +208,7 @@ def _run(
             parent=parent,
             taught_by=own.teacher_size if base and own.teacher else None,
             # The same command resumes the same run, so a checkpoint must have been made with all of this.
-            fingerprint=hashlib.sha256(repr((card["recipe"], card["data"])).encode()).hexdigest(),
+            fingerprint=_fingerprint(card),
             log=log,
             watch=curves,
         )
@@ -226,9 +227,15 @@ def _run(
     return trainer, own
 
 
+def _fingerprint(card: dict[str, Any]) -> str:
+    """Of the recipe and the data, up to the last phase, which may be done again with other epochs."""
+    recipe = {key: value for key, value in card["recipe"].items() if key not in ("exact_epochs", "floats")}
+    return hashlib.sha256(repr((recipe, card["data"])).encode()).hexdigest()
+
+
 def budget_fields(own: Any) -> list[str]:
     """The parameters of a recipe that --minutes may decide."""
-    return [key for key in ("epochs", "sets", "tune", "patience") if hasattr(own, key)]
+    return [key for key in ("epochs", "sets", "tune", "patience", "exact_epochs") if hasattr(own, key)]
 
 
 def run_folder(output: Path) -> Path:

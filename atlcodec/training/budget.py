@@ -16,7 +16,7 @@ from typing import Any
 
 from atlcodec import atomic
 from atlcodec.errors import BadData
-from atlcodec.training import checkpoint, measure, recipes
+from atlcodec.training import checkpoint, finish, measure, recipes
 from atlcodec.training.loop import FEWEST, Optimizers, Phase, train_epoch
 from atlcodec.training.settings import Atl
 from atlcodec.training.trainer import Trainer
@@ -24,23 +24,27 @@ from atlcodec.training.trainer import Trainer
 NAME = "minutes.json"  # in the folder of a run
 BATCHES = 4  # mini-batches that are timed of each phase, after one that is not
 MOST = 100_000  # epochs
+EXACT = 0.2  # of the time, at most, for the last phase
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds of an epoch of each phase; what each epoch takes beside the training; what a measurement takes; and what
-    the frozen compressor takes for all images, which it does anew after each change."""
+    """Seconds of an epoch of each phase; what each epoch takes beside the training; what a measurement takes; what the
+    frozen compressor takes for all images, which it does anew after each change; and what an epoch of the last phase
+    takes, in which the decompressor becomes exact."""
 
     epochs: dict[Phase, float]
     saving: float
     measuring: float
     compressing: float
+    exact: float = 0.0
 
     def seconds(self, name: str, parameters: Any, domains: int) -> float:
         """What a whole recipe takes."""
         plan = recipes.plan(name, parameters, domains)
         turns = parameters.sets if isinstance(parameters, Atl) else 1
         total = turns * 2 * domains * self.measuring
+        total += domains * getattr(parameters, "exact_epochs", 0) * (self.exact + self.saving)
         for phase, count in plan.items():
             if not count:
                 continue
@@ -93,7 +97,9 @@ def timed(trainer: Trainer, phases: Collection[Phase], clock: Callable[[], float
         checkpoint.save(Path(folder), trainer.settings, "", nets, optimizers, [])
     saving, started = clock() - started, clock()
     measure.psnr(nets, trainer.domains[0].held_out.images)
-    return Costs(epochs, saving, clock() - started, compressing)
+    measuring = clock() - started
+    exact = 0.0 if trainer.settings.floats else finish.seconds(trainer, nets)
+    return Costs(epochs, saving, measuring, compressing, exact)
 
 
 def decided(
@@ -118,6 +124,10 @@ def decided(
     least = scaled(parameters, 1, fixed)
     phases = [phase for phase, count in recipes.plan(name, least, domains).items() if count]
     costs = timed(trainer, phases, clock)
+    begun = parameters
+    if "exact_epochs" not in fixed and hasattr(parameters, "exact_epochs") and costs.exact:
+        most = int(EXACT * 60 * minutes / (domains * costs.exact))
+        parameters = replace(parameters, exact_epochs=min(parameters.exact_epochs, most))
 
     def fits(count: int) -> bool:
         return costs.seconds(name, scaled(parameters, count, fixed), domains) <= 60 * minutes
@@ -129,7 +139,7 @@ def decided(
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     found = scaled(parameters, low, fixed)
-    told = {key: value for key, value in asdict(found).items() if value != getattr(parameters, key)}
+    told = {key: value for key, value in asdict(found).items() if value != getattr(begun, key)}
     told[counted(found)] = low
     expected = costs.seconds(name, found, domains) / 60
     with atomic.file(path) as file:

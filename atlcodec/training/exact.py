@@ -68,7 +68,7 @@ class ExactDecompressor(nn.Module):
 
     def __init__(self, network: nn.Sequential, packing: Packing, form: Form) -> None:
         super().__init__()
-        linear, enlarging, grid, embed, mixing, out = _parts(network)
+        linear, enlarging, grid, embed, mixing, out = parts(network)
         self.form, self.packing, self.grid, self.enlarging = form, packing, grid, None
         order = patch_order(grid) if enlarging is None else torch.arange(len(linear.weight))
         self.linear = ExactPath(linear, packing, order, form.picture)
@@ -119,7 +119,7 @@ class ExactHead(nn.Module):
 
     def __init__(self, network: nn.Sequential, packing: Packing) -> None:
         super().__init__()
-        before, dense = _head_layers(network)
+        before, dense = head_layers(network)
         self.packing, self.count = packing, before.last or packing.count
         self.cut = Cut(*(torch.from_numpy(each) for each in pieces(packing, MOST, self.first_byte)[:3]))
         skipped = packing.count - self.count  # latents that may share the first byte
@@ -173,7 +173,7 @@ class _Before(NamedTuple):
     factor: Tensor
 
 
-def _head_layers(network: nn.Sequential) -> tuple[_Before, list[nn.Linear]]:
+def head_layers(network: nn.Sequential) -> tuple[_Before, list[nn.Linear]]:
     """Raises `BadModel` if a classifier cannot be made exact."""
     before, dense, active = _Before(0, torch.zeros(1), torch.ones(1)), list[nn.Linear](), 0
     for layer in network:
@@ -198,7 +198,7 @@ def _head_layers(network: nn.Sequential) -> tuple[_Before, list[nn.Linear]]:
     return before._replace(mean=mean), dense
 
 
-class _Parts(NamedTuple):
+class Parts(NamedTuple):
     """The layers of a decompressor of the architecture `pca` that have weights, and its grid of patches."""
 
     linear: FixedLinear
@@ -209,7 +209,7 @@ class _Parts(NamedTuple):
     out: nn.Linear
 
 
-def _parts(network: nn.Sequential) -> _Parts:
+def parts(network: nn.Sequential) -> Parts:
     """Raises `BadModel` if a decompressor cannot be made exact."""
     match list(network):
         case [FixedLinear() as linear, nn.Unflatten(), *between, Add() as add] if len(between) < 2:
@@ -218,7 +218,7 @@ def _parts(network: nn.Sequential) -> _Parts:
                     mixing = [layer for layer in others if isinstance(layer, MixChannels | MixTokens)]
                     resampling = [layer for layer in between if isinstance(layer, Resample)]
                     if len(mixing) == len(others) and len(resampling) == len(between):
-                        return _Parts(linear, resampling[0] if between else None, grid, embed, mixing, out)
+                        return Parts(linear, resampling[0] if between else None, grid, embed, mixing, out)
     raise BadModel("only a decompressor of the architecture pca can be made exact so")
 
 

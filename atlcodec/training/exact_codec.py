@@ -2,12 +2,14 @@
 
 decompressor(network, packing, latents)     calibrated, ready to be tuned (`tuning.py`)
 classifier(network, packing, latents)       the same
+give_back(made, network)                    what a decompressor has learned, for the network in floats
 file(network)                               its ONNX file, whose bounds are checked"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
+import torch
 from torch import Tensor, nn
 
 from atlcodec.errors import BadModel
@@ -15,7 +17,7 @@ from atlcodec.latents import Packing
 from atlcodec.shape import Shape
 from atlcodec.training import calibrate, onnx_exact
 from atlcodec.training.calibrate import LOGIT
-from atlcodec.training.exact import ExactDecompressor, ExactHead, Form
+from atlcodec.training.exact import ExactDecompressor, ExactHead, ExactMix, Form, parts
 from atlcodec.training.exact_conv import ExactConvHead
 from atlcodec.training.exact_lenet import ExactLenet
 from atlcodec.training.layers import Concatenate, FixedLinear
@@ -48,6 +50,24 @@ def classifier(network: nn.Sequential, packing: Packing, latents: Tensor, shape:
     head = ExactHead(network, packing)
     calibrate.head(head, latents)
     return head
+
+
+@torch.no_grad()
+def give_back(made: Decompressor, network: nn.Module) -> None:
+    """Give the network that a decompressor was made from what that one has learned since. It loses the biases of the
+    branches, which are small, and which it has not."""
+    if isinstance(made, ExactLenet):
+        return  # its layers are those of the network
+    assert isinstance(network, nn.Sequential)
+    own = parts(network)
+    for product, layer in ((made.embed, own.embed), (made.out, own.out)):
+        layer.weight.copy_(product.weight)
+        layer.bias.copy_(product.bias)
+    for mix, mixing in zip(made.mixing, own.mixing, strict=True):
+        assert isinstance(mix, ExactMix)
+        mixing.weight.copy_(mix.first.weight)
+        mixing.bias.copy_(mix.first.bias)
+        mixing.back.copy_(mix.second.weight)
 
 
 def file(network: Decompressor | Classifier, taken: Collection[int] = ()) -> bytes:

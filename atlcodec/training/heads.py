@@ -21,7 +21,7 @@ from atlcodec.codec import Codec
 from atlcodec.errors import BadData, NotARecord
 from atlcodec.record import Records
 from atlcodec.sets.dataset import Dataset, Split
-from atlcodec.training import export, pretrained, teacher
+from atlcodec.training import pretrained, teacher
 from atlcodec.training.atl import classifier
 from atlcodec.training.augment import augment
 from atlcodec.training.data import Domain, apart, torch_device
@@ -190,7 +190,7 @@ def linear_path(model: Model) -> tuple[NDArray[np.float32], NDArray[np.float32]]
         raise BadData(f"{model.name}: a conv classifier needs a codec of the architecture pca")
     if model.card.shape != GREY:
         raise BadData(f"{model.name}: a conv classifier needs a codec of 28 x 28 grey images")
-    weights = export.weights(model.file("decompressor"), model.card.packing)
+    weights = pretrained.decompressor_weights(model)
     return weights["0.weight"].numpy(), weights["0.bias"].numpy()
 
 
@@ -209,4 +209,5 @@ def trainer_settings(settings: HeadSettings, model: Model) -> Settings:
         label_smoothing=settings.label_smoothing,
         precision=settings.precision,
         device=settings.device,
+        floats=settings.floats,
     )

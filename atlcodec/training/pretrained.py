@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from atlcodec import graph, zoo
-from atlcodec.card import Model
+from atlcodec.card import Head, Model
 from atlcodec.errors import BadModel
-from atlcodec.training import export
+from atlcodec.training import exact_floats, export
 from atlcodec.training.layers import BatchNorm, Standardise
 from atlcodec.training.layout import pictures, planes
 from atlcodec.training.networks import CLASSIFIERS, COMPRESSORS, DECOMPRESSORS, Networks, quantise
@@ -56,12 +56,17 @@ class Modules(nn.Module):
         top = torch.from_numpy(start.packing.top.reshape(start.packing.shape))
         part = functools.partial(_part, start=start, codec=recipe)
         compressor = part(COMPRESSORS, recipe, model.file("compressor"), f"{folder}/compressor.onnx")
-        decompressor = part(DECOMPRESSORS, recipe, model.file("decompressor"), f"{folder}/decompressor.onnx")
+        floats = "refiner" if model.card.exact else "decompressor"
+        decompressor = part(DECOMPRESSORS, recipe, decompressor_file(model), f"{folder}/{floats}.onnx")
         if head is None and model.card.default_head is None:
             return cls(compressor, decompressor, None, (), top)
         found = zoo.head(model, head)
         path, classes = f"{found.folder}/classifier.onnx", len(found.labels)
-        classifier = part(CLASSIFIERS, found.card.recipe, found.file(), path, classes=classes)
+        if found.card.exact:
+            classifier = _network(CLASSIFIERS, found.card.recipe, path, recipe, start, classes=classes)
+            _load_exact(classifier, found, model)
+        else:
+            classifier = part(CLASSIFIERS, found.card.recipe, found.file(), path, classes=classes)
         return cls(compressor, decompressor, classifier, found.labels, top)
 
     def encode(self, images: Tensor) -> Tensor:
@@ -80,6 +85,23 @@ def architecture(recipe: Mapping[str, Any]) -> str | None:
     return name if isinstance(name, str) else None
 
 
+def decompressor_file(model: Model) -> bytes:
+    """The file that holds the weights of a decompressor in floats. Those of an exact one, of which its file has whole
+    numbers alone, are in the refiner. Raises `BadModel` if there is no refiner."""
+    if not model.card.exact:
+        return model.file("decompressor")
+    if not model.refines:
+        raise BadModel(
+            f"{model.folder}: has no refiner.onnx, which holds the weights of an exact decompressor in floats"
+        )
+    return model.file("refiner")
+
+
+def decompressor_weights(model: Model) -> dict[str, Tensor]:
+    """The weights of a decompressor in floats, for `load_state_dict`. Raises `BadModel`."""
+    return export.weights(decompressor_file(model), model.card.packing)
+
+
 def load_pictures(nets: Networks, model: Model) -> None:
     """Give networks of the architecture pca the pictures of a codec: its decompressor, and all of its compressor but
     the path for labels. Raises `BadModel` if it is of another architecture."""
@@ -88,7 +110,7 @@ def load_pictures(nets: Networks, model: Model) -> None:
     try:
         pictures = {name: value for name, value in weights.items() if name.startswith("0.first.")}
         found = nets.compressor.load_state_dict(pictures, strict=False)
-        nets.part("decompressor").load_state_dict(export.weights(model.file("decompressor"), packing))
+        nets.part("decompressor").load_state_dict(decompressor_weights(model))
     except RuntimeError as error:
         raise BadModel(f"{model.folder}: its weights do not fit the architecture pca of this version") from error
     if any(not name.startswith("0.second.") for name in found.missing_keys):
@@ -104,7 +126,7 @@ def load_whole(nets: Networks, model: Model, classes: Sequence[Sequence[str]], i
     try:
         nets.compressor.load_state_dict(export.weights(model.file("compressor"), packing))
         for domain in range(len(classes)):
-            nets.part("decompressor", domain).load_state_dict(export.weights(model.file("decompressor"), packing))
+            nets.part("decompressor", domain).load_state_dict(decompressor_weights(model))
     except RuntimeError as error:
         raise BadModel(f"{model.folder}: its weights do not fit the architecture pca of this version") from error
     _normalise(nets, images)
@@ -117,6 +139,12 @@ def _load_head(classifier: nn.Module, model: Model, classes: Sequence[str]) -> b
     head = zoo.head(model)
     if tuple(head.labels) != tuple(classes):
         return False
+    if head.card.exact:
+        try:
+            _load_exact(classifier, head, model)
+        except BadModel:  # of another architecture
+            return False
+        return True
     try:
         classifier.load_state_dict(export.weights(head.file(), model.card.packing))
     except RuntimeError:  # of another architecture
@@ -126,6 +154,15 @@ def _load_head(classifier: nn.Module, model: Model, classes: Sequence[str]) -> b
             layer.mean.zero_()
             layer.factor.fill_(1)
     return True
+
+
+def _load_exact(classifier: nn.Module, head: Head, model: Model) -> None:
+    """See `exact_floats.load_classifier`. Raises `BadModel`."""
+    assert isinstance(classifier, nn.Sequential)
+    path = f"{head.folder}/classifier.onnx"
+    graph.check(head.file(), path)
+    linear = decompressor_weights(model)
+    exact_floats.load_classifier(classifier, head.file(), path, model.card.packing, head.card.scale, linear)
 
 
 def _normalise(nets: Networks, images: Tensor) -> None:
@@ -160,13 +197,26 @@ def _part(
     **more: int,
 ) -> nn.Sequential:
     """The network of an ONNX file. Its architecture is in its recipe, or in its codec's; without either it is lenet."""
-    name = architecture(recipe) or architecture(codec) or "lenet"
-    if name not in known:
-        raise BadModel(f"{path}: unknown architecture {name!r}; this version knows {', '.join(known)}")
+    network = _network(known, recipe, path, codec, start, **more)
     graph.check(file, path)
-    network = known[name](start, **more)
     try:
         network.load_state_dict(export.weights(file, start.packing))
     except (RuntimeError, ValueError, TypeError) as error:
+        name = architecture(recipe) or architecture(codec) or "lenet"
         raise BadModel(f"{path}: its weights do not fit the architecture {name!r}") from error
     return network
+
+
+def _network(
+    known: Mapping[str, Callable[..., nn.Sequential]],
+    recipe: Mapping[str, Any],
+    path: str,
+    codec: Mapping[str, Any],
+    start: Start,
+    **more: int,
+) -> nn.Sequential:
+    """A new network of the architecture that the recipe names, or that of its codec."""
+    name = architecture(recipe) or architecture(codec) or "lenet"
+    if name not in known:
+        raise BadModel(f"{path}: unknown architecture {name!r}; this version knows {', '.join(known)}")
+    return known[name](start, **more)

@@ -15,7 +15,7 @@ from atlcodec.card_writer import update_card, write_head, write_model
 from atlcodec.codec import Codec
 from atlcodec.latents import Packing
 from atlcodec.sets.dataset import Dataset, Images, Split
-from atlcodec.training import export
+from atlcodec.training import finish
 from atlcodec.training.heads import Examples
 from atlcodec.training.trainer import Trainer
 
@@ -38,11 +38,14 @@ def codecs(
     card: Mapping[str, Any],
     head: str | None,
     base: Model | None = None,
+    *,
+    exact_epochs: int = 0,
 ) -> list[Published]:
     """Write the codec of a run to `output`: one model folder; or, for several data sets, a folder of model folders.
 
     `head` is the name of the classifier; None leaves it out. The decompressor, and with it the id, is that of `base`,
-    if there is one. An existing folder is replaced."""
+    if there is one; else it is made exact and tuned for `exact_epochs` (see `finish.py`). An existing folder is
+    replaced."""
     # A model that is replaced may keep its id.
     taken = {model.id for model in zoo.models().values() if not model.folder.resolve().is_relative_to(output.resolve())}
     published = []
@@ -51,16 +54,10 @@ def codecs(
             several = len(sets) > 1
             own = f"{name}-{data.name}" if several else name
             folder = part / own if several else part
-            files = export.files(trainer.nets, taken, number)
-            if base is not None:
-                files |= {f"{part}.onnx": base.file(part) for part in ("decompressor", "refiner")}
-            about_head = {"name": head, "labels": list(data.classes)} if head else None
-            write_model(
-                folder,
-                files,
-                {"name": own, "shape": list(data.shape), **about_latents(trainer.nets.packing), **card},
-                about_head,
-            )
+            made = finish.codec(trainer, exact_epochs, taken, number, base)
+            about = {"name": own, "shape": list(data.shape), **about_latents(trainer.nets.packing), **made.about}
+            about_head = {"name": head, "labels": list(data.classes), **made.about_head} if head else None
+            write_model(folder, made.files, {**about, **card}, about_head)
             codec = Codec.load(folder)
             taken.add(codec.id)
             if head:
@@ -113,13 +110,17 @@ def head(output: Path, trainer: Trainer, examples: Examples, card: Mapping[str, 
 
     Returns the accuracy (0..1) of the written file on the validation split."""
     classes = len(examples.classes)
-    file = export.classifier(trainer.nets.cpu().eval().part("classifier"), classes, trainer.nets.packing)
+    file, exact = finish.head(trainer)
+    scale = np.float32(exact.get("scale", 1))
     graph = engine.Graph(file, engine.classifier(classes), str(output / "classifier.onnx"))
     held_out = trainer.domains[0].held_out
-    logits = np.concatenate([graph(records) for records in np.array_split(held_out.images, -(-len(held_out) // 1024))])
+    logits = scale * np.concatenate(
+        [graph(records) for records in np.array_split(held_out.images, -(-len(held_out) // 1024))]
+    )
     assert held_out.labels is not None
     accuracy = metrics.accuracy(logits, held_out.labels)
     about = {
+        **exact,
         "unsure_below": unsure_below(metrics.probabilities(logits).max(axis=1)),
         "labels": list(examples.classes),
         "figures": {

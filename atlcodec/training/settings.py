@@ -34,6 +34,16 @@ def param(
     )
 
 
+def exact_epochs() -> Any:
+    """The field of all recipes that make a decompressor."""
+    return param(
+        2, "Epochs of the last phase, in which the exact decompressor learns to live with its rounding.", least=0
+    )
+
+
+FLOATS = "Leave the networks that read records in floats: their results may differ a little from machine to machine."
+
+
 @dataclass(frozen=True)
 class Settings:
     """What every recipe needs to know."""
@@ -88,6 +98,7 @@ class Settings:
         0.002, "Weight of the cross-entropy in the joint loss, beside the squared error of pixels in 0..1.", least=0
     )
     device: str = param("cpu", "PyTorch device.")
+    floats: bool = param(False, FLOATS)
 
 
 @dataclass(frozen=True)
@@ -113,6 +124,7 @@ class HeadSettings:
     label_smoothing: float = param(0.0, "Label smoothing of the cross-entropy.", least=0, most=0.9)
     precision: str = param("float32", "Precision of products and activations.", choices=["float32", "bfloat16"])
     device: str = param("cpu", "PyTorch device.")
+    floats: bool = param(False, FLOATS)
 
 
 @dataclass(frozen=True)
@@ -130,6 +142,7 @@ class Atl:
         1.0, "Learning rate of compressor + classifier, relative to that of compressor + decompressor.", least=0
     )
     tune: int = param(10, "Epochs of each half alone at the end, behind the frozen compressor.", least=0)
+    exact_epochs: int = exact_epochs()
 
 
 @dataclass(frozen=True)
@@ -137,6 +150,7 @@ class Epochs:
     """The parameter of the recipes that train one phase after another."""
 
     epochs: int = param(50, "Epochs of each phase. The paper takes 50.", least=1)
+    exact_epochs: int = exact_epochs()
 
 
 @dataclass(frozen=True)
@@ -147,6 +161,7 @@ class Joint:
     tune: int = param(10, "Epochs of each half alone at the end, behind the frozen compressor.", least=0)
     warmup: int = param(1, "The first epochs, in which the learning rate rises.", least=0)
     tune_class: int = param(0, "Further epochs of the classifier alone at the end.", least=0)
+    exact_epochs: int = exact_epochs()
 
 
 @dataclass(frozen=True)
@@ -156,6 +171,7 @@ class Interleave:
     epochs: int = param(50, "Epochs of alternating mini-batches.", least=1)
     tune: int = param(10, "Epochs of each half alone at the end, behind the frozen compressor.", least=0)
     interleave_steps: int = param(1, "Mini-batches of one task before the other takes over.", least=1)
+    exact_epochs: int = exact_epochs()
 
 
 @dataclass(frozen=True)

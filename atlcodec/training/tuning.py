@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from atlcodec import atomic
 from atlcodec.errors import BadData
-from atlcodec.training.exact import ExactDecompressor, ExactHead
+from atlcodec.training.exact import ExactHead
 from atlcodec.training.layout import planes
 from atlcodec.training.loop import cosine
 
@@ -38,7 +38,7 @@ class Tuning:
 RISE = 0.1
 
 
-def decompressor_loss(network: ExactDecompressor, latents: Tensor, images: Tensor) -> Loss:
+def decompressor_loss(network: nn.Module, latents: Tensor, images: Tensor) -> Loss:
     """Squared error of pixels in 0..1, between images uint8 (N, *shape) and what becomes of their latents, uint8 (N,
     M)."""
 

@@ -24,7 +24,8 @@ async function load(model) {
   const head = join(model.folder, "heads", json(model.folder, "card.json").default_head);
   model.decompressor = await network(model.folder, "decompressor.onnx");
   model.classifier = await network(head, "classifier.onnx");
-  model.labels = json(head, "card.json").labels;
+  const { labels, scale = 1 } = json(head, "card.json");
+  Object.assign(model, { labels, scale });
 }
 
 /** One record, Uint8Array(200), to its label and pixels: Uint8Array, rows from the top, 0 black and 255 white. Their shape
@@ -37,7 +38,7 @@ export async function read(record, installed) {
   const records = new ort.Tensor("uint8", record, [1, RECORD]);
   const logits = (await model.classifier.run({ records })).logits.data; // straight from the record, without decoding it
   const best = logits.indexOf(Math.max(...logits));
-  const probability = 1 / logits.reduce((sum, logit) => sum + Math.exp(logit - logits[best]), 0);
+  const probability = 1 / logits.reduce((sum, logit) => sum + Math.exp((logit - logits[best]) * model.scale), 0);
   const { images } = await model.decompressor.run({ records });
   return { label: model.labels[best], probability, pixels: images.data, shape: images.dims.slice(1) };
 }

@@ -1,0 +1,154 @@
+"""The last step of training: the networks that read records become exact ones, and the decompressor learns to live with
+its rounding, behind frozen records. What cannot be made exact says so, and stays in floats."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Collection
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from atlcodec import metrics
+from atlcodec.card import Model
+from atlcodec.errors import BadModel
+from atlcodec.sets.dataset import Images
+from atlcodec.training import exact_codec, export, tuning
+from atlcodec.training.data import Domain, compress
+from atlcodec.training.exact_codec import Decompressor
+from atlcodec.training.layout import chunks, pictures
+from atlcodec.training.measure import symbols
+from atlcodec.training.networks import Networks
+from atlcodec.training.settings import Settings
+from atlcodec.training.trainer import Trainer
+from atlcodec.training.tuning import Tuning
+
+CALIBRATED = 4000  # records whose values choose the steps
+MEASURED = 1000  # images for validation
+BATCHES = 3  # mini-batches that are timed
+
+
+About = dict[str, bool | float]  # what a card says of an exact file
+
+
+class Finished(NamedTuple):
+    """The ONNX files of a model folder by name, and what the cards of the codec and of its head say of them."""
+
+    files: dict[str, bytes]
+    about: About
+    about_head: About
+
+
+def codec(
+    trainer: Trainer, epochs: int, taken: Collection[int], domain: int = 0, base: Model | None = None
+) -> Finished:
+    """The files of the codec of one domain, whose id differs from the `taken` ones, with a decompressor that is tuned
+    for so many epochs; or with that of `base`. A stopped run resumes from the folder of the trainer."""
+    nets, data = trainer.nets, trainer.domains[domain]
+    about, about_head = About(), About()
+    exact = dict[str, bytes]()
+    if not trainer.settings.floats:
+        latents = _latents(nets, data, trainer.settings)
+        if base is None and (made := _decompressor(trainer, domain, epochs, latents)):
+            exact["decompressor.onnx"], about = exact_codec.file(made, taken), {"exact": True}
+        if found := _classifier(trainer, domain, latents[:CALIBRATED]):
+            exact["classifier.onnx"], about_head = found
+    if base is not None:
+        exact |= {f"{part}.onnx": base.file(part) for part in ("decompressor", "refiner")}
+        about = {"exact": True} if base.card.exact else {}
+    return Finished(export.files(nets, taken, domain) | exact, about, about_head)
+
+
+def head(trainer: Trainer) -> tuple[bytes, About]:
+    """The file of a classifier that was trained alone, and what its card says of it."""
+    nets, (data,) = trainer.nets.cpu().eval(), trainer.domains
+    assert data.records is not None
+    if not trainer.settings.floats:
+        some = nets.unpack(data.records[:CALIBRATED].cpu()).flatten(1).to(torch.uint8)
+        if found := _classifier(trainer, 0, some):
+            return found
+    return export.classifier(nets.part("classifier"), nets.classes[0], nets.packing), {}
+
+
+def seconds(trainer: Trainer, nets: Networks) -> float:
+    """What an epoch of tuning takes, tried on copies of the networks."""
+    data = trainer.domains[0]
+    assert data.images is not None
+    rows = BATCHES * trainer.settings.batch_size
+    images = data.images[:rows].cpu()
+    few = Domain(data.name, data.classes, data.labels[:rows], data.held_out, images=data.images[:rows])
+    latents = _latents(nets, few, trainer.settings)
+    made = _exact(nets, 0, latents)
+    if made is None:
+        return 0.0
+    loss = tuning.decompressor_loss(made, latents, images)
+    order = torch.split(torch.arange(len(latents)), trainer.settings.batch_size)
+    started = time.perf_counter()
+    for chosen in order:
+        loss(chosen).backward()  # type: ignore[no-untyped-call]
+    return (time.perf_counter() - started) * len(data.images) / len(latents)
+
+
+def _decompressor(trainer: Trainer, domain: int, epochs: int, latents: Tensor) -> Decompressor | None:
+    """Made exact and tuned. Its weights go back into the network in floats, from which the refiner is made."""
+    nets, data = trainer.nets, trainer.domains[domain]
+    made = _exact(nets, domain, latents[:CALIBRATED])
+    if made is None:
+        trainer.log(f"the decompressor stays in floats: {nets.architecture} cannot be made exact")
+        return None
+    assert data.images is not None
+    network, held_out = nets.part("decompressor", domain), data.held_out.images[:MEASURED]
+    seen = torch.cat(list(symbols(nets, held_out)))
+    was, before = _psnr(network, seen, held_out), copy.deepcopy(made.state_dict())
+    told = tuning.tune(
+        made,
+        tuning.decompressor_loss(made, latents, data.images.cpu()),
+        len(latents),
+        lambda: _psnr(made, seen, held_out),
+        Tuning(epochs=epochs, seed=trainer.settings.seed),
+        trainer.folder / f"exact-{domain}-{epochs}",
+        lambda text: trainer.log(f"exact decompressor, {text} dB"),
+    )
+    if told[-1] < told[0]:  # few images: what they taught is of no use for others
+        made.load_state_dict(before)
+    exact_codec.give_back(made, network)
+    trainer.log(f"exact decompressor: {max(told[0], told[-1]):.2f} dB on validation; in floats {was:.2f} dB")
+    return made
+
+
+def _exact(nets: Networks, domain: int, latents: Tensor) -> Decompressor | None:
+    network = nets.part("decompressor", domain)
+    assert isinstance(network, nn.Sequential)
+    try:
+        return exact_codec.decompressor(network, nets.packing, latents.float().view(-1, *nets.packing.shape))
+    except (BadModel, ValueError):  # another architecture, or weights that are too large
+        return None
+
+
+def _classifier(trainer: Trainer, domain: int, latents: Tensor) -> tuple[bytes, About] | None:
+    nets = trainer.nets
+    network = nets.part("classifier", domain)
+    assert isinstance(network, nn.Sequential)
+    try:
+        made = exact_codec.classifier(network, nets.packing, latents.float().view(-1, *nets.packing.shape), nets.shape)
+    except (BadModel, ValueError) as error:
+        trainer.log(f"the classifier stays in floats: {error}")
+        return None
+    return exact_codec.file(made), {"exact": True, "scale": made.step}
+
+
+@torch.no_grad()
+def _latents(nets: Networks, data: Domain, settings: Settings) -> Tensor:
+    """The latents of all training images, uint8 (N, M). The networks come back on the CPU, where exact ones learn."""
+    assert data.images is not None
+    records = compress(nets.to(data.images.device).eval(), data.images, settings).cpu()
+    nets.cpu()
+    return torch.cat([nets.unpack(chunk).flatten(1).to(torch.uint8) for chunk in chunks(records)])
+
+
+@torch.no_grad()
+def _psnr(network: nn.Module, latents: Tensor, images: Images) -> float:
+    decoded = pictures(network(latents).clamp(0, 255).round().to(torch.uint8)).numpy()
+    return metrics.psnr(float(metrics.squared_error(images, decoded).mean()))
