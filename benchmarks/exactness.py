@@ -1,4 +1,4 @@
-"""Whether exact networks give the same bits here: ONNX Runtime in all its ways, beside NumPy.
+"""Whether exact networks give the same bits here: ONNX Runtime in all its ways and plain JavaScript, beside NumPy.
 
     python benchmarks/exactness.py [--records N] FILE.onnx ...
 
@@ -11,6 +11,8 @@ import argparse
 import hashlib
 import itertools
 import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,16 @@ from atlcodec import bounds, exact, graph
 
 LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL")
 BATCHES = (1, 2, 255, 256)
+WEB = Path(__file__).parents[1] / "web/index.js"
+READ = """
+const { load } = await import(process.argv[1]);
+const { readFileSync, writeSync } = await import("node:fs");
+const decoder = await load(process.argv[2]);
+const records = readFileSync(0);
+const found = decoder.shape ? decoder.decode(records, { sealed: false }) : decoder.classify(records).logits;
+let bytes = new Uint8Array(found.buffer);
+while (bytes.length) bytes = bytes.subarray(writeSync(1, bytes));
+"""
 
 
 def main() -> None:
@@ -45,6 +57,10 @@ def main() -> None:
             different = differing(file, records, wanted, level, threads, packed)
             failed += different
             print(f"    {level}, {threads} threads, {'' if packed else 'not '}packed before: {different} differ")
+        if node := shutil.which("node"):
+            different = int((javascript(node, path, records, wanted) != wanted).sum())
+            failed += different
+            print(f"    plain JavaScript: {different} differ")
     raise SystemExit(failed > 0)
 
 
@@ -63,6 +79,12 @@ def differing(
         parts = [session.run(None, {"records": some[at : at + size]})[0] for at in range(0, len(some), size)]
         wrong += int((np.concatenate(parts) != wanted[: len(some)]).sum())
     return wrong
+
+
+def javascript(node: str, path: Path, records: NDArray[np.uint8], wanted: NDArray[Any]) -> NDArray[Any]:
+    command = [node, "--input-type=module", "-e", READ, WEB.as_uri(), str(path)]
+    out = subprocess.run(command, input=records.tobytes(), stdout=subprocess.PIPE, check=True).stdout
+    return np.frombuffer(out, wanted.dtype).reshape(wanted.shape)
 
 
 if __name__ == "__main__":

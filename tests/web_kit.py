@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from atlcodec import record
 from atlcodec.codec import Codec
 from atlcodec.training import exact_codec, onnx_exact
 from atlcodec.training.pretrained import Modules
@@ -44,6 +46,13 @@ def exact_file(name: str) -> bytes:
         return exact_codec.file(exact_codec.decompressor(modules.decompressor, packing, latents))
     assert modules.classifier is not None
     return exact_codec.file(exact_codec.classifier(modules.classifier, packing, latents))
+
+
+def seal(records: Bytes, decompressor: bytes) -> Bytes:
+    """As the codec of a decompressor seals them."""
+    symbols = record.unpack(records).reshape(-1, record.SYMBOLS)
+    id = int.from_bytes(hashlib.sha256(decompressor).digest()[:4], "big")
+    return record.pack(record.seal(symbols, symbols ^ np.uint8(1), np.zeros(symbols.shape, np.float32), id))
 
 
 def node(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atlcodec import bounds, exact, record
+from atlcodec import bounds, exact
 from exact_kit import extremes, unit_graph
-from web_kit import NODE, RECORDS, WEB, exact_file, program, run_all
+from web_kit import NODE, RECORDS, WEB, exact_file, program, run_all, seal
 
 pytestmark = pytest.mark.skipif(shutil.which(NODE) is None, reason="there is no Node.js here")
 
@@ -61,13 +61,12 @@ def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
     page = (WEB / "README.md").read_text("utf-8")
     (example,) = re.findall(r"```js\n(.*?)```", page, re.S)
     decoder, classifier = exact_file("mnist-lenet"), exact_file("mnist-lenet/digits")
-    id = int.from_bytes(hashlib.sha256(decoder).digest()[:4], "big")
-    symbols = record.unpack(RECORDS[:9]).reshape(-1, 400)
-    records = record.pack(record.seal(symbols, symbols ^ np.uint8(1), np.zeros(symbols.shape, np.float32), id))
+    id = hashlib.sha256(decoder).hexdigest()[:8]
+    records = seal(RECORDS[:9], decoder)
     card = {"sha256": hashlib.sha256(classifier).hexdigest(), "labels": [f"a {label}" for label in range(10)]}
     (tmp_path / "set.atlc").write_bytes(records.tobytes())
     (tmp_path / "decompressor.onnx").write_bytes(decoder)
     (tmp_path / "classifier.onnx").write_bytes(classifier)
     (tmp_path / "card.json").write_text(json.dumps(card))
     best = exact.Network(classifier, "x")(records).argmax(axis=1)
-    assert program(tmp_path, example) == f"9 images of 28 x 28, codec {id:08x}\na {best[0]} 90\n"
+    assert program(tmp_path, example) == f"9 images of 28 x 28, codec {id}\na {best[0]} 90\n"

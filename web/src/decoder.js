@@ -8,8 +8,8 @@ import { Network, RECORD } from "./plan.js";
 const [FEWEST, MOST, TOGETHER] = [4, 32, 2 ** 18]; // records that are computed at a time; values of their outputs
 const LOGIT = 1 / 256; // a step of logits
 
-/** A decompressor or a classifier from its ONNX file: bytes, a URL, or in Node a path. `sha256` is what the card says of
- *  the file; a file with another one is refused. */
+/** A decompressor or a classifier from its ONNX file: bytes, a URL, or in Node a path. `sha256` is what the card says;
+ *  a file with another one is refused. */
 export async function load(source, options = {}) {
   const file = await bytesOf(source);
   const name =
