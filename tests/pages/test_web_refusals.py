@@ -80,7 +80,7 @@ def restructured(rng: np.random.Generator, model: onnx.ModelProto) -> bytes:
             found = weights[int(rng.integers(0, len(weights)))]
             values = np.array(numpy_helper.to_array(found))
             place = int(rng.integers(0, values.size))
-            values.flat[place] = values.flat[place] + rng.choice([-1, 1, 2])
+            values.flat[place] = (values.flat[place] + rng.choice([-1, 1, 2])).astype(values.dtype)  # or around
             found.CopyFrom(numpy_helper.from_array(values, found.name))
     return bytes(model.SerializeToString())
 
