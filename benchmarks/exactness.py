@@ -1,4 +1,4 @@
-"""Whether exact networks give the same bits here: ONNX Runtime in all its ways, beside NumPy.
+"""Whether exact networks give the same bits here: ONNX Runtime in all its ways and plain JavaScript, beside NumPy.
 
     python benchmarks/exactness.py [--records N] [--output DIR] [FILE.onnx ...]
 
@@ -14,6 +14,9 @@ import argparse
 import hashlib
 import itertools
 import os
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,16 @@ Records = NDArray[np.uint8]
 LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL")
 BATCHES = (1, 2, 255, 256)
 DIFFER = "differ"  # the column
+WEB = Path(__file__).parents[1] / "web/index.js"
+READ = """
+const { load } = await import(process.argv[1]);
+const { readFileSync, writeSync } = await import("node:fs");
+const decoder = await load(process.argv[2]);
+const records = readFileSync(0);
+const found = decoder.shape ? decoder.decode(records, { sealed: false }) : decoder.classify(records).logits;
+let bytes = new Uint8Array(found.buffer);
+while (bytes.length) bytes = bytes.subarray(writeSync(1, bytes));
+"""
 
 
 def main() -> None:
@@ -85,6 +98,10 @@ def compared(name: str, file: bytes, records: Records) -> list[dict[str, Any]]:
         wrong = sum(differing(file, records, wanted, level, threads, packed) for threads, packed in ways)
         print(f"    {level}: {wrong} differ", flush=True)
         rows.append({"": name, "level": level, "numbers": wanted.size, DIFFER: wrong, "SHA-256": digest[:16]})
+    if node := shutil.which("node"):
+        wrong = int((javascript(node, file, records, wanted) != wanted).sum())
+        print(f"    plain JavaScript: {wrong} differ", flush=True)
+        rows.append({"": name, "level": "JavaScript", "numbers": wanted.size, DIFFER: wrong, "SHA-256": digest[:16]})
     return rows
 
 
@@ -101,6 +118,16 @@ def differing(file: bytes, records: Records, wanted: NDArray[Any], level: str, t
         parts = [session.run(None, {"records": some[at : at + size]})[0] for at in range(0, len(some), size)]
         wrong += int((np.concatenate(parts) != wanted[: len(some)]).sum())
     return wrong
+
+
+def javascript(node: str, file: bytes, records: Records, wanted: NDArray[Any]) -> NDArray[Any]:
+    """What the decoder in `web/` makes of the records."""
+    with tempfile.NamedTemporaryFile(suffix=".onnx") as kept:
+        kept.write(file)
+        kept.flush()
+        command = [node, "--input-type=module", "-e", READ, WEB.as_uri(), kept.name]
+        out = subprocess.run(command, input=records.tobytes(), stdout=subprocess.PIPE, check=True).stdout
+    return np.frombuffer(out, wanted.dtype).reshape(wanted.shape)
 
 
 if __name__ == "__main__":

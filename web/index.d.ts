@@ -1,0 +1,58 @@
+/** A file that is not an exact network, or not the one that was asked for. */
+export class BadModel extends Error {}
+
+/** Bytes that are not sealed records of a codec. */
+export class BadRecord extends Error {}
+
+export interface LoadOptions {
+  /** What the card says of the file, in hexadecimal. A file with another SHA-256 is refused. */
+  sha256?: string;
+  /** Of a classifier: the labels of its card. Without them, labels are "0", "1" ... */
+  labels?: readonly string[];
+  /** Of a classifier: the id of its codec, eight hexadecimal digits. With it, seals are checked. */
+  id?: string;
+  /** Of a classifier: what a logit is multiplied with before probabilities are computed; 1 / 256 if left out. */
+  scale?: number;
+  /** Of bytes: their name in messages. */
+  name?: string;
+}
+
+export interface ReadOptions {
+  /** Whether to check the seal of each record; true if left out. */
+  sealed?: boolean;
+}
+
+export interface Classified {
+  /** The likeliest label of each record; of equal logits, the first one counts. */
+  labels: string[];
+  /** Record by record, one for each label: whole numbers. */
+  logits: Float32Array;
+  /** In the order of the logits. */
+  probabilities: Float32Array;
+}
+
+/** A decompressor or a classifier from its ONNX file: bytes, a URL, or in Node a path. Throws `BadModel`. */
+export function load(source: Uint8Array | ArrayBuffer | URL | string, options?: LoadOptions): Promise<Decoder>;
+
+/** The id of the codec that wrote a record of 200 bytes, eight hexadecimal digits as in `card.json`. A damaged record
+ *  gives an id that no codec has. Throws `BadRecord` for another length. */
+export function check(record: Uint8Array): string;
+
+export class Decoder {
+  private constructor();
+  readonly kind: "decompressor" | "classifier";
+  /** In hexadecimal. */
+  readonly sha256: string;
+  /** Of the codec, eight hexadecimal digits; null for a classifier that was loaded without one. */
+  readonly id: string | null;
+  /** Of a decompressor: [rows, columns], or [rows, columns, 3] for red, green and blue. */
+  readonly shape?: readonly number[];
+  /** Of a classifier. */
+  readonly labels?: readonly string[];
+
+  /** The pixels of records that lie one behind the other, image by image, rows from the top, 0 black and 255 white.
+   *  Throws `BadRecord` if one is not a record of this codec. */
+  decode(records: Uint8Array, options?: ReadOptions): Uint8Array;
+
+  classify(records: Uint8Array, options?: ReadOptions): Classified;
+}

@@ -1,0 +1,4 @@
+// Reads .atlc records in plain JavaScript: see README.md.
+
+export { Decoder, check, load } from "./src/decoder.js";
+export { BadModel, BadRecord } from "./src/errors.js";
