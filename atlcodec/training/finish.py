@@ -122,7 +122,8 @@ def _exact(nets: Networks, domain: int, latents: Tensor) -> Decompressor | None:
     network = nets.part("decompressor", domain)
     assert isinstance(network, nn.Sequential)
     try:
-        return exact_codec.decompressor(network, nets.packing, latents.float().view(-1, *nets.packing.shape))
+        made = exact_codec.decompressor(network, nets.packing, latents.float().view(-1, *nets.packing.shape))
+        return made.requires_grad_()  # some have the weights of the network, which may have been frozen
     except (BadModel, ValueError):  # another architecture, or weights that are too large
         return None
 

@@ -86,8 +86,8 @@ def architecture(recipe: Mapping[str, Any]) -> str | None:
 
 
 def decompressor_file(model: Model) -> bytes:
-    """The file that holds the weights of a decompressor in floats. Those of an exact one, whose file has whole
-    numbers alone, are in the refiner. Raises `BadModel` if there is no refiner."""
+    """The file that holds the weights of a decompressor in floats. For an exact one, whose own file has whole numbers
+    alone, it is the refiner. Raises `BadModel` if there is no refiner."""
     if not model.card.exact:
         return model.file("decompressor")
     if not model.refines:

@@ -101,9 +101,9 @@ def test_minutes(photos: Path, cli: Cli, tmp_path: Path) -> None:
     recipe = card_of(tmp_path / "mine")["recipe"]
     assert (recipe["minutes"], recipe["epochs"], recipe["tune"]) == (0.001, 1, 1)
     command = card_of(tmp_path / "mine")["command"]
-    assert command.endswith("--grey --batch-size 16 --warmup 0 --tune 1 --epochs 1")
+    assert command.endswith("--grey --batch-size 16 --warmup 0 --tune 1 --exact-epochs 0 --epochs 1")
     assert "--minutes" not in command
-    done = cli(*begin, "-o", str(tmp_path / "again"), "--epochs", "1", "--tune", "1")
+    done = cli(*begin, "-o", str(tmp_path / "again"), "--epochs", "1", "--tune", "1", "--exact-epochs", "0")
     assert done.code == 0, done.err
     mine, again = (Codec.load(tmp_path / name).model for name in ("mine", "again"))
     assert mine.sha256 == again.sha256

@@ -15,7 +15,7 @@ from atlcodec.card import Model, read_model
 from atlcodec.choice import Suited
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, BadData
-from atlcodec.training import export, measure, pretrained, publish, recipes
+from atlcodec.training import measure, pretrained, publish, recipes
 from atlcodec.training.atl import cnn
 from atlcodec.training.layers import FixedLinear
 from atlcodec.training.layout import planes
@@ -79,7 +79,7 @@ def test_other_labels_get_a_new_classifier(parent: Model, tmp_path: Path) -> Non
     data = replace(DATA, classes=("up", "down"))
     trainer = Trainer(SETTINGS, data, tmp_path, parent=parent, log=said.append)
     assert said == ["begins with old: its compressor and decompressor; 2 labels are new"]
-    kept = export.weights(parent.file("decompressor"), parent.card.packing)
+    kept = pretrained.decompressor_weights(parent)
     now = trainer.nets.part("decompressor").state_dict()
     assert all(torch.equal(kept[name], now[name]) for name in kept)
 

@@ -68,7 +68,7 @@ def test_a_trained_codec_is_a_start(model: Model, tmp_path: Path) -> None:
     assert 100 * accuracy == pytest.approx(model.card.figures["accuracy_unsealed"], abs=5)
 
 
-def test_training_cannot_start_with_an_exact_codec_without_a_refiner(model: Model, tmp_path: Path) -> None:
+def test_an_exact_codec_without_a_refiner_cannot_be_a_start(model: Model, tmp_path: Path) -> None:
     digests = {name: digest for name, digest in model.card.digests.items() if name != "refiner.onnx"}
     folder = tmp_path / "mine"
     folder.mkdir()

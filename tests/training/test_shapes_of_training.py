@@ -218,7 +218,7 @@ def test_a_codec_of_it_is_one_like_all_others(shape: Shape, tmp_path: Path) -> N
     assert 0 <= again.measure("teacher") <= 1
     again.train(Phase(("labels", "classifier"), "classifier"), 1)
     files = export.files(again.nets, [])
-    assert files["decompressor.onnx"] == model.file("decompressor")
+    assert files["refiner.onnx"] == model.file("refiner")  # it has the weights of the decompressor
     assert files["compressor.onnx"] != model.file("compressor")
     with pytest.raises(BadData, match=r"images of the shape \(20, 36\), not \(29, 31, 3\)"):
         Trainer(settings, things((20, 36), 40), tmp_path / "other", base=model)
