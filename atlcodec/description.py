@@ -1,4 +1,5 @@
-"""The description record: it makes the records behind it the tiles of one image, a grid. Needs nothing but zlib.
+"""The description record: it makes the records behind it the tiles of one image, a grid. Knows no models and no
+files.
 
     byte    0  4  "ATLC"
             4  1  version: 1
@@ -25,8 +26,11 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from atlcodec.errors import NotARecord
-from atlcodec.record import RECORD_BYTES
+from atlcodec.record import RECORD_BYTES, Records, ids
 from atlcodec.shape import SIDES, Shape
 
 ID = 0x41544C01  # the CRC-32 of every description: one of the reserved ids
@@ -109,6 +113,11 @@ def unpack(record: bytes) -> Description:
     if found.pack() != record:  # a byte that must be zero is not
         raise NotARecord("is a description with fields that this version does not know; a newer atlcodec may read it")
     return found
+
+
+def found(records: Records) -> NDArray[np.bool_]:
+    """Which of these records, uint8 (N, 200), have the id of a description, valid or not: (N,)."""
+    return np.asarray(ids(records) == ID)
 
 
 def closing(head: bytes, crc: int) -> bytes:
