@@ -19,6 +19,7 @@ from atlcodec.shape import Shape
 Pixels = NDArray[np.uint8]
 T = TypeVar("T", bound=np.generic)
 
+LARGEST = 500_000_000  # pixels of an image that are encoded or decoded at once
 BLOCK = 16 << 20  # bytes of tiles at a time, or one row of them
 EDGE = 32  # a larger step between two tiles is an edge in the image, which no filter may smooth
 UNKNOWN = 128  # fills a tile that has no neighbours

@@ -65,6 +65,10 @@ class Grid:
                 f"an image of {described.width} x {described.height} pixels needs {at.rows * at.columns} tiles, "
                 f"and the file has only {most}; get another copy"
             )
+        if crop.rows * crop.columns > grid.LARGEST:
+            raise NotARecord(
+                f"{crop.columns} x {crop.rows} pixels are more than {grid.LARGEST}; decode a part of them, a crop"
+            )
         return grid.join(described, self._rows(at), at, crop)
 
     def _rows(self, at: Region) -> Iterator[Tiles]:

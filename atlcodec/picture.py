@@ -1,5 +1,5 @@
 """Image files <-> uint8 arrays. Image files come in here, and `convert` makes them fit; the bridge `pillow` shows
-records as images. Only these three files know Pillow."""
+records as images. Only these, and the maps of `label_map`, know Pillow."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from atlcodec.convert import Canvas as Canvas
 from atlcodec.convert import Conversion, Prepared, Upright
 from atlcodec.errors import AtlcError, BadImage, MissingFile
 from atlcodec.fit import NOTHING, Fit
+from atlcodec.grid import LARGEST as LARGEST_GRID
 
 LARGEST = 64_000_000  # pixels that are read; a small file with more could take all memory
-LARGEST_GRID = 500_000_000  # the same for images that are cut into tiles
 LARGEST_FILE = 256 << 20  # bytes read from a pipe
 # Other formats start external programs (EPS: Ghostscript).
 FORMATS = tuple("PNG JPEG GIF WEBP AVIF TIFF BMP PPM".split())
