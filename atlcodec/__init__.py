@@ -14,8 +14,8 @@ Many at once, with one model:
 
 An image of any other size, as a grid of records:
 
-    records = atlcodec.encode_image("scan.png")  # bytes
-    image = atlcodec.decode_image(records)       # of the same size
+    scan = atlcodec.encode_image("scan.png")     # bytes
+    page = atlcodec.decode_image(scan)           # uint8, of the same size
 
 Files of records:
 

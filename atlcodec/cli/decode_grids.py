@@ -14,6 +14,7 @@ from atlcodec.cli.common import ErrorCount, tell
 from atlcodec.cli.files import STANDARD
 from atlcodec.description import Description
 from atlcodec.errors import AtlcError, NotARecord
+from atlcodec.files import RecordFile
 from atlcodec.grid import Pixels, Region
 from atlcodec.grid_file import Grid, pixels
 from atlcodec.reader import Part
@@ -46,8 +47,8 @@ def with_grids(records: RecordSet) -> RecordSet:
 
 
 def has_grids(records: RecordSet) -> bool:
-    """Whether there are grids among the records of a file."""
-    return not isinstance(records.file, RecordStream) and grid_finder.has_grids(records.file)
+    """Whether there are grids among the records of an .atlc file; other files have none."""
+    return isinstance(records.file, RecordFile) and grid_finder.has_grids(records.file)
 
 
 def count_images(records: RecordSet) -> int:
