@@ -12,6 +12,11 @@ Many at once, with one model:
     records = codec.encode(images)               # uint8 (N, 28, 28) -> uint8 (N, 200)
     answers = codec.predict(records)             # list[Prediction]
 
+An image of any other size, as a grid of records:
+
+    scan = atlcodec.encode_image("scan.png")     # bytes
+    page = atlcodec.decode_image(scan)           # uint8, of the same size
+
 Files of records:
 
     atlcodec.encode_folder("images", "set.atlc")
@@ -38,7 +43,7 @@ if TYPE_CHECKING:
     from atlcodec import sets as sets
     from atlcodec import training as training
     from atlcodec import zarr as zarr
-    from atlcodec.api import classify, decode, encode
+    from atlcodec.api import classify, decode, decode_image, encode, encode_image
     from atlcodec.codec import Codec, Prediction
     from atlcodec.errors import (
         AtlcError,
@@ -55,7 +60,7 @@ if TYPE_CHECKING:
     from atlcodec.sets.encode import encode_folder
 else:
     _HOMES = {
-        **dict.fromkeys(("encode", "decode", "classify"), "api"),
+        **dict.fromkeys(("encode", "decode", "classify", "encode_image", "decode_image"), "api"),
         **dict.fromkeys(("Codec", "Prediction"), "codec"),
         "encode_folder": "sets.encode",
         **dict.fromkeys(("open", "write", "RecordFile"), "files"),
@@ -104,6 +109,8 @@ __all__ = [  # noqa: RUF022
     "encode",
     "decode",
     "classify",
+    "encode_image",
+    "decode_image",
     "Prediction",
     "Codec",
     "encode_folder",

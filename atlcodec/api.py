@@ -1,4 +1,5 @@
-"""One image, one record: `encode`, `decode`, `classify`; and `choose`, which finds the codec that suits images best."""
+"""One image, one record: `encode`, `decode`, `classify`. An image of any size: `encode_image`, `decode_image`. And
+`choose`, which finds the codec that suits images best."""
 
 from __future__ import annotations
 
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from atlcodec import metrics, record, zoo
+from atlcodec import files, grid, grid_encoder, grid_file, grid_finder, metrics, record, zoo
 from atlcodec.arrays import as_array, as_images
-from atlcodec.choice import default_shape, suited
+from atlcodec.choice import default_shape, defaults, suited
 from atlcodec.codec import Codec, Images, Prediction
 from atlcodec.errors import LossWarning, NotARecord
-from atlcodec.fit import NOTHING, Fit, FitOptions
-from atlcodec.reader import cached_codec, codec_of
+from atlcodec.fit import NOTHING, Fit, FitOptions, LookOptions
+from atlcodec.grid import Rows, Whole
+from atlcodec.reader import Reader, cached_codec, codec_of
 from atlcodec.record import Records
 from atlcodec.shape import Shape
 
@@ -70,6 +72,77 @@ def _pixels(image: Any, how: Fit, shape: Shape) -> Images:
     for loss in prepared.losses.values():
         warnings.warn(f"{name}: {loss}", LossWarning, stacklevel=3)
     return prepared.pixels
+
+
+def encode_image(
+    image: str | os.PathLike[str] | bytes | BinaryIO | Image | ArrayLike,
+    model: str | os.PathLike[str] | None = None,
+    effort: int | None = None,
+    overlap: int | None = None,
+    **how: Unpack[LookOptions],
+) -> bytes:
+    """One image of any size to records; `decode_image` gives an image of the same size back.
+
+    They are one record, if the image has the codec's shape, or else a grid: a description, and the tiles behind it.
+
+    Without `model`, the bundled model of the default list that reproduces some of the tiles best writes all of them. A
+    codec in colour takes grey images, too; one in grey takes those in colour with gray=True. `overlap` is how many
+    pixels neighbours share: see `grid_encoder.encode`. `how` are those options of `encode` that do not change the size.
+    Raises `BadImage`, `UnknownModel`, `FileNotFoundError`."""
+    if "fit" in how:
+        raise TypeError("encode_image() keeps the size of an image; fit is an option of encode()")
+    codecs = defaults(default_shape()) if model is None else [codec_named(model)]
+    pixels, losses = _upright(image, Fit(**how), codecs[0].shape)
+    for loss in losses:
+        warnings.warn(loss, LossWarning, stacklevel=2)
+    if pixels.shape == codecs[0].shape:
+        return encode(pixels.rows(0, pixels.shape[0]), model, effort)
+    return bytes(grid_encoder.encode(pixels, codecs, effort, overlap).data)
+
+
+def _upright(image: Any, how: Fit, shape: Shape) -> tuple[Rows, list[str]]:
+    """An image of any kind and size, in grey or in colour as the codecs of this shape take it; and what it lost."""
+    grey = len(shape) == 2
+    whole = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.size and how == NOTHING
+    if whole and (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3 and not grey)):
+        return Whole(image), []
+    from atlcodec import picture  # imported only when needed: Pillow takes a while
+
+    if isinstance(image, bytes):
+        found, done = picture.upright(io.BytesIO(image), how, name="the image", grey=grey)
+    elif isinstance(image, str | os.PathLike) or hasattr(image, "getbands") or hasattr(image, "read"):
+        found, done = picture.upright(image, how, grey=grey)
+    else:
+        array = as_array(image)
+        if (
+            array.dtype.kind in "ui"
+            and array.dtype.itemsize > 2
+            and array.size
+            and 0 <= array.min() <= array.max() <= 255
+        ):
+            array = array.astype(np.uint8)  # 8 bits that only take more room
+        found, done = picture.upright(array, how, grey=grey)
+    return found, [f"{done.name}: {loss}" for loss in done.losses.values()]
+
+
+def decode_image(
+    source: str | os.PathLike[str] | ArrayLike | bytes, crop: tuple[int, int, int, int] | None = None
+) -> Images:
+    """The one image in a file, or in records: the path, bytes or uint8 (N, 200) -> uint8 (rows, columns) or (rows,
+    columns, 3).
+
+    `crop` is (left, top, width, height) in pixels: only its tiles are read. A `LossWarning` says which tiles are
+    damaged or missing; the mean of their neighbours fills them. Raises `NotARecord` if there is no image or several,
+    `UnknownModel`, `FileNotFoundError`."""
+    if isinstance(source, str | os.PathLike):
+        file = files.open(source)
+    else:
+        file = files.RecordFile(record.as_records(source).reshape(-1), "the image")
+    found, problems = grid_finder.only(Reader(), file, complete=crop is None)
+    for problem in problems:
+        warnings.warn(f"{file.name}: {problem}", LossWarning, stacklevel=2)
+    region = grid.region(*crop) if crop else None
+    return grid_file.pixels(found, region)
 
 
 def decode(record: ArrayLike | bytes, model: str | os.PathLike[str] | None = None) -> Images:

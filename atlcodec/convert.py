@@ -1,11 +1,12 @@
 """One Pillow image -> uint8 of a codec's shape, by what `Fit` allows; and what the image loses on the way. `picture`
-reads the files.
+reads the files. Large images come and go a few rows at a time.
 
 An image of another size or in colour is refused, and the message names the option that converts it. A colour image with
 three nearly equal channels counts as grey."""
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ TRANSPARENT = "is partly transparent; --background auto (background='auto') puts
 RANGED = "--range LOW HIGH (range=(low, high)) says which becomes black and which white"
 TENFOLD = 10  # pixels that become one: more than that is said
 DEEPEST = 0xFFFF
+STRIP = 256  # rows of pixels at a time
 NEARLY_GREY = 2  # levels between the channels of red, green and blue
 ORIENTATION = 0x0112  # the tag of EXIF
 
@@ -44,10 +46,10 @@ class Conversion:
     """Of one image with this name, for messages. Call `run` once. Raises `BadImage`."""
 
     def __init__(self, name: str, shape: tuple[int, ...] | None, how: Fit) -> None:
-        self._name, self._shape, self._how = name, shape, how
+        self.name, self._shape, self._how = name, shape, how
         check_background(how.background)
-        self._changes: dict[str, str] = {}
-        self._losses: dict[str, str] = {}
+        self.changes: dict[str, str] = {}  # both as in `Prepared`
+        self.losses: dict[str, str] = {}
         self._ranged = False  # whether the range was used
         self._flattened = False  # whether transparent parts were put on a ground
 
@@ -58,12 +60,12 @@ class Conversion:
         except BadImage as error:
             size = _upright_size(image)
             if wrong := self._wrong_size(size[::-1] if self._how.transpose else size):  # name both options at once
-                raise BadImage(f"{self._name}: {wrong}; and it {str(error).removeprefix(f'{self._name}: ')}") from error
+                raise BadImage(f"{self.name}: {wrong}; and it {str(error).removeprefix(f'{self.name}: ')}") from error
             raise
         if wrong := self._wrong_size(pixels.size):
             raise self._bad(wrong)
         if self._how.range is not None and not self._ranged:
-            self._losses["unranged"] = "has 8 bits a pixel, so --range (range=) does not change it"
+            self.losses["unranged"] = "has 8 bits a pixel, so --range (range=) does not change it"
         bars = None
         if shape and pixels.size != shape[1::-1]:
             pixels, bars = self._scaled(pixels, (shape[1], shape[0]))
@@ -71,12 +73,12 @@ class Conversion:
         if not _varies(array) and _varies(_visible(image)):
             helps = "; --background auto (background='auto') puts transparent parts on the ground that contrasts"
             helped = self._flattened and self._how.background != "auto"
-            self._losses["blank"] = f"became blank: all its pixels are equal now{helps if helped else ''}"
+            self.losses["blank"] = f"became blank: all its pixels are equal now{helps if helped else ''}"
         if bars is not None:
             at = (bars.width - pixels.width) // 2, (bars.height - pixels.height) // 2
             bars.paste(pixels, at)
             array = np.array(bars, np.uint8)
-        return Prepared(array, self._changes, self._losses)
+        return Prepared(array, self.changes, self.losses)
 
     def upright(self, image: Image.Image) -> Image.Image:
         """The image, upright, in mode L or RGB: as its codec wants it, or without a shape as it is."""
@@ -91,7 +93,7 @@ class Conversion:
         pixels = self._grey(upright) if grey else self._colour(upright)
         if how.invert:
             pixels = ImageOps.invert(pixels)
-            self._changes["inverted"] = "inverted"
+            self.changes["inverted"] = "inverted"
         if shape is None:
             return pixels.convert("L") if pixels.mode == "RGB" and _is_grey(pixels) else pixels
         return pixels.convert("RGB" if len(shape) == 3 else "L")
@@ -112,7 +114,7 @@ class Conversion:
             brightest = int(seen.max(initial=0))
             if 0 < brightest < DEEPEST // 8:
                 top = (1 << brightest.bit_length()) - 1
-                self._losses["dark"] = (
+                self.losses["dark"] = (
                     f"becomes dark, for its values end at {brightest} of {DEEPEST}; "
                     f"--range 0 {top} (range=(0, {top})) keeps its contrast"
                 )
@@ -122,11 +124,11 @@ class Conversion:
         outside = int((~inside if clear is None else ~inside & ~clear).sum())
         if outside:
             ends = f"--range {low:g} {high:g} (range=({low:g}, {high:g}))"
-            self._losses["clipped"] = f"clipped {outside} of {deep.size} values, which are outside of {ends}"
+            self.losses["clipped"] = f"clipped {outside} of {deep.size} values, which are outside of {ends}"
         return (np.clip(np.nan_to_num(scaled), 0, 255) + 0.5).astype(np.uint8)
 
     def _bad(self, why: str) -> BadImage:
-        return BadImage(f"{self._name}: {why}")
+        return BadImage(f"{self.name}: {why}")
 
     def _wrong_size(self, size: tuple[int, int]) -> str:
         """What is wrong with an image of this size, if nothing may be done about it."""
@@ -150,9 +152,9 @@ class Conversion:
             beside = "black" if how.background in (None, "auto") else how.background
             bars = Image.new("RGB", size, _colour_named(beside or "black")).convert(image.mode)
         to = f"{scaled.width} x {scaled.height}"
-        self._changes["scaled"] = f"{'reduced' if ratio > 1 else 'enlarged' if ratio < 1 else 'cut'} to {to}"
+        self.changes["scaled"] = f"{'reduced' if ratio > 1 else 'enlarged' if ratio < 1 else 'cut'} to {to}"
         if ratio > TENFOLD:
-            self._losses["reduced"] = f"reduced from {image.width} x {image.height} to {to} pixels"
+            self.losses["reduced"] = f"reduced from {image.width} x {image.height} to {to} pixels"
         return scaled, bars
 
     def _colour(self, image: Image.Image) -> Image.Image:
@@ -172,7 +174,7 @@ class Conversion:
             return colours.convert("L")
         if not self._how.gray:
             raise self._bad("is in colour; --gray (gray=True) takes its luminance")
-        self._changes["grey"] = "in grey"
+        self.changes["grey"] = "in grey"
         return colours.convert("L")
 
     def _eight_bits(self, image: Image.Image) -> Image.Image:
@@ -219,6 +221,40 @@ def _usual(values: NDArray[Any]) -> str:
     return f": these are from {low:.3g} to {high:.3g}, so perhaps --range {begin:g} {end:g}"
 
 
+class Upright:
+    """The pixels of an image that Pillow holds, a few rows at a time."""
+
+    def __init__(self, image: Image.Image) -> None:
+        self._image = image
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        size = self._image.height, self._image.width
+        return size if self._image.mode == "L" else (*size, 3)
+
+    def rows(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """The rows from `start` to `stop`: (stop - start, columns) or (stop - start, columns, 3)."""
+        return np.asarray(self._image.crop((0, start, self._image.width, stop)))
+
+
+class Canvas:
+    """An image that is made a few rows at a time, from the top."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._image = Image.new("L" if len(shape) == 2 else "RGB", (shape[1], shape[0]))
+        self._next = 0
+
+    def add(self, strip: NDArray[np.uint8]) -> None:
+        self._image.paste(Image.fromarray(strip), (0, self._next))
+        self._next += len(strip)
+
+    def png(self) -> bytes:
+        """The bytes of a PNG file."""
+        buffer = io.BytesIO()
+        self._image.save(buffer, "PNG")
+        return buffer.getvalue()
+
+
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     """Columns and rows, as the orientation in EXIF says."""
     on_its_side = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
@@ -240,8 +276,11 @@ def _colour_named(name: str) -> tuple[int, ...]:
 
 def _is_grey(image: Image.Image) -> bool:
     """Whether the channels of red, green and blue are equal, or nearly so: those of a lossy WebP differ by a level."""
-    pixels = np.asarray(image.convert("RGB"))
-    return bool((pixels.max(axis=2) - pixels.min(axis=2) <= NEARLY_GREY).all())
+    for top in range(0, image.height, STRIP):  # in parts: the arrays of a large image would need much memory
+        pixels = np.asarray(image.crop((0, top, image.width, min(top + STRIP, image.height))).convert("RGB"))
+        if (pixels.max(axis=2) - pixels.min(axis=2) > NEARLY_GREY).any():
+            return False
+    return True
 
 
 def _visible(image: Image.Image) -> NDArray[Any]:

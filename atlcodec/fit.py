@@ -12,16 +12,21 @@ Frame = int | Literal["all"]
 HOWS: tuple[How, ...] = ("contain", "cover", "stretch")
 
 
-class FitOptions(TypedDict, total=False):
-    """The fields of `Fit`, for functions that take them as keyword arguments."""
+class LookOptions(TypedDict, total=False):
+    """Those fields of `Fit` that leave an image its size, for functions that take them as keyword arguments."""
 
-    fit: How | None
     gray: bool
     background: str | None
     invert: bool
     range: tuple[float, float] | None
     frame: Frame | None
     transpose: bool
+
+
+class FitOptions(LookOptions, total=False):
+    """All fields of `Fit`."""
+
+    fit: How | None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """Image files <-> uint8 arrays. Image files come in here, and `convert` makes them fit; the bridge `pillow` shows
-records as images. Only these three files know Pillow."""
+records as images. Only these, and the maps of `label_map`, know Pillow."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import io
 import os
 import stat
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
@@ -15,15 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from atlcodec.convert import Conversion, Prepared
+from atlcodec.convert import Canvas as Canvas
+from atlcodec.convert import Conversion, Prepared, Upright
 from atlcodec.errors import AtlcError, BadImage, MissingFile
 from atlcodec.fit import NOTHING, Fit
+from atlcodec.grid import LARGEST as LARGEST_GRID
 
 LARGEST = 64_000_000  # pixels that are read; a small file with more could take all memory
 LARGEST_FILE = 256 << 20  # bytes read from a pipe
 # Other formats start external programs (EPS: Ghostscript).
 FORMATS = tuple("PNG JPEG GIF WEBP AVIF TIFF BMP PPM".split())
 
+
+_limit = threading.Lock()  # Pillow's own limit is a global variable
 
 Source = str | os.PathLike[str] | BinaryIO | Image.Image
 
@@ -79,6 +84,39 @@ def frame_count(source: Source, name: str = "") -> int:
 def from_array(array: NDArray[Any], how: Fit = NOTHING, *, name: str, shape: tuple[int, ...]) -> Prepared:
     """The same as `prepare` for an array: (rows, columns), or (rows, columns, 2 to 4) for grey and alpha, for colours,
     and for colours and alpha. Values of 8 bits, others as in images of 16 bits or of floating point."""
+    conversion = Conversion(name, shape, how)
+    with _explained(name):
+        return conversion.run(_as_image(array, conversion, name, LARGEST))
+
+
+def upright(source: Source | NDArray[Any], how: Fit, *, name: str = "", grey: bool) -> tuple[Upright, Conversion]:
+    """An image of any size, for a grid: upright, in grey or in colour; with `grey`, colours are refused unless `how`
+    takes their luminance. And its conversion, for what it changed and lost. Raises what `prepare` raises."""
+    name = name or ("the image" if isinstance(source, np.ndarray) else _named(source))
+    conversion = Conversion(name, (1, 1) if grey else None, how)
+    with _explained(name):
+        if isinstance(source, np.ndarray):
+            return Upright(conversion.upright(_as_image(source, conversion, name, LARGEST_GRID))), conversion
+        with _large(), _opened(source, name) as image:
+            _take_frame(image, name, how)
+            _check_size(image, name, LARGEST_GRID)
+            return Upright(conversion.upright(image)), conversion
+
+
+@contextlib.contextmanager
+def _large() -> Iterator[None]:
+    """Let Pillow open images of up to `LARGEST_GRID` pixels."""
+    with _limit:
+        before = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None if before is None else max(before, LARGEST_GRID)
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _as_image(array: NDArray[Any], conversion: Conversion, name: str, largest: int) -> Image.Image:
+    """An array (rows, columns) or (rows, columns, 1 to 4) of numbers as Pillow has it."""
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 2, 3, 4) or array.dtype.kind not in "buif" or not array.size:
         what = "what NumPy cannot read as numbers" if array.dtype.kind == "O" else f"{array.dtype} {array.shape}"
@@ -86,7 +124,6 @@ def from_array(array: NDArray[Any], how: Fit = NOTHING, *, name: str, shape: tup
             f"{name}: one image must be (rows, columns) or (rows, columns, 3), not {what}; "
             "use Codec.encode for many at once"
         )
-    conversion = Conversion(name, shape, how)
     if array.dtype.kind == "b":
         array = array * np.uint8(255)
     elif array.dtype != np.uint8:
@@ -96,10 +133,9 @@ def from_array(array: NDArray[Any], how: Fit = NOTHING, *, name: str, shape: tup
         if channels in (2, 4):  # opacity has its own range: 0 to 1, or all values of its type
             most = 1.0 if deep.dtype.kind == "f" else float(np.iinfo(deep.dtype).max)
             array[..., -1] = np.rint(np.clip(np.nan_to_num(deep[..., -1] / most), 0, 1) * 255)
-    with _explained(name):
-        image = Image.fromarray(np.ascontiguousarray(array[..., 0] if array.ndim == 3 and channels == 1 else array))
-        _check_size(image, name)
-        return conversion.run(image)
+    image = Image.fromarray(np.ascontiguousarray(array[..., 0] if array.ndim == 3 and channels == 1 else array))
+    _check_size(image, name, largest)
+    return image
 
 
 def _named(source: Source) -> str:
@@ -222,13 +258,15 @@ def _take_frame(image: Image.Image, name: str, how: Fit) -> None:
         raise BadImage(f"{name}: has {count} frames; --frame 0 (frame=0) takes the first, --frame all each of them")
 
 
-def _check_size(image: Image.Image, name: str) -> None:
+def _check_size(image: Image.Image, name: str, largest: int = LARGEST) -> None:
     width, height = image.size
     size = f"{width} x {height} pixels"
     if not width * height:
         raise BadImage(f"{name}: the image is empty ({size})")
-    if width * height > LARGEST:
-        raise BadImage(f"{name}: {size} are too many to read safely; make it smaller with another program")
+    if width * height > largest:
+        raise BadImage(
+            f"{name}: {size} are too many to read safely, more than {largest}; make it smaller with another program"
+        )
 
 
 def png(image: NDArray[np.uint8]) -> bytes:

@@ -3,11 +3,13 @@
     image = Image.open("set.atlc")              # every record is a frame: n_frames, seek, tell
     image.save("one.atlc", model="mnist-lenet")
     first.save("set.atlc", save_all=True, append_images=[second, third])
+    photo.save("photo.atlc", grid=True)         # of any size: in tiles, which are one frame together
 
-The format has no magic number. A file of records has a length that is a multiple of 200, and the CRC-32 of its first
-record is the id of an installed codec. Pillow must ask this reader first, since other readers claim a file by a few
-bytes (some records look like a TGA). And this reader must refuse quickly and surely, since Pillow asks it about every
-file that it opens. Files may come from anyone."""
+A single record has no magic number. A file of records has a length that is a multiple of 200, and the CRC-32 of its
+first record is the id of an installed codec, or it describes a grid, whose tiles are one frame. (In a file whose first
+record is an image by itself, every record is a frame.) Pillow must ask this reader first, since other readers claim a
+file by a few bytes (some records look like a TGA). And this reader must refuse quickly and surely, since Pillow asks it
+about every file that it opens. Files may come from anyone."""
 
 from __future__ import annotations
 
@@ -18,18 +20,21 @@ import os
 import time
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import numpy as np
 from PIL import Image, ImageFile, ImageSequence
 
-from atlcodec import api, picture, record, zoo
+from atlcodec import api, description, grid_finder, picture, record, zoo
 from atlcodec.choice import default_shape
 from atlcodec.codec import Codec, Images
+from atlcodec.description import Description
 from atlcodec.errors import AtlcError, BadModel, LossWarning, NotARecord, UnknownModel
-from atlcodec.fit import Fit, FitOptions
-from atlcodec.reader import codec_of
+from atlcodec.files import RecordFile
+from atlcodec.fit import Fit, FitOptions, LookOptions
+from atlcodec.grid_file import Grid
+from atlcodec.reader import Reader, codec_of
 from atlcodec.record import RECORD_BYTES
 from atlcodec.shape import Shape
 
@@ -66,6 +71,9 @@ class AtlcImageFile(ImageFile.ImageFile):
     format_description = "atlcodec records"
     n_frames = 1
     is_animated = False
+    _total = 1  # records of the file
+    _starts: Sequence[int] = range(1)  # the record with which each frame begins
+    _described: Description | None = None  # the current frame, if it is a grid
     _frame = _loaded = 0  # the current frame, and the one whose pixels are loaded
     _block: tuple[int, Images] = -1, np.empty(0, np.uint8)  # the first frame decoded last, and its images
 
@@ -74,7 +82,8 @@ class AtlcImageFile(ImageFile.ImageFile):
         assert self.fp is not None
         try:
             first, shapes = self.fp.read(RECORD_BYTES), _known(int(time.monotonic()))
-            if len(first) < RECORD_BYTES or zlib.crc32(first) not in shapes:
+            described = _description(first, shapes)
+            if len(first) < RECORD_BYTES or not (described or zlib.crc32(first) in shapes):
                 raise SyntaxError("not a record of an installed codec")
             self.fp.seek(0, os.SEEK_END)  # only now: seeking to the end of a compressed stream is slow
             size = self.fp.tell()
@@ -84,20 +93,35 @@ class AtlcImageFile(ImageFile.ImageFile):
             raise SyntaxError("not an .atlc file") from error
         if size % RECORD_BYTES:
             raise SyntaxError("not a whole number of records")
-        self._take(shapes[zlib.crc32(first)])
-        self.n_frames = size // RECORD_BYTES
+        self._fp, self._total = self.fp, size // RECORD_BYTES
+        self._starts = self._images(shapes) if described else range(self._total)
+        self._take(first, shapes)
+        self.n_frames = len(self._starts)
         self.is_animated = self.n_frames > 1
         self._loaded = -1
-        self._fp = self.fp
+
+    def _images(self, shapes: Mapping[int, Shape]) -> list[int]:
+        """The records with which the images of a file begin whose first is a grid: the tiles are passed over."""
+        starts, at = [0], 0
+        while at < self._total:
+            packed = self._records(at, BATCH)
+            which = np.nonzero(description.found(packed))[0]
+            alone = int(which[0]) if len(which) else len(packed)
+            starts += range(max(at, 1), at + alone)
+            at += alone
+            if len(which):
+                described = _description(packed[alone].tobytes(), shapes)
+                starts += [at] if at else []
+                at += 1 + (described.tiles if described else 0)
+        return starts
 
     def seek(self, frame: int) -> None:
-        """Go to a record. Raises EOFError if the file has fewer; `load` says whether the record is damaged."""
+        """Go to an image. Raises EOFError if the file has fewer; `load` says whether the image is damaged."""
         if self._seek_check(frame):
             self._frame = frame
             with contextlib.suppress(ValueError):  # the file is closed; `load` says so
-                self._fp.seek(frame * RECORD_BYTES)
-                if shape := _known(int(time.monotonic())).get(zlib.crc32(self._fp.read(RECORD_BYTES))):
-                    self._take(shape)  # the records of a file may have several
+                self._fp.seek(self._starts[frame] * RECORD_BYTES)
+                self._take(self._fp.read(RECORD_BYTES), _known(int(time.monotonic())))
 
     def tell(self) -> int:
         return self._frame
@@ -105,20 +129,42 @@ class AtlcImageFile(ImageFile.ImageFile):
     def load(self) -> Any:
         """Decode the frame. Raises `UnreadableFrame`, an OSError."""
         if self._loaded != self._frame:
-            self.im = Image.frombytes(self.mode, self.size, self._pixels()).im
+            self.im = (self._joined() if self._described else Image.frombytes(self.mode, self.size, self._pixels())).im
             self.readonly = 0
             self._loaded = self._frame
             if self.n_frames == 1 and self._exclusive_fp and self.fp:
                 self.fp.close()  # as Pillow does for other files after the last frame
         return Image.Image.load(self)
 
-    def _take(self, shape: Shape) -> None:
-        self._mode, self._size = "L" if len(shape) == 2 else "RGB", (shape[1], shape[0])
+    def _take(self, first: bytes, shapes: Mapping[int, Shape]) -> None:
+        """Take mode and size of the image that begins with this record, if it is known: those of a file may differ."""
+        self._described = _description(first, shapes)
+        shape = self._described.shape if self._described else shapes.get(zlib.crc32(first))
+        if shape:
+            self._mode, self._size = "L" if len(shape) == 2 else "RGB", (shape[1], shape[0])
+
+    def _joined(self) -> Image.Image:
+        """The image of a grid. A `LossWarning` says which tiles are missing."""
+        assert self._described
+        start = self._starts[self._frame]
+        packed = self._records(start, 1 + self._described.tiles)
+        try:
+            found, problems = grid_finder.only(Reader(), RecordFile(packed.reshape(-1), "the image"))
+            image = Image.new(self.mode, self.size)
+            top = 0
+            for strip in found.strips() if isinstance(found, Grid) else ():
+                image.paste(Image.fromarray(strip), (0, top))
+                top += len(strip)
+        except (NotARecord, BadModel) as error:
+            raise UnreadableFrame(f"{self._name()}record {start}: {error}") from error
+        for problem in problems:
+            warnings.warn(f"{self._name()}{problem}", LossWarning, stacklevel=4)
+        return image
 
     def verify(self) -> None:
         """Check the seals of all records, and close the file. Raises `UnreadableFrame` for the first invalid one."""
-        known = np.array(list(zoo.models()), np.uint32)
-        for start in range(0, self.n_frames, BATCH):
+        known = np.array([*zoo.models(), description.ID], np.uint32)
+        for start in range(0, self._total, BATCH):
             ids = record.ids(self._records(start, BATCH))
             bad = np.nonzero(~np.isin(ids, known))[0]
             if len(bad):
@@ -137,33 +183,34 @@ class AtlcImageFile(ImageFile.ImageFile):
 
     def _pixels(self) -> bytes:
         start, block = self._block
-        if not start <= self._frame < start + len(block):
-            in_order = self._frame == start + len(block)
-            start, block = self._block = self._frame, self._decode(AHEAD if in_order else 1)
-        return bytes(block[self._frame - start])
+        number = self._starts[self._frame]
+        if not start <= number < start + len(block):
+            in_order = number == start + len(block)
+            start, block = self._block = number, self._decode(number, AHEAD if in_order else 1)
+        return bytes(block[number - start])
 
-    def _decode(self, most: int) -> Images:
-        """The images of the records from the current frame on, up to a record of another codec."""
-        packed = self._records(self._frame, most)
+    def _decode(self, number: int, most: int) -> Images:
+        """The images of the records from this one on, up to a record of another codec."""
+        packed = self._records(number, most)
         ids = record.ids(packed)
         others = np.nonzero(ids != ids[0])[0]
         try:
             return codec_of(packed).decode(packed[: others[0] if len(others) else None])
         except UnknownModel:
-            raise self._unreadable(self._frame, ids[:1]) from None
+            raise self._unreadable(number, ids[:1]) from None
         except BadModel as error:
-            raise UnreadableFrame(f"{self._name()}record {self._frame}: {error}") from error
+            raise UnreadableFrame(f"{self._name()}record {number}: {error}") from error
 
     def _records(self, start: int, most: int) -> record.Records:
         """Records of the file, at least one."""
         self._fp.seek(start * RECORD_BYTES)
-        data = self._fp.read(min(most, self.n_frames - start) * RECORD_BYTES)
+        data = self._fp.read(min(most, self._total - start) * RECORD_BYTES)
         if len(data) < RECORD_BYTES:
             raise UnreadableFrame(f"{self._name()}record {start} is missing: the file became shorter meanwhile")
         return record.as_records(data[: len(data) // RECORD_BYTES * RECORD_BYTES])
 
-    def _unreadable(self, frame: int, ids: Any) -> UnreadableFrame:
-        return UnreadableFrame(f"{self._name()}record {frame}: {zoo.explain(ids, zoo.models())}")
+    def _unreadable(self, number: int, ids: Any) -> UnreadableFrame:
+        return UnreadableFrame(f"{self._name()}record {number}: {zoo.explain(ids, zoo.models())}")
 
     def _name(self) -> str:
         return f"{os.fsdecode(self.filename)}: " if self.filename else ""
@@ -174,6 +221,15 @@ def _known(second: int) -> Mapping[int, Shape]:
     """The ids of the installed codecs and the shapes of their images, looked up once a second: Pillow asks for every
     image file that it opens, and to look at the cards takes longer than to open a small one."""
     return {id: model.card.shape for id, model in zoo.models().items()}
+
+
+def _description(first: bytes, shapes: Mapping[int, Shape]) -> Description | None:
+    """The description of a grid whose codec is installed, if this record is one."""
+    with contextlib.suppress(NotARecord):
+        found = description.unpack(first)
+        if found.codec in shapes:
+            return found
+    return None
 
 
 def _same(one: str | bytes | os.PathLike[Any], other: str | bytes) -> bool:
@@ -189,8 +245,9 @@ def _same(one: str | bytes | os.PathLike[Any], other: str | bytes) -> bool:
 def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     """`image.save("x.atlc", model=..., effort=...)`: the bytes that `atlcodec.encode` gives.
 
-    `fit="contain"`, `gray=True` and the other names of `fit.Fit` mean what they mean in `atlc encode`; `append=True`
-    adds to the records of a file.
+    `grid=True` writes what `atlcodec.encode_image` gives, for images of any size, with `overlap=...`. `fit="contain"`,
+    `gray=True` and the other names of `fit.Fit` mean what they mean in `atlc encode`; `append=True` adds to the records
+    of a file.
     Raises `BadImage`."""
     _write(image, [image.copy()], file)  # a copy has one frame
 
@@ -212,6 +269,11 @@ def _frames(image: Image.Image) -> Iterator[Image.Image]:
 
 def _write(image: Image.Image, frames: list[Image.Image], file: IO[bytes]) -> None:
     options = image.encoderinfo
+    if options.get("grid"):
+        looks: Any = {key: options[key] for key in LookOptions.__annotations__ if key in options}
+        how_encoded = [options.get(key) for key in ("model", "effort", "overlap")]
+        _add(b"".join(api.encode_image(frame, *how_encoded, **looks) for frame in frames), options, file)
+        return
     how = Fit(**{key: options[key] for key in FitOptions.__annotations__ if key in options})
     names = [f"frame {number}" for number in range(len(frames))] if len(frames) > 1 else ["the image"]
     named = zip(frames, names, strict=True)
@@ -224,10 +286,15 @@ def _write(image: Image.Image, frames: list[Image.Image], file: IO[bytes]) -> No
             warnings.warn(f"{name}: {loss}", LossWarning, stacklevel=2)
     pixels = np.stack([one.pixels for one in prepared])
     records = codec.encode(pixels, effort) if codec else api.choose(pixels, effort=effort)[1]
+    _add(records.tobytes(), options, file)
+
+
+def _add(records: bytes, options: dict[str, Any], file: IO[bytes]) -> None:
+    """Write records, with append=True behind those of the file."""
     if options.get("append"):
         file.seek(0, os.SEEK_END)
         if torn := file.tell() % RECORD_BYTES:
             raise NotARecord(
                 f"the file ends in a torn record of {torn} bytes; atlcodec.write with repair=True cuts it off"
             )
-    file.write(records.tobytes())
+    file.write(records)

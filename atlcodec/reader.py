@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import files, record, zoo
+from atlcodec import description, files, record, zoo
 from atlcodec.card import Model
 from atlcodec.codec import Codec
 from atlcodec.errors import NotARecord, UnknownModel
@@ -95,10 +95,12 @@ class Reader:
             numbers []       problem "record 2: ..."
             numbers [3 4]    codec A
             numbers []       problem "byte 1000: 199 bytes are not records: ..."
-            numbers [5 6 ..] codec A                in_step=False: numbers are unreliable"""
+            numbers [5 6 ..] codec A                in_step=False: numbers are unreliable
+
+        Descriptions of grids are not images, and are left out; `grid_file.images` puts their tiles together."""
         skipped: list[Span] = []  # before the first record: a file without records gets one problem, not many
         in_step, found = True, False
-        for span in file.spans(self.models.keys()):
+        for span in file.spans({*self.models, description.ID}):
             in_step &= span.skipped % RECORD_BYTES == 0
             if span.skipped and not found:
                 skipped.append(span)
@@ -107,7 +109,7 @@ class Reader:
             for bad in [*skipped, *([span] if span.skipped else [])]:
                 yield self._problem(self.why(file, bad), in_step)
             skipped = []
-            yield from self._records(file, span, in_step)
+            yield from self.records_of(file, span, in_step)
         if skipped and file.torn:
             name = zoo.writer_name(self.models)
             yield self._problem(f"holds no record of {name}; is it an .atlc file?", in_step)
@@ -123,12 +125,21 @@ class Reader:
         which = f"record {number}" if count == 1 else f"records {number} to {number + count - 1}"
         return f"{which}: {zoo.explain(record.ids(some), self.models)}"
 
-    def _records(self, file: RecordSource, span: Span, in_step: bool) -> Iterator[Part]:
+    def records_of(self, file: RecordSource, span: Span, in_step: bool = True) -> Iterator[Part]:
+        """The records of a span, which are of known codecs."""
         for start in range(0, span.count, files.BATCH):
             count = min(files.BATCH, span.count - start)
             at = span.start + start * RECORD_BYTES
             records = file.bytes(at, count * RECORD_BYTES).reshape(-1, RECORD_BYTES)
             numbers = at // RECORD_BYTES + np.arange(count)
+            images = ~description.found(records)
+            for number, packed in zip(numbers[~images], records[~images], strict=True):
+                try:
+                    description.unpack(packed.tobytes())
+                except NotARecord as error:
+                    yield self._problem(f"record {number}: {error}", in_step)
+            if not images.all():
+                numbers, records = numbers[images], records[images]
             groups = list(self.group(records))
             if len(groups) == 1:
                 yield Part(numbers, records, groups[0][1], in_step=in_step)

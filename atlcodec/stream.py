@@ -9,9 +9,9 @@ from typing import Any, BinaryIO, overload
 
 import numpy as np
 
-from atlcodec import record
+from atlcodec import description, record
 from atlcodec.errors import NotARecord
-from atlcodec.files import BATCH, PARQUET, Bytes, RecordFile
+from atlcodec.files import BATCH, LARGEST_PIPE, PARQUET, Bytes, RecordFile
 from atlcodec.record import RECORD_BYTES, Records
 from atlcodec.spans import Span, skipped
 
@@ -42,6 +42,19 @@ class RecordStream:
         """Wait until this many records have arrived, or the end."""
         while not self._ended and self.size < count * RECORD_BYTES:
             self._more()
+
+    def begins_with_grid(self) -> bool:
+        """Whether the first record, for which this waits, describes a grid."""
+        self.peek(1)
+        return self.size >= RECORD_BYTES and bool(description.found(self.bytes(0, RECORD_BYTES)[None])[0])
+
+    def whole(self) -> RecordFile:
+        """All records, when the end has come. Raises `NotARecord` for very many bytes."""
+        while not self._ended:
+            self._more()
+            if self.size > LARGEST_PIPE:
+                raise NotARecord(f"{self.name}: is larger than {LARGEST_PIPE} bytes; save it as a file first")
+        return RecordFile(np.frombuffer(bytes(self._kept), np.uint8), self.name)
 
     @property
     def array(self) -> Records:

@@ -44,3 +44,33 @@ def reduce(change: int, positions: set[int], basis: list[tuple[int, set[int]]]) 
         if change ^ vector < change:
             change, positions = change ^ vector, positions ^ members
     return change, positions
+
+
+def describe(
+    image: tuple[int, int, int], codec: int, tile: tuple[int, int], overlap: int, seams: int, sha256: bytes
+) -> bytes:
+    """The description of a grid: an image of (rows, columns, channels) in tiles of (rows, columns)."""
+    rows, columns, channels = image
+    record = BitArray(b"ATLC")
+    for value, bits in [(1, 8), (channels, 8), (seams, 8), (0, 8), (rows, 32), (columns, 32), (codec, 32)]:
+        record.append(Bits(uint=value, length=bits))
+    for value in (*tile, overlap, 0):
+        record.append(Bits(uint=value, length=16))
+    record.append(sha256[:16])
+    record.append(Bits.from_zeros(1600 - len(record)))
+    crc = zlib.crc32(record.tobytes())
+    basis: list[tuple[int, set[int]]] = []
+    for position in range(1568, 1600):  # the bits of the last four bytes: 32 independent changes
+        moved = BitArray(record)
+        moved.invert(position)
+        basis.append(reduce(zlib.crc32(moved.tobytes()) ^ crc, {position}, basis))
+    record.invert(reduce(crc ^ 0x41544C01, set(), basis)[1])
+    return record.tobytes()
+
+
+def tiles(side: int, tile: int, overlap: int) -> int:
+    """How many tiles cover the rows, or the columns, of an image."""
+    count = 1
+    while count * (tile - overlap) + overlap < side:
+        count += 1
+    return count

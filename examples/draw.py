@@ -2,6 +2,7 @@
 
 python examples/draw.py digit.png           one seven
 python examples/draw.py --set pictures      forty ones and sevens in pictures/1 and pictures/7, two more in more/
+python examples/draw.py --scene scene.png   a page of 300 x 200 pixels with seven lines of ten digits
 """
 
 from __future__ import annotations
@@ -48,6 +49,16 @@ def write_set(folder: Path) -> None:
         save(draw(strokes, 0.5), folder.with_name("more") / label / "new.png")
 
 
+def scene() -> Image.Image:
+    """Ones and sevens in a grid, on a page that is a little larger. Those below a diagonal are sevens."""
+    page = Image.new("L", (300, 200))
+    for row in range(7):
+        for column in range(10):
+            strokes = SEVEN if 10 * row >= 7 * column else ONE
+            page.paste(draw(strokes, (row + 2 * column) % 6 - 2.5), (column * SIDE, row * SIDE))
+    return page
+
+
 def save(image: Image.Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, optimize=True)
@@ -57,6 +68,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["--set", folder]:
             write_set(Path(folder))
+        case ["--scene", name]:
+            save(scene(), Path(name))
         case [name] if not name.startswith("-"):
             save(seven(), Path(name))
         case _:

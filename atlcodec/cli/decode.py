@@ -13,6 +13,7 @@ import numpy as np
 
 from atlcodec import picture, record
 from atlcodec.cli.common import ErrorCount, escape, progress, quiet_option, tell
+from atlcodec.cli.decode_grids import CropType, count_images, decode_grids, has_grids, with_grids
 from atlcodec.cli.files import (
     STANDARD,
     after_reading,
@@ -30,6 +31,7 @@ from atlcodec.cli.files import (
 from atlcodec.cli.help import Command, complete_files, group, model_option
 from atlcodec.errors import AtlcError, NotARecord
 from atlcodec.files import BATCH
+from atlcodec.grid import Region
 from atlcodec.reader import Reader
 from atlcodec.record import RECORD_BYTES
 from atlcodec.sets.manifest import counted
@@ -52,6 +54,12 @@ from atlcodec.zoo import writer_name
     metavar="N",
     help="Draw each pixel as a square of N x N, to look at it.",
 )
+@click.option(
+    "--crop",
+    type=CropType(),
+    metavar="X,Y,W,H",
+    help="Only this part of an image: left, top, width and height in pixels. Other tiles are not read.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for each image.")
 @quiet_option
 @group("Input")
@@ -59,6 +67,8 @@ from atlcodec.zoo import writer_name
 @files_from_option
 def decode(names: tuple[str, ...], files_from: str | None, model: str | None, **given: Any) -> None:
     """Decode records to PNG images: x.atlc becomes x.atlc.png.
+
+    A grid, an image that was encoded with --grid, becomes an image of its size.
 
     If a file has several records, -o names a folder for the images. They get the paths from the list beside the file
     (set.csv, or the columns of a Parquet file), or numbers if there is no list. "-" is standard input or output."""
@@ -80,6 +90,10 @@ def decode(names: tuple[str, ...], files_from: str | None, model: str | None, **
             records = open_set(name, reader)
             if isinstance(records.file, RecordStream):
                 records.file.peek(2)  # whether it has several decides where they go
+            records = with_grids(records)
+            if options.crop or has_grids(records):
+                _decode_grids(name, records, places, options, names, errors)
+                continue
             places.check(name, records, options.force or options.skip_existing)
             _decode(name, records, places, options, names, errors)
             after_reading(records)
@@ -96,6 +110,7 @@ class _Options:
     force: bool
     skip_existing: bool
     scale: int
+    crop: Region | None
     as_json: bool
 
 
@@ -164,6 +179,10 @@ class _Places:
         path = Path(name)
         return str((Path(self.folder) if self.folder is not None else path.parent) / f"{path.name}.png")
 
+    def numbered(self, name: str, number: int) -> str:
+        """Where the image of a record goes if there are several and no list."""
+        return str(self._numbered(name, number))
+
     def _numbered(self, name: str, number: int) -> Path:
         return Path(self.folder or ".") / f"{'stdin' if name == STANDARD else Path(name).name}.{number:06d}.png"
 
@@ -198,6 +217,26 @@ def _decode(
         tell(f"{records.name} -> {folder}  {counted(done, 'image')}")
     if skipped:
         tell(f"{records.name}: skipped {counted(skipped, 'image')}, for the output exists")
+
+
+def _decode_grids(
+    name: str, records: RecordSet, places: _Places, options: _Options, inputs: tuple[str, ...], errors: ErrorCount
+) -> None:
+    """All images of one file that has grids, or a part of its only image."""
+    if not options.crop and places.folder is None and (count := count_images(records)) > 1:
+        raise NotARecord(f"{records.name}: has {count} images; name a folder for them: -o DIR/")
+
+    def write(number: int, many: bool, image: bytes) -> str | None:
+        if places.folder is not None:
+            make_folder(places.folder)
+        target = places.numbered(name, number) if many else places.alone(name)
+        if options.skip_existing and target != STANDARD and exists(target):
+            tell(f"{records.name}: skipped {target}, for it exists")
+            return None
+        save(target, image, options.force, inputs, sync=not many)
+        return target
+
+    decode_grids(records, write, errors, crop=options.crop, scale=options.scale, as_json=options.as_json)
 
 
 def _refuse_other_files(records: RecordSet) -> None:

@@ -25,7 +25,7 @@ from atlcodec.cli.files import (
     shown,
     standard_output,
 )
-from atlcodec.cli.fitting import fit_of, fit_options
+from atlcodec.cli.fitting import fit_of, fit_options, grid_options
 from atlcodec.cli.help import Command, Effort, complete_files, group, model_option
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, MissingFile
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 )
 @click.option("--each", is_flag=True, help="In a set, give each image the model that fits it best.")
 @group("Images of other sizes and kinds")
+@grid_options
 @fit_options
 @group("Many images")
 @files_from_option
@@ -74,6 +75,9 @@ if TYPE_CHECKING:
 def encode(images: tuple[str, ...], files_from: str | None, **given: Any) -> None:
     """Encode images to records of 200 bytes: img.png becomes img.atlc.
 
+    With --grid, an image of any size becomes a description and the records of its tiles; atlc decode gives an image of
+    the same size back.
+
     Several images become one file with -o set.atlc. "-" is standard input or output.
 
     A SET is a folder of images, at any depth, or a data set: IDX files, .npz, .npy, a CSV of pixels, Parquet, or a name
@@ -84,7 +88,12 @@ def encode(images: tuple[str, ...], files_from: str | None, **given: Any) -> Non
     _refuse_contradictions(images, given)
     if len(images) == 1 and (_is_set(images[0]) or (given["dry_run"] and images[0] != STANDARD)):
         _encode_set(images[0], given, convert)
-        return
+    else:
+        _encode_named(images, given, convert)
+
+
+def _encode_named(images: tuple[str, ...], given: dict[str, Any], convert: Fit) -> None:
+    """Image files, each to a record or, with --grid, to a grid."""
     if given["dry_run"]:
         missing = [name for name in images if name != STANDARD and not os.path.lexists(name)]
         if missing:
@@ -93,10 +102,33 @@ def encode(images: tuple[str, ...], files_from: str | None, **given: Any) -> Non
     _refuse_folders(images, given["output"], given["append"])
     fixed = Codec.load(given["model"]) if given["model"] is not None else None
     kept = {key: given[key] for key in ("output", "effort", "force", "each", "skip_existing", "as_json")}
-    encode_files(images, Options(fixed=fixed, how=convert, **kept))
+    options = Options(fixed=fixed, how=convert, **kept)
+    if not given["grid"]:
+        encode_files(images, options)
+        return
+    from atlcodec.cli.encode_grids import encode_grids  # other images do not need it
+
+    encode_grids(images, options, given["overlap"])
+
+
+def _refuse_for_grids(images: tuple[str, ...], given: dict[str, Any]) -> None:
+    """Refuse what an image in tiles does not have."""
+    if given["fit"]:
+        raise click.UsageError("--grid keeps the size of an image, --fit changes it; give one of them")
+    if given["each"]:
+        raise click.UsageError("--each is for the images of a set; the tiles of a grid have one model")
+    if given["frame"] == "all":
+        raise click.UsageError("--grid takes one frame: --frame 0 is the first")
+    for name in images:
+        if _is_set(name):
+            raise click.UsageError(f"{escape(name)}: --grid takes image files, not a folder or a data set")
 
 
 def _refuse_contradictions(images: tuple[str, ...], given: dict[str, Any]) -> None:
+    if given["grid"]:
+        _refuse_for_grids(images, given)
+    elif given["overlap"] is not None:
+        raise click.UsageError("--overlap is for the tiles of --grid")
     if given["each"] and given["model"] is not None:
         raise click.UsageError("--each gives each image its own model, -m names one for all; give one of them")
     if given["force"] and given["skip_existing"]:

@@ -62,6 +62,19 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def grid_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options for images that are cut into tiles."""
+    command = click.option(
+        "--overlap",
+        type=click.IntRange(0, 128),
+        metavar="N",
+        help="Pixels that neighbours in a grid share, which are blended. [default: 0 or 4, as the model needs it]",
+    )(command)
+    return click.option(
+        "--grid", is_flag=True, help="Cut an image of any size into tiles: decode gives the same size back."
+    )(command)
+
+
 def fit_of(values: dict[str, Any]) -> Fit:
     """The `Fit` that the options ask for."""
     try:

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 import click
 import numpy as np
 
-from atlcodec import record
+from atlcodec import grid_finder, record
 from atlcodec.cli.common import ErrorCount, escape, require_output
+from atlcodec.cli.decode_grids import has_grids, with_grids
 from atlcodec.cli.files import after_reading, all_names, files_from_option, open_set, refuse_twice
 from atlcodec.cli.help import Command, complete_files, group
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
+from atlcodec.grid_file import Grid
 from atlcodec.reader import Reader
 from atlcodec.record import Symbols
 from atlcodec.sets.record_set import RecordSet
@@ -37,9 +39,9 @@ MOST = 100  # labels in a line of text
 def info(names: tuple[str, ...], files_from: str | None, summary: bool, as_json: bool) -> None:
     """Print what a file of records contains: models, labels, and each record.
 
-    For each record that is the model that wrote it, its id, and how often it has each of the 16 symbols; then the
-    number of records of each model, and of each label if there is a list beside the file (set.csv, or the columns of a
-    Parquet file)."""
+    An image in tiles (a grid) has a line with its size. For each record that is the model that wrote it, its id, and
+    how often it has each of the 16 symbols; then the number of records of each model, and of each label if there is a
+    list beside the file (set.csv, or the columns of a Parquet file)."""
     names = all_names(names, files_from)
     require_output()
     refuse_twice(names)
@@ -47,20 +49,53 @@ def info(names: tuple[str, ...], files_from: str | None, summary: bool, as_json:
     for name in names:
         try:
             records = open_set(name, reader)
+            records = with_grids(records)
+            grids = _grids(records)
+            if not summary:
+                _show_grids(records.name, grids, as_json)
             models = _counted(records, errors) if summary else _shown(records, errors, as_json)
             after_reading(records)
             labels = _labels(records, errors)
             if not as_json:
                 _summarise(records, models, labels)
+                if summary:
+                    _show_grids(records.name, grids, as_json=False)
             elif summary:
                 named = {label: count for label, count in labels.items() if label is not None}
-                counts = {"records": models.total(), "models": dict(models), "labels": named}
+                counts = {"records": models.total(), "models": dict(models), "labels": named, "grids": len(grids)}
                 click.echo(
                     json.dumps({"file": records.name, "bytes": records.file.size, **counts, "unlabelled": labels[None]})
                 )
         except AtlcError as error:
             errors.report(error)
     errors.exit()
+
+
+def _grids(records: RecordSet) -> list[Grid]:
+    """The images in tiles."""
+    if not has_grids(records):
+        return []
+    return [one for one in grid_finder.images(records.reader, records.file) if isinstance(one, Grid)]
+
+
+def _show_grids(file: str, grids: list[Grid], as_json: bool) -> None:
+    for one in grids:
+        about, tile = one.description, one.description.tile
+        if as_json:
+            line = {"file": file, "record": one.number, "model": one.codec.name, "id": f"{one.codec.id:08x}"}
+            size = {"width": about.width, "height": about.height, "channels": about.channels, "overlap": about.overlap}
+            tiles = {"rows": about.rows, "columns": about.columns, "missing": about.tiles - len(one.numbers)}
+            click.echo(json.dumps(line | {"grid": size | tiles}))
+            continue
+        missing = f", {about.tiles - len(one.numbers)} of them missing" if len(one.numbers) < about.tiles else ""
+        overlap = f" that overlap by {about.overlap}" if about.overlap else ""
+        click.echo(
+            escape(
+                f"{file}[{one.number}]: an image of {about.width} x {about.height} pixels in "
+                f"{'colour' if about.channels == 3 else 'grey'}: {about.columns} x {about.rows} tiles of "
+                f"{one.codec.name}, {tile[1]} x {tile[0]}{overlap}{missing}"
+            )
+        )
 
 
 def _counted(records: RecordSet, errors: ErrorCount) -> Counter[str]:

@@ -258,11 +258,13 @@ def test_the_example_of_the_package_is_true(tmp_path: Path, monkeypatch: pytest.
     put(Path("images/7/seven.png"), SEVEN)
     text = atlcodec.__doc__ or ""
     lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
-    assert len(lines) == 9
+    assert len(lines) == 11
+    put(Path("scan.png"), np.tile(SEVEN, (2, 3)))
     program = "\n".join(["import atlcodec, numpy as np", "images = np.zeros((2, 28, 28), 'u1')", *lines])
     names: dict[str, object] = {}
     exec(program, names)
     assert (len(names["record"]), names["image"].shape, names["answer"].label) == (200, (28, 28), "7")  # type: ignore
+    assert names["page"].shape == (56, 84)  # type: ignore[attr-defined]
     assert len(names["answers"]) == 2  # type: ignore[arg-type]
     assert Path("copy.atlc").read_bytes() == Path("set.atlc").read_bytes()
 

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 # What may name it: the networks of the bundled models, and the training of these.
 MAY = {
     "atlcodec/__init__.py": "an example with a bundled model",
+    "atlcodec/description.py": "where a field begins",
     "atlcodec/codec.py": "an example with a bundled model",
     "atlcodec/sets/encoder.py": "how many images of this size are encoded together",
     "atlcodec/sets/finding.py": "what grey images of different sizes become, if the user names no shape",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 import shlex
 import shutil
@@ -117,6 +118,23 @@ def test_whole_sets(follow: Follow, world: Path) -> None:
     assert np.array_equal(picture.read("decoded/7/19.png"), atlcodec.decode(records[39]))
     assert sum('"true_label": "7"' in line and '"label": "7"' in line for line in recipe.said) == 20
     assert [entry.path for entry in manifest.entries("bigger.csv")][40:] == ["1/new.png", "7/new.png"]
+
+
+def test_images_of_any_size(follow: Follow) -> None:
+    recipe = follow("Images of any size")
+    with Image.open("scene.png") as image, Image.open("scene.atlc.png") as back, Image.open("crop.png") as crop:
+        original, whole = np.asarray(image), np.asarray(back)
+        assert np.array_equal(np.asarray(crop), whole[56:96, 28:128])
+    assert metrics.psnr(float(((whole.astype(float) - original) ** 2).mean())) > 40
+    assert np.array_equal(recipe.names["image"], whole)
+    labels = [json.loads(line) for line in recipe.said if line.startswith("{")]
+    assert len(labels) == 88
+    for line in labels:  # as the page was drawn
+        if line["row"] < 7 and line["column"] < 10:
+            assert line["label"] == ("7" if 10 * line["row"] >= 7 * line["column"] else "1")
+    with Image.open("map.png") as image:
+        assert image.width == 300
+        assert image.height > 200
 
 
 def test_parquet_and_arrow(follow: Follow, world: Path) -> None:

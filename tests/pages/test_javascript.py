@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import atlcodec
-from atlcodec import record
+from atlcodec import description, record
 from atlcodec.card import BUNDLED
 from atlcodec.codec import Codec
+from atlcodec.errors import LossWarning
 from atlcodec.shape import Shape
+from grid_kit import add_colours, scene
 from shape_kit import pictures, write_codec
 
 EXAMPLE = Path(__file__).parents[2] / "examples/javascript"
@@ -131,3 +133,43 @@ def test_a_setting_of_the_user_stays() -> None:
         env = {"PATH": os.environ["PATH"], **own}
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
         assert (done.stdout, done.stderr) == (f"{expected}\n", "")
+
+
+@pytest.mark.parametrize(("overlap", "channels"), [(0, 1), (3, 1), (0, 3), (5, 3)])
+def test_grids(overlap: int, channels: int, tmp_path: Path, user_folder: Path) -> None:
+    codec = add_colours(tmp_path) if channels == 3 else Codec.load("mnist-lenet")
+    models = user_folder if channels == 3 else BUNDLED
+    image = scene(70, 65, channels)
+    data = bytearray(atlcodec.encode_image(image, codec.name, 0, overlap))
+    (tmp_path / "x.atlc").write_bytes(data)
+    done = read(tmp_path / "x.atlc", models, "x.ppm")
+    assert (done.returncode, done.stderr) == (0, "")
+    described = description.unpack(bytes(data[:200]))
+    size = f"{described.columns} x {described.rows} tiles"
+    assert done.stdout.splitlines()[0] == f"0: an image of 65 x 70 pixels in {size}"
+    assert done.stdout.splitlines()[-1].endswith(f"row {described.rows - 1}, column {described.columns - 1}")
+    drawn = np.asarray(Image.open(tmp_path / "x.ppm"))
+    apart = np.abs(drawn.astype(int) - atlcodec.decode_image(bytes(data)))
+    assert apart.max() <= 1  # the tiles are within 1
+    data[5 * 200 + 9] ^= 0x11
+    (tmp_path / "x.atlc").write_bytes(data[:-200])
+    done = read(tmp_path / "x.atlc", models, "x.ppm")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "0: 1 tiles are missing"
+    with pytest.warns(LossWarning):
+        back = atlcodec.decode_image(bytes(data[:-200]))
+    assert np.abs(np.asarray(Image.open(tmp_path / "x.ppm")).astype(int) - back).max() <= 1
+
+
+def test_a_grid_that_promises_too_much_and_one_of_a_later_version(tmp_path: Path) -> None:
+    data = atlcodec.encode_image(scene(40, 40), "mnist-lenet", 0)
+    huge = description.Description(2**32 - 1, 2**32 - 1, 1, Codec.load("mnist-lenet").id, (28, 28)).pack()
+    head = data[:4] + b"\2" + data[5:196]
+    later = head + description.closing(head, description.ID)
+    (tmp_path / "x.atlc").write_bytes(huge + data[200:400] + later + data[400:600])
+    done = read(tmp_path / "x.atlc", BUNDLED)
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    assert first.startswith("0: describes ")
+    assert second == "2: a description of a later version, or a damaged one"
+    assert len(done.stdout.splitlines()) == 2

@@ -1,0 +1,119 @@
+"""atlc decode for files that have grids: each grid is one image, and so is each record that is not a tile."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+
+import click
+import numpy as np
+
+from atlcodec import grid, grid_finder, picture
+from atlcodec.cli.common import ErrorCount, tell
+from atlcodec.cli.files import STANDARD
+from atlcodec.description import Description
+from atlcodec.errors import AtlcError, NotARecord
+from atlcodec.files import RecordFile
+from atlcodec.grid import Pixels, Region
+from atlcodec.grid_file import Grid, pixels
+from atlcodec.reader import Part
+from atlcodec.sets.manifest import counted
+from atlcodec.sets.record_set import RecordSet
+from atlcodec.stream import RecordStream
+
+Save = Callable[[int, bool, bytes], str | None]  # number, whether it is one of several, PNG -> its file
+
+
+class CropType(click.ParamType[Region]):
+    """LEFT,TOP,WIDTH,HEIGHT in pixels."""
+
+    name = "crop"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Region:
+        if isinstance(value, Region):
+            return value
+        numbers = str(value).replace(" ", "").split(",")
+        if len(numbers) != 4 or not all(number.isdecimal() for number in numbers):
+            self.fail(f"{value!r} is not LEFT,TOP,WIDTH,HEIGHT in pixels: four whole numbers", param, ctx)
+        return grid.region(*map(int, numbers))
+
+
+def with_grids(records: RecordSet) -> RecordSet:
+    """The same records; those of a stream that begins with a grid as a whole, for its tiles are needed together."""
+    if isinstance(records.file, RecordStream) and records.file.begins_with_grid():
+        return RecordSet(records.file.whole(), records.reader)
+    return records
+
+
+def has_grids(records: RecordSet) -> bool:
+    """Whether there are grids among the records of an .atlc file; other files have none."""
+    return isinstance(records.file, RecordFile) and grid_finder.has_grids(records.file)
+
+
+def count_images(records: RecordSet) -> int:
+    """How many images a file with grids has."""
+    return sum(
+        1 if isinstance(one, Grid) else len(one.records) for one in grid_finder.images(records.reader, records.file)
+    )
+
+
+def decode_grids(
+    records: RecordSet, save: Save, errors: ErrorCount, *, crop: Region | None, scale: int, as_json: bool
+) -> None:
+    """All images of a file, or a part of the only one. `save` writes one of them."""
+    many, done, last = crop is None and count_images(records) > 1, 0, ""
+    for number, model, image in _images(records, errors, crop):
+        try:
+            canvas, shape = _drawn(image, crop, scale)
+            target = save(number, many, canvas.png())
+        except AtlcError as error:
+            errors.report(f"{records.name}: {error}" if isinstance(error, NotARecord) else error)
+            continue
+        if target is None:
+            continue
+        done, last = done + 1, target
+        if as_json:
+            line = {"file": records.name, "record": number, "output": target, "model": model}
+            click.echo(json.dumps(line | {"width": shape[1], "height": shape[0]}))
+    if done and not as_json and last != STANDARD:
+        where, what = (os.path.dirname(last), counted(done, "image")) if many else (last, model)
+        tell(f"{records.name} -> {where}  {what}")
+
+
+def _images(records: RecordSet, errors: ErrorCount, crop: Region | None) -> Iterator[tuple[int, str, Grid | Part]]:
+    """The number, the codec and the content of each image."""
+    if crop:
+        found, problems = grid_finder.only(records.reader, records.file, complete=False)
+        images: Iterator[Grid | Part] = iter([found])
+        for why in problems:
+            errors.report(f"{records.name}: {why}")
+    else:
+        images = grid_finder.images(records.reader, records.file)
+    for one in images:
+        if isinstance(one, Grid):
+            for why in () if crop else one.problems:
+                errors.report(f"{records.name}: {why}")
+            yield one.number, one.codec.name, one
+        elif one.codec is None:
+            errors.report(f"{records.name}: {one.problem}")
+        else:
+            for number, packed in zip(one.numbers.tolist(), one.records, strict=True):
+                yield number, one.codec.name, Part(np.array([number]), packed[None], one.codec)
+
+
+def _drawn(image: Grid | Part, crop: Region | None, scale: int) -> tuple[picture.Canvas, tuple[int, ...]]:
+    """An image, with each pixel as a square, and its shape before that."""
+    strips: Iterator[Pixels] = image.strips(crop) if isinstance(image, Grid) else iter([pixels(image, crop)])
+    shape = _shape(image.description, crop) if isinstance(image, Grid) else ()
+    canvas: picture.Canvas | None = None
+    for strip in strips:
+        shape = shape or strip.shape
+        canvas = canvas or picture.Canvas((shape[0] * scale, shape[1] * scale, *shape[2:]))
+        canvas.add(strip.repeat(scale, 0).repeat(scale, 1))
+    assert canvas is not None
+    return canvas, shape
+
+
+def _shape(described: Description, crop: Region | None) -> tuple[int, ...]:
+    return (crop.rows, crop.columns, *described.shape[2:]) if crop else described.shape
