@@ -15,6 +15,7 @@ MAY = {
     "atlcodec/sets/encoder.py": "how many images of this size are encoded together",
     "atlcodec/sets/finding.py": "what grey images of different sizes become, if the user names no shape",
     "atlcodec/training/augment.py": "how far images move, in pixels of this size",
+    "atlcodec/training/exact_lenet.py": "the paper's decompressor in whole numbers, layer by layer",
     "atlcodec/training/heads.py": "an architecture of classifiers for this size",
     "atlcodec/training/layout.py": "the size that most architectures take",
     "atlcodec/training/lenet.py": "the paper's networks, layer by layer",
