@@ -28,7 +28,7 @@ def example() -> str:
     return (
         f"{HEADING}\n\nWritten by `{model.name}`, whose id is `{model.id:08x}`. Its 200 bytes, and so its 400 "
         "symbols:\n\n"
-        f"```\n{record}\n```\n\nIts pixels, 28 rows of 28 bytes (within 1):\n\n```\n{pixels}\n```\n"
+        f"```\n{record}\n```\n\nIts pixels, 28 rows of 28 bytes:\n\n```\n{pixels}\n```\n"
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import freeze
-from atlcodec import evaluation, record, sets, zoo
+from atlcodec import bounds, evaluation, exact, metrics, record, sets, zoo
 from atlcodec.card import Model
 from atlcodec.codec import Codec
 from drawings import seven
@@ -30,7 +30,22 @@ def test_frozen_records_are_decoded_for_ever(path: Path) -> None:
     codec = Codec.load(frozen["id"])
     pixels = np.array([list(bytes.fromhex(row)) for row in frozen["pixels"]])
     decoded = codec.decode(bytes.fromhex(frozen["record"]))[0]
-    assert np.abs(decoded.astype(int) - pixels).max() <= 1
+    assert np.array_equal(decoded, pixels)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=NAMES)
+def test_all_that_reads_records_is_exact(model: Model) -> None:
+    """Within the bounds, and the same bits in NumPy."""
+    assert model.card.exact
+    bounds.check(model.file("decompressor"), model.name)
+    records = np.random.default_rng(7).integers(0, 256, (40, record.RECORD_BYTES)).astype(np.uint8)
+    wanted = exact.Network(model.file("decompressor"), model.name)(records)
+    assert np.array_equal(Codec(model).decode(records, verify=False), wanted)
+    for name, head in zoo.heads(model).items():
+        assert head.card.exact
+        bounds.check(head.file(), name)
+        logits = exact.Network(head.file(), name)(records) * np.float32(head.card.scale)
+        assert np.array_equal(Codec(model, name).classify(records, verify=False), metrics.probabilities(logits))
 
 
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)

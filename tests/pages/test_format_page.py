@@ -25,4 +25,4 @@ def test_the_known_record_is_up_to_date_and_decodes_to_the_pixels() -> None:
     codec = Codec(zoo.default()[0])
     decoded = codec.decode(bytes.fromhex(record))[0]
     expected = np.array([list(bytes.fromhex(row)) for row in pixels.split()])
-    assert np.abs(decoded.astype(int) - expected).max() <= 1
+    assert np.array_equal(decoded, expected)
