@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import accepted, graph
+from atlcodec import graph
 from atlcodec.errors import BadModel
 from atlcodec.record import BOTTLENECK
 from atlcodec.trim import trim
@@ -84,11 +84,9 @@ class Graph:
         self, file: bytes, signature: Signature, name: str, *, trusted: bool = False, claims: bool = False
     ) -> None:
         self._name, self._signature = name, signature
-        optimise = trusted
         if not trusted:
             graph.check(file, name)
-            optimise = signature.inputs == (_RECORDS,) and accepted.is_exact(file, name, claimed=claims)
-        self._session = self._load(file, optimise=optimise)
+        self._session = self._load(file, optimise=trusted or self._is_exact(file, claims))
         self._check()
 
     def __call__(self, rows: NDArray[Any]) -> NDArray[Any]:
@@ -111,6 +109,13 @@ class Graph:
             if result.dtype.kind == "f" and not (np.abs(result) < SENSIBLE).all():  # NaN compares false, too
                 raise BadModel(f"{self._name}: returned infinite values or NaN")
         return results
+
+    def _is_exact(self, file: bytes, claims: bool) -> bool:
+        if self._signature.inputs != (_RECORDS,):
+            return False
+        from atlcodec import accepted  # bundled models start without it
+
+        return accepted.is_exact(file, self._name, claimed=claims)
 
     def _load(self, file: bytes, *, optimise: bool) -> Any:
         ort = _runtime()
