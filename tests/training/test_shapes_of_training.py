@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 import atlcodec
-from atlcodec import engine, picture, training, zoo
+from atlcodec import engine, picture, training
 from atlcodec.card import LARGEST_FILE, read_model
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError, BadData
@@ -114,17 +114,6 @@ def test_the_refiner_gives_the_steps_of_the_latents(fitted: tuple[Networks, Pixe
         slope = leaf.grad.numpy()[:, some]
         expected = np.where(curvature > 0, -slope / np.maximum(curvature, 1e-12), 0)
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
-
-
-@pytest.mark.parametrize("name", ["mnist", "fashion", "kmnist"])
-def test_the_ids_of_the_bundled_codecs_stay(name: str) -> None:
-    """A decompressor of 28 x 28 grey pixels has the same bytes as before there were other shapes."""
-    model = zoo.find(name)
-    network = training.pca.decompressor(start.blank(model.card.packing)).eval()
-    file = model.file("decompressor")
-    network.load_state_dict(export.weights(file, model.card.packing))
-    nonces = range(4)  # one of them made the id a free one
-    assert file in [export.decompressor(network, nonce, model.card.packing) for nonce in nonces]
 
 
 @torch.no_grad()
