@@ -17,11 +17,15 @@ from atlcodec.latents import Packing
 from atlcodec.shape import Shape
 from atlcodec.training import calibrate, onnx_exact
 from atlcodec.training.calibrate import LOGIT
-from atlcodec.training.exact import ExactDecompressor, ExactHead, ExactMix, Form, parts
+from atlcodec.training.exact import STREAM, ExactDecompressor, ExactHead, ExactMix, Form, parts
 from atlcodec.training.exact_conv import ExactConvHead
 from atlcodec.training.exact_lenet import ExactLenet
 from atlcodec.training.layers import Concatenate, FixedLinear
 from atlcodec.training.layout import GREY
+
+# Both parts of the stream for tokens, too, although it takes 13 % longer to decode. Of MNIST, the high part alone loses
+# 0.5 dB at effort 0 before tuning, and 0.12 dB at effort 3 after two epochs of it; both parts lose 0.25 and 0.06.
+FORM = Form(tokens=STREAM)
 
 Decompressor = ExactDecompressor | ExactLenet
 Classifier = ExactHead | ExactConvHead
@@ -31,7 +35,7 @@ def decompressor(network: nn.Sequential, packing: Packing, latents: Tensor) -> D
     """A decompressor of the architecture pca or lenet, with steps for latents (N, *packing.shape). Raises `BadModel`
     for others."""
     if isinstance(network[0], FixedLinear):
-        made = ExactDecompressor(network, packing, Form())
+        made = ExactDecompressor(network, packing, FORM)
         calibrate.decompressor(made, latents)
         return made
     simple = ExactLenet(network)
