@@ -18,7 +18,7 @@ release = atlcodec.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 root_doc = "docs/site/index"
-include_patterns = ["*.md", "docs/**", "benchmarks/results/*.md"]
+include_patterns = ["*.md", "docs/**", "web/README.md", "benchmarks/results/*.md"]
 exclude_patterns = ["build", ".*", "docs/*.py", "docs/site/*.py"]
 myst_heading_anchors = 4  # as hosting sites make them
 html_theme = "alabaster"
