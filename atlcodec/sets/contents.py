@@ -100,11 +100,11 @@ def contents(source: Source) -> Contents:
     """Of a source, from the names of its images."""
     splits, labelled = Counter[str](), Counter[str]()
     problems, first = list[str](), list[Name]()
-    for batch in source.batches():
-        splits.update(name.split for name in batch.names)
-        labelled.update(name.split for name in batch.names if name.label is not None)
-        problems += batch.problems
-        first += itertools.islice(batch.names, FIRST - len(first))
+    for listed in source.listed():
+        splits.update(name.split for name in listed.names)
+        labelled.update(name.split for name in listed.names if name.label is not None)
+        problems += listed.problems
+        first += itertools.islice(listed.names, FIRST - len(first))
     return Contents(
         {split: splits[split] for split in (*SPLITS, "") if split in splits},
         dict(labelled),

@@ -18,7 +18,7 @@ from atlcodec.sets.labels import in_order
 from atlcodec.sets.manifest import counted
 from atlcodec.sets.official import Known
 from atlcodec.sets.paths import OutputPaths, listable
-from atlcodec.sets.sources import Batch, Loaded, Name
+from atlcodec.sets.sources import Batch, Listed, Loaded, Name
 from atlcodec.sets.splits import TRAIN
 from atlcodec.shape import Shape
 
@@ -142,18 +142,23 @@ class ImageFolder:
         split, label = self._layout.place(path)
         return Name(path, label if self.classes else None, split)
 
-    def batches(self, size: int | None = None) -> Iterator[Batch]:
+    def listed(self, size: int | None = None) -> Iterator[Listed]:
         size = size or sources.BATCH
         for start in range(0, len(self), size):
-            names, problems, digest = list[Name](), list[str](), hashlib.sha256()
+            found = Listed([], [])
             for number, path in enumerate(self._paths[start : start + size], start):
-                full = os.path.join(self._root, path)
                 if number in self._problems:
-                    problems.append(f"{full}: {self._problems[number]}")
+                    found.problems.append(f"{os.path.join(self._root, path)}: {self._problems[number]}")
                 else:
-                    names.append(self._named(path))
-                    file = os.path.join(self._root, self._frames.get(path, (path, None))[0])
-                    digest.update(f"{tuple(names[-1])} {state(file)}\0".encode("utf-8", "surrogateescape"))
+                    found.names.append(self._named(path))
+            yield found
+
+    def batches(self, size: int | None = None) -> Iterator[Batch]:
+        for names, problems in self.listed(size):
+            digest = hashlib.sha256()
+            for name in names:
+                file = os.path.join(self._root, self._frames.get(name.path, (name.path, None))[0])
+                digest.update(f"{tuple(name)} {state(file)}\0".encode("utf-8", "surrogateescape"))
             digest.update(repr(problems).encode())
             yield Batch(names, problems, digest.hexdigest())
 

@@ -8,6 +8,7 @@ import functools
 import itertools
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from typing import Any, overload
@@ -16,7 +17,7 @@ import numpy as np
 
 from atlcodec import arrow, atomic, record
 from atlcodec.errors import BadData, NotARecord
-from atlcodec.files import BATCH
+from atlcodec.files import BATCH, Bytes
 from atlcodec.record import RECORD_BYTES, Records
 from atlcodec.sets.formats import parquet_file
 from atlcodec.sets.formats.parquet_file import reported
@@ -80,7 +81,45 @@ def open(path: str | os.PathLike[str]) -> RecordTable:
     return RecordTable(os.fspath(path))
 
 
-class RecordTable:
+class Rows(ABC):
+    """Records that are read from any row to any other: what of a `files.RecordSource` follows from that."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def _read(self, start: int, stop: int) -> Records:
+        """The records from number `start` to `stop`, uint8 (stop - start, 200)."""
+
+    @overload
+    def __getitem__(self, which: int) -> Bytes: ...
+    @overload
+    def __getitem__(self, which: slice) -> Records: ...
+    def __getitem__(self, which: int | slice) -> Records:
+        if isinstance(which, slice):
+            start, stop, step = which.indices(len(self))
+            return self._read(start, max(start, stop))[::step] if step > 0 else self._read(0, len(self))[which]
+        if not -len(self) <= which < len(self):
+            raise IndexError(f"record {which} of {len(self)}")
+        return np.asarray(self._read(which % len(self), which % len(self) + 1)[0])
+
+    @functools.cached_property
+    def array(self) -> Records:
+        """All records at once, in memory."""
+        return self._read(0, len(self))
+
+    def batches(self, size: int = BATCH) -> Iterator[Records]:
+        """The records in order, uint8 (up to `size`, 200) at a time."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+    def bytes(self, start: int, count: int) -> Bytes:
+        """Bytes of the records, uint8 (count,), as they would lie in an .atlc file."""
+        first, last = start // RECORD_BYTES, -(-(start + count) // RECORD_BYTES)
+        return np.asarray(self._read(first, min(last, len(self))).reshape(-1)[start - first * RECORD_BYTES :][:count])
+
+
+class RecordTable(Rows):
     """The records of a Parquet file, a `files.RecordSource`: `len`, indexing, `batches`, `spans` as for an .atlc file.
 
     One batch stays in memory at a time, so reading in order is fast and reading at random is slow. `entries` gives the
@@ -107,33 +146,6 @@ class RecordTable:
 
     def __len__(self) -> int:
         return int(self._starts[-1])
-
-    @overload
-    def __getitem__(self, which: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]: ...
-    @overload
-    def __getitem__(self, which: slice) -> Records: ...
-    def __getitem__(self, which: int | slice) -> Records:
-        if isinstance(which, slice):
-            start, stop, step = which.indices(len(self))
-            return self._read(start, max(start, stop))[::step] if step > 0 else self._read(0, len(self))[which]
-        if not -len(self) <= which < len(self):
-            raise IndexError(f"record {which} of {len(self)}")
-        return np.asarray(self._read(which % len(self), which % len(self) + 1)[0])
-
-    @functools.cached_property
-    def array(self) -> Records:
-        """All records at once, in memory."""
-        return self._read(0, len(self))
-
-    def batches(self, size: int = BATCH) -> Iterator[Records]:
-        """The records in order, uint8 (up to `size`, 200) at a time."""
-        for start in range(0, len(self), size):
-            yield self[start : start + size]
-
-    def bytes(self, start: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-        """Bytes of the records, uint8 (count,), as they would lie in an .atlc file."""
-        first, last = start // RECORD_BYTES, -(-(start + count) // RECORD_BYTES)
-        return np.asarray(self._read(first, min(last, len(self))).reshape(-1)[start - first * RECORD_BYTES :][:count])
 
     def spans(self, known: Collection[int]) -> Iterator[Span]:
         """The rows in order: runs of records with one of the `known` ids, and the others between them. Rows do not get

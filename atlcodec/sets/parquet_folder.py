@@ -3,23 +3,20 @@ as one file, whose records follow each other in the order of the files' names.""
 
 from __future__ import annotations
 
-import functools
 import os
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from itertools import accumulate
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 
 from atlcodec.errors import NotARecord
-from atlcodec.files import BATCH, Bytes
 from atlcodec.record import RECORD_BYTES, Records
 from atlcodec.sets import parquet
 from atlcodec.sets.formats import parquet_file
 from atlcodec.sets.manifest import Check, Entry
-from atlcodec.sets.parquet import RecordTable
+from atlcodec.sets.parquet import RecordTable, Rows
 from atlcodec.spans import Span
 
 
@@ -35,7 +32,7 @@ def open(path: str | os.PathLike[str]) -> RecordTable | RecordFolder:
     return RecordFolder([parquet.open(file) for file in files], name)
 
 
-class RecordFolder:
+class RecordFolder(Rows):
     """The records of several Parquet files, a `files.RecordSource`; else as `parquet.RecordTable`."""
 
     def __init__(self, files: list[RecordTable], name: str) -> None:
@@ -51,33 +48,6 @@ class RecordFolder:
 
     def __len__(self) -> int:
         return self._starts[-1]
-
-    @overload
-    def __getitem__(self, which: int) -> Bytes: ...
-    @overload
-    def __getitem__(self, which: slice) -> Records: ...
-    def __getitem__(self, which: int | slice) -> Records:
-        if isinstance(which, slice):
-            start, stop, step = which.indices(len(self))
-            return self._read(start, max(start, stop))[::step] if step > 0 else self.array[which]
-        if not -len(self) <= which < len(self):
-            raise IndexError(f"record {which} of {len(self)}")
-        return np.asarray(self._read(which % len(self), which % len(self) + 1)[0])
-
-    @functools.cached_property
-    def array(self) -> Records:
-        """All records at once, in memory."""
-        return self._read(0, len(self))
-
-    def batches(self, size: int = BATCH) -> Iterator[Records]:
-        """The records in order, uint8 (up to `size`, 200) at a time."""
-        for start in range(0, len(self), size):
-            yield self[start : start + size]
-
-    def bytes(self, start: int, count: int) -> Bytes:
-        """Bytes of the records, uint8 (count,), as they would lie in an .atlc file."""
-        first, last = start // RECORD_BYTES, -(-(start + count) // RECORD_BYTES)
-        return np.asarray(self._read(first, min(last, len(self))).reshape(-1)[start - first * RECORD_BYTES :][:count])
 
     def spans(self, known: Collection[int]) -> Iterator[Span]:
         """Those of the files."""

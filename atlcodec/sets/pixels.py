@@ -24,7 +24,7 @@ from atlcodec.sets.image_folder import state
 from atlcodec.sets.losses import Losses
 from atlcodec.sets.manifest import is_label
 from atlcodec.sets.paths import OutputPaths
-from atlcodec.sets.sources import Batch, Loaded, Name
+from atlcodec.sets.sources import Batch, Listed, Loaded, Name
 from atlcodec.shape import Shape
 
 
@@ -46,7 +46,7 @@ class Pixels:
                 )
         self.repeats, self.notes = list[str](), list(found.notes)
         existing = len(taken)
-        for path in (one.path for batch in self.batches() for one in batch.names) if existing else ():
+        for path in (one.path for listed in self.listed() for one in listed.names) if existing else ():
             first = taken.add(path)
             if first is not None and first < existing:
                 self.repeats.append(path)
@@ -54,8 +54,16 @@ class Pixels:
     def __len__(self) -> int:
         return sum(map(len, self._parts.values()))
 
+    def listed(self, size: int | None = None) -> Iterator[Listed]:
+        return (Listed(names, []) for _, _, names in self._pieces(size or sources.BATCH))
+
     def batches(self, size: int | None = None) -> Iterator[Batch]:
-        size = size or sources.BATCH
+        for part, numbers, names in self._pieces(size or sources.BATCH):
+            stamp = f"{part.path.name} {state(str(part.path))} {numbers} {list(map(tuple, names))}"
+            yield Batch(names, [], hashlib.sha256(stamp.encode()).hexdigest())
+
+    def _pieces(self, size: int) -> Iterator[tuple[Part, range, list[Name]]]:
+        """The images of each part, up to `size` at a time: their numbers in it, and their names."""
         for split, part in self._parts.items():
             width, before = max(5, len(str(len(part) - 1))), f"{split}/" if split else ""
             for start in range(0, len(part), size):
@@ -65,8 +73,7 @@ class Pixels:
                     Name(f"{before}{number:0{width}d}.png", self._labels[label] if label >= 0 else None, split)
                     for number, label in zip(numbers, labels, strict=True)
                 ]
-                stamp = f"{part.path.name} {state(str(part.path))} {numbers} {list(map(tuple, names))}"
-                yield Batch(names, [], hashlib.sha256(stamp.encode()).hexdigest())
+                yield part, numbers, names
 
     def load(self, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Loaded]]:
         for split, wanted in itertools.groupby(batches, lambda batch: batch.names[0].split):

@@ -24,6 +24,13 @@ class Name(NamedTuple):
     split: str = ""
 
 
+class Listed(NamedTuple):
+    """The names of images that follow each other, and why others between them are left out."""
+
+    names: list[Name]
+    problems: list[str]
+
+
 @dataclass(frozen=True)
 class Batch:
     """Images that follow each other, not yet read. The `stamp` is a digest of names and times of change: if a later run
@@ -69,5 +76,6 @@ class Source(Sampled, Protocol):
     known: Known | None  # which published set it is
     digests: dict[str, str]  # SHA-256 of its files by name, as far as they were read
 
+    def listed(self, size: int | None = None) -> Iterator[Listed]: ...  # as batches, without a look at the files
     def batches(self, size: int | None = None) -> Iterator[Batch]: ...  # the default is BATCH
     def load(self, batches: Iterator[Batch], jobs: int) -> Iterator[tuple[Batch, Loaded]]: ...

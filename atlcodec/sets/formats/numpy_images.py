@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from atlcodec.sets.formats.joined import rebatched
 from atlcodec.sets.formats.numpy_arrays import Array
-from atlcodec.sets.formats.parts import Raw
+from atlcodec.sets.formats.parts import Batch
 
 CHANNELS = (1, 3, 4)
 SMALLEST, LONGEST, SLIMMEST = 8, 4096, 8
@@ -62,22 +63,15 @@ class Part:
     def __len__(self) -> int:
         return sum(map(len, self.stacks))
 
-    def images(self, size: int, start: int = 0) -> Iterator[Sequence[Raw]]:
-        """An array (up to `size`, ...) at a time, or a list if there are several files."""
-        if len(self.stacks) == 1:
-            yield from cast("Iterator[Sequence[Raw]]", self.stacks[0].images(size, start))
-            return
-        waiting = list[Any]()
+    def images(self, size: int, start: int = 0) -> Iterator[Batch]:
+        """As in `parts.Part`."""
+        return rebatched(self._chunks(size, start), size)
+
+    def _chunks(self, size: int, start: int) -> Iterator[Batch]:
         for stack in self.stacks:
-            skipped = min(start, len(stack))
-            start -= skipped
-            for images in stack.images(size, skipped) if skipped < len(stack) else ():
-                waiting.extend(images)
-                if len(waiting) >= size:
-                    yield waiting[:size]
-                    waiting = waiting[size:]
-        if waiting:
-            yield waiting
+            if start < len(stack):
+                yield from stack.images(size, start)
+            start = max(0, start - len(stack))
 
 
 def is_stack(shape: tuple[int, ...]) -> bool:
