@@ -85,21 +85,22 @@ def encode(images: tuple[str, ...], files_from: str | None, **given: Any) -> Non
     file with -o set.parquet. The same command continues where it was stopped."""
     images = all_names(images, files_from, "IMAGE...|SET")
     convert = fit_of(given)
-    _refuse_contradictions(images, given)
-    if len(images) == 1 and (_is_set(images[0]) or (given["dry_run"] and images[0] != STANDARD)):
+    sets = [name for name in images if _is_set(name)]
+    _refuse_contradictions(images, sets, given)
+    if len(images) == 1 and (sets or (given["dry_run"] and images[0] != STANDARD)):
         _encode_set(images[0], given, convert)
     else:
-        _encode_named(images, given, convert)
+        _encode_named(images, sets, given, convert)
 
 
-def _encode_named(images: tuple[str, ...], given: dict[str, Any], convert: Fit) -> None:
+def _encode_named(images: tuple[str, ...], sets: list[str], given: dict[str, Any], convert: Fit) -> None:
     """Image files, each to a record or, with --grid, to a grid."""
     if given["dry_run"]:
         missing = [name for name in images if name != STANDARD and not os.path.lexists(name)]
         if missing:
             raise MissingFile(missing[0])
         raise click.UsageError("--dry-run is for a folder or a data set")
-    _refuse_folders(images, given["output"], given["append"])
+    _refuse_sets(sets, given["output"], given["append"])
     fixed = Codec.load(given["model"]) if given["model"] is not None else None
     kept = {key: given[key] for key in ("output", "effort", "force", "each", "skip_existing", "as_json")}
     options = Options(fixed=fixed, how=convert, **kept)
@@ -111,7 +112,7 @@ def _encode_named(images: tuple[str, ...], given: dict[str, Any], convert: Fit) 
     encode_grids(images, options, given["overlap"])
 
 
-def _refuse_for_grids(images: tuple[str, ...], given: dict[str, Any]) -> None:
+def _refuse_for_grids(sets: list[str], given: dict[str, Any]) -> None:
     """Refuse what an image in tiles does not have."""
     if given["fit"]:
         raise click.UsageError("--grid keeps the size of an image, --fit changes it; give one of them")
@@ -119,14 +120,13 @@ def _refuse_for_grids(images: tuple[str, ...], given: dict[str, Any]) -> None:
         raise click.UsageError("--each is for the images of a set; the tiles of a grid have one model")
     if given["frame"] == "all":
         raise click.UsageError("--grid takes one frame: --frame 0 is the first")
-    for name in images:
-        if _is_set(name):
-            raise click.UsageError(f"{escape(name)}: --grid takes image files, not a folder or a data set")
+    if sets:
+        raise click.UsageError(f"{escape(sets[0])}: --grid takes image files, not a folder or a data set")
 
 
-def _refuse_contradictions(images: tuple[str, ...], given: dict[str, Any]) -> None:
+def _refuse_contradictions(images: tuple[str, ...], sets: list[str], given: dict[str, Any]) -> None:
     if given["grid"]:
-        _refuse_for_grids(images, given)
+        _refuse_for_grids(sets, given)
     elif given["overlap"] is not None:
         raise click.UsageError("--overlap is for the tiles of --grid")
     if given["each"] and given["model"] is not None:
@@ -137,14 +137,13 @@ def _refuse_contradictions(images: tuple[str, ...], given: dict[str, Any]) -> No
         raise click.UsageError("records and --json cannot both go to standard output; name a file with -o")
 
 
-def _refuse_folders(images: tuple[str, ...], output: str | None, append: bool) -> None:
-    """Refuse what only works with one folder, and a folder among others."""
-    for name in images:
-        if _is_set(name):
-            what = "folder" if Path(name).is_dir() else "data set"
-            raise click.UsageError(
-                f"{escape(name)}: is a {what}; encode one {what} in each call, and add others with --append"
-            )
+def _refuse_sets(sets: list[str], output: str | None, append: bool) -> None:
+    """Refuse what only works with one folder or data set, and one of these among others."""
+    if sets:
+        what = "folder" if Path(sets[0]).is_dir() else "data set"
+        raise click.UsageError(
+            f"{escape(sets[0])}: is a {what}; encode one {what} in each call, and add others with --append"
+        )
     if append:
         raise click.UsageError("--append takes one folder of images, or one data set")
     if output is not None and output.lower().endswith(".parquet"):

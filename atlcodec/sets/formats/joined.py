@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,13 +42,26 @@ class Joined:
         return sum(len(part) for part in self.parts)
 
     def images(self, size: int, start: int = 0) -> Iterator[Batch]:
-        return rebatched(self._chunks(size, start), size)
+        return chained(self.parts, size, start)
 
-    def _chunks(self, size: int, start: int) -> Iterator[Batch]:
-        for part in self.parts:
+
+class Images(Protocol):
+    """What a part has of images."""
+
+    def __len__(self) -> int: ...
+    def images(self, size: int, start: int = 0) -> Iterator[Batch]: ...
+
+
+def chained(parts: Iterable[Images], size: int, start: int) -> Iterator[Batch]:
+    """The images of parts that follow each other, from number `start` on, `size` at a time."""
+
+    def chunks(start: int) -> Iterator[Batch]:
+        for part in parts:
             if start < len(part) or not len(part):  # an empty one may still say that its file has too many
                 yield from part.images(size, start)
             start = max(0, start - len(part))
+
+    return rebatched(chunks(start), size)
 
 
 def by_split(parts: Iterable[Part]) -> tuple[Part, ...]:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.sets.formats.joined import rebatched
+from atlcodec.sets.formats.joined import chained
 from atlcodec.sets.formats.numpy_arrays import Array
 from atlcodec.sets.formats.parts import Batch
 
@@ -65,13 +65,7 @@ class Part:
 
     def images(self, size: int, start: int = 0) -> Iterator[Batch]:
         """As in `parts.Part`."""
-        return rebatched(self._chunks(size, start), size)
-
-    def _chunks(self, size: int, start: int) -> Iterator[Batch]:
-        for stack in self.stacks:
-            if start < len(stack):
-                yield from stack.images(size, start)
-            start = max(0, start - len(stack))
+        return chained(self.stacks, size, start)
 
 
 def is_stack(shape: tuple[int, ...]) -> bool:
