@@ -165,6 +165,7 @@ def weights(file: bytes, packing: Packing = UNIFORM) -> dict[str, torch.Tensor]:
     found = {
         i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in model.graph.initializer if "." in i.name
     }
+    found = {name: value.float() if value.dtype == torch.float16 else value for name, value in found.items()}
     for name in [name.removesuffix(".levels") for name in found if name.endswith(".levels")]:
         _, factor, _, highest = onnx_packing.pieces(packing)
         levels = found.pop(f"{name}.levels").t()[:, highest] / torch.from_numpy(factor[highest])

@@ -18,6 +18,7 @@ from atlcodec.sets.dataset import Images
 from atlcodec.training import exact_codec, export, tuning
 from atlcodec.training.data import Domain, compress
 from atlcodec.training.exact_codec import Decompressor
+from atlcodec.training.halves import halved
 from atlcodec.training.layout import chunks, pictures
 from atlcodec.training.measure import symbols
 from atlcodec.training.networks import Networks
@@ -58,7 +59,13 @@ def codec(
     if base is not None:
         exact |= {f"{part}.onnx": base.file(part) for part in ("decompressor", "refiner")}
         about = {"exact": True} if base.card.exact else {}
-    return Finished(export.files(nets, taken, domain) | exact, about, about_head)
+    files = export.files(nets, taken, domain) | exact
+    return Finished({name: _small(name, file) for name, file in files.items()}, about, about_head)
+
+
+def _small(name: str, file: bytes) -> bytes:
+    """Files of the encoder's networks have half the size."""
+    return halved(file) if name in ("compressor.onnx", "refiner.onnx") else file
 
 
 def head(trainer: Trainer) -> tuple[bytes, About]:
