@@ -7,8 +7,7 @@ latents, without a search. Rows are kept in runs/trials.json, so that a stopped 
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -39,7 +38,7 @@ class Trial:
 
     name: str
     allotment: tuple[int, ...] = start.BITS
-    sizes: tuple[tuple[str, int], ...] = ()  # constants of pca.py
+    sizes: tuple[tuple[str, int], ...] = ()  # what differs from the size small
     rate: float = 4e-3
     free: float = 0.0  # learning rate of the linear paths
     last: bool = False  # a convolution behind the decompressor
@@ -52,10 +51,10 @@ class Trial:
 TRIALS = (
     Trial("as chosen"),
     Trial("latents of 8, 4 and 2 bits", allotment=(8, 4, 2)),
-    Trial("one mixer of each kind", sizes=(("DEPTH", 1),)),
-    Trial("three mixers of each kind", sizes=(("DEPTH", 3),)),
-    Trial("half the width", sizes=(("WIDTH", 24), ("HIDDEN", 64), ("WIDTH_BACK", 32), ("HIDDEN_BACK", 96))),
-    Trial("twice the width", sizes=(("WIDTH", 96), ("HIDDEN", 256), ("WIDTH_BACK", 128), ("HIDDEN_BACK", 384))),
+    Trial("one mixer of each kind", sizes=(("depth", 1),)),
+    Trial("three mixers of each kind", sizes=(("depth", 3),)),
+    Trial("half the width", sizes=(("width", 24), ("hidden", 64), ("width_back", 32), ("hidden_back", 96))),
+    Trial("twice the width", sizes=(("width", 96), ("hidden", 256), ("width_back", 128), ("hidden_back", 384))),
     Trial("a rate of 0.002", rate=2e-3),
     Trial("a rate of 0.008", rate=8e-3),
     Trial("linear paths set free, at a rate of 0.0001", free=1e-4),
@@ -93,9 +92,7 @@ def begun(trial: Trial, images: Tensor) -> Networks:
 
     with mock.patch.object(start, "allot", allot):
         fitted = start.fit(images.numpy())
-    with ExitStack() as stack:
-        for name, value in trial.sizes:
-            stack.enter_context(mock.patch.object(pca, name, value))
+    with mock.patch.dict(pca.SIZES, small=replace(pca.SIZES["small"], **dict(trial.sizes))):
         nets = Networks("pca", [10], start=fitted)
     if trial.last:
         nets.part("decompressor").append(Last())  # type: ignore[operator]

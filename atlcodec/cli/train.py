@@ -143,6 +143,8 @@ def _settings(asked: dict[str, Any], recipe: str, start: Model | None) -> Settin
         return settings
     if "architecture" not in asked:  # its weights fit no other
         settings = replace(settings, architecture=pretrained.architecture(start.card.recipe) or "lenet")
+    if "size" not in asked:
+        settings = replace(settings, size=pretrained.size(start.card.recipe))
     if recipe == "labels" and settings.architecture != "pca":
         raise AtlcError(f"{start.name}: not of the architecture pca, which alone has latents for labels")
     if _begins_whole(recipe, settings) and "learning_rate" not in asked:

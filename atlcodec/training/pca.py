@@ -19,6 +19,7 @@ larger files. Below, C x H x W is an image; 28 x 28 grey pixels have 49 patches 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -45,11 +46,24 @@ from atlcodec.training.start import Start, reduced, reduction
 
 PATCHES, TOKENS = (4, 8, 16, 32), 64  # sides of a patch to choose from; the most tokens
 ROWS = 16  # of the images that the path for labels begins with, at most
-DEPTH = 2
-WIDTH, HIDDEN = 48, 128  # of the compressor
-WIDTH_BACK, HIDDEN_BACK = 64, 192  # of the decompressor
-CHANNELS, BLOCKS, FEATURES = 64, 2, 64  # of the path for labels
+FEATURES = 64  # of the path for labels
 LABELS_HIDDEN = 128  # of the classifier
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the networks are beside their linear paths."""
+
+    depth: int  # mixers of each kind
+    width: int  # channels of the compressor's mixers
+    hidden: int
+    width_back: int  # channels of the decompressor's mixers
+    hidden_back: int
+    channels: int  # of the path for labels
+    blocks: int
+
+
+SIZES = {"small": Size(2, 48, 128, 64, 192, 64, 2), "large": Size(3, 96, 256, 96, 384, 96, 3)}
 
 
 def patches(shape: Shape) -> Patches:
@@ -58,8 +72,8 @@ def patches(shape: Shape) -> Patches:
     return next(each for each in made if each.rows * each.columns <= TOKENS)
 
 
-def _mixing(tokens: int, width: int, hidden: int) -> list[nn.Module]:
-    return [layer for _ in range(DEPTH) for layer in (MixTokens(tokens, 2 * tokens), MixChannels(width, hidden))]
+def _mixing(depth: int, tokens: int, width: int, hidden: int) -> list[nn.Module]:
+    return [layer for _ in range(depth) for layer in (MixTokens(tokens, 2 * tokens), MixChannels(width, hidden))]
 
 
 def _zero(layer: nn.Linear) -> nn.Linear:
@@ -70,7 +84,7 @@ def _zero(layer: nn.Linear) -> nn.Linear:
 
 def compressor(start: Start) -> nn.Sequential:
     """CxHxW -> latents (M,)."""
-    grid = patches(start.shape)
+    grid, size = patches(start.shape), SIZES[start.size]
     tokens, pixels = grid.rows * grid.columns, grid.channels * grid.size**2
     rows = (start.components / start.steps).T[: start.picture]
     dense = FixedLinear(rows, start.middle[: start.picture] - rows @ start.mean)
@@ -78,56 +92,56 @@ def compressor(start: Start) -> nn.Sequential:
     mixer = nn.Sequential(
         Scale(1 / 128),
         grid,
-        nn.Linear(pixels, WIDTH),
-        *_mixing(tokens, WIDTH, HIDDEN),
-        Join(tokens, WIDTH),
-        _zero(Linear8(tokens * WIDTH, start.picture, step=1 / 128)),
+        nn.Linear(pixels, size.width),
+        *_mixing(size.depth, tokens, size.width, size.hidden),
+        Join(tokens, size.width),
+        _zero(Linear8(tokens * size.width, start.picture, step=1 / 128)),
         Scale(4),
     )
     return nn.Sequential(Concatenate(nn.Sequential(Add(linear, mixer)), labels(start)))
 
 
 def labels(start: Start) -> nn.Sequential:
-    """CxHxW -> 32x14x14 -> 64x7x7 -> the latents for labels, for 28 x 28 pixels; the middle ones have at most 16 rows
-    for others. With integers, three times as fast as with floats."""
-    size = next(size for size in (2, 4, 8, 16) if size * ROWS >= max(start.shape[:2]))
-    grid = Unshuffle(size, start.shape)
+    """CxHxW -> 32x14x14 -> 64x7x7 -> the latents for labels, for 28 x 28 pixels and the size small; the middle ones
+    have at most 16 rows for others. With integers, three times as fast as with floats."""
+    square = next(side for side in (2, 4, 8, 16) if side * ROWS >= max(start.shape[:2]))
+    grid, channels = Unshuffle(square, start.shape), SIZES[start.size].channels
     last = nn.Linear(FEATURES, start.packing.labels)
     nn.init.constant_(last.bias, 1.5 / 2)  # the middle of the four levels
     return nn.Sequential(
         Scale(1 / 128),
         grid,
         Levels(1 / 128),
-        ConvNorm(grid.channels * size**2, CHANNELS // 2),
+        ConvNorm(grid.channels * square**2, channels // 2),
         Levels(1 / 64),
-        ConvNorm(CHANNELS // 2, CHANNELS, stride=2),
+        ConvNorm(channels // 2, channels, stride=2),
         Levels(1 / 64),
-        *[layer for _ in range(BLOCKS) for layer in _block()],
+        *[layer for _ in range(SIZES[start.size].blocks) for layer in _block(channels)],
         nn.Flatten(),
         Dropout(0.2),
-        nn.Linear(CHANNELS * -(-grid.rows // 2) * -(-grid.columns // 2), FEATURES),
+        nn.Linear(channels * -(-grid.rows // 2) * -(-grid.columns // 2), FEATURES),
         nn.ReLU(),
         last,
         Scale(2),
     )
 
 
-def _block() -> list[nn.Module]:
+def _block(channels: int) -> list[nn.Module]:
     """A residual block (He et al. 2016)."""
-    beside = (ConvNorm(CHANNELS, CHANNELS), Levels(1 / 64), ConvNorm(CHANNELS, CHANNELS), Levels(1 / 32, signed=True))
+    beside = (ConvNorm(channels, channels), Levels(1 / 64), ConvNorm(channels, channels), Levels(1 / 32, signed=True))
     return [Add(nn.Sequential(), nn.Sequential(*beside)), Levels(1 / 32)]
 
 
 def decompressor(start: Start) -> nn.Sequential:
     """Latents (M,) -> CxHxW."""
-    grid = patches(start.shape)
+    grid, size = patches(start.shape), SIZES[start.size]
     tokens, pixels = grid.rows * grid.columns, grid.channels * grid.size**2
     mixer = nn.Sequential(
         Scale(1 / 128),
         grid,
-        nn.Linear(pixels, WIDTH_BACK),
-        *_mixing(tokens, WIDTH_BACK, HIDDEN_BACK),
-        _zero(nn.Linear(WIDTH_BACK, pixels)),
+        nn.Linear(pixels, size.width_back),
+        *_mixing(size.depth, tokens, size.width_back, size.hidden_back),
+        _zero(nn.Linear(size.width_back, pixels)),
         Scale(128),
         Unpatches(grid.size, start.shape),
     )

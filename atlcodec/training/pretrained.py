@@ -18,6 +18,7 @@ from atlcodec.training import exact_floats, export
 from atlcodec.training.layers import BatchNorm, Standardise
 from atlcodec.training.layout import pictures, planes
 from atlcodec.training.networks import CLASSIFIERS, COMPRESSORS, DECOMPRESSORS, Networks, quantise
+from atlcodec.training.settings import SIZES
 from atlcodec.training.start import Start, blank
 
 
@@ -52,7 +53,7 @@ class Modules(nn.Module):
         """See `atlcodec.training.load`."""
         model = zoo.find(which)
         recipe, folder = model.card.recipe, model.folder
-        start = blank(model.card.packing, model.card.shape)
+        start = blank(model.card.packing, model.card.shape, size(recipe))
         top = torch.from_numpy(start.packing.top.reshape(start.packing.shape))
         part = functools.partial(_part, start=start, codec=recipe)
         compressor = part(COMPRESSORS, recipe, model.file("compressor"), f"{folder}/compressor.onnx")
@@ -83,6 +84,12 @@ def architecture(recipe: Mapping[str, Any]) -> str | None:
     """The architecture in a card's recipe, or None."""
     name = recipe.get("architecture")
     return name if isinstance(name, str) else None
+
+
+def size(recipe: Mapping[str, Any]) -> str:
+    """The size of the networks in a card's recipe (`pca.SIZES`)."""
+    name = recipe.get("size")
+    return name if name in SIZES else "small"
 
 
 def decompressor_file(model: Model) -> bytes:

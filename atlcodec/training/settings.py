@@ -10,6 +10,7 @@ from typing import Any
 
 FINE_TUNING = 1e-3  # the learning rate by default of networks that begin with a whole codec
 ARCHITECTURES = ("lenet", "mixer", "pca")
+SIZES = ("small", "large")
 # Every way to join some of affine (or elastic), mirror and cutout.
 AUGMENT = tuple(
     "+".join(filter(None, changes))
@@ -52,6 +53,11 @@ class Settings:
         "pca",
         "Architecture of the three networks. All but pca take 28 x 28 grey images only.",
         choices=ARCHITECTURES,
+    )
+    size: str = param(
+        "small",
+        "Size of the networks of the architecture pca. large: better for images of many kinds, in twice the time.",
+        choices=SIZES,
     )
     seed: int = param(0, "Seed of the weights, the order of the images, and augmentation.")
     batch_size: int = param(128, "Images in a mini-batch.", least=1)

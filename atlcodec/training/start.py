@@ -57,6 +57,7 @@ class Start:
     steps: Floats
     deviations: Floats
     shape: Shape = GREY
+    size: str = "small"  # of the networks (`pca.SIZES`)
     fitted: bool = True  # False: the weights are loaded afterwards
 
     @property
@@ -83,14 +84,14 @@ def reduced(shape: Shape) -> tuple[int, int, int]:
     return channels, -(-height // by), -(-width // by)
 
 
-def blank(packing: Packing, shape: Shape = GREY) -> Start:
+def blank(packing: Packing, shape: Shape = GREY, size: str = "small") -> Start:
     """A start without data: for weights that are loaded afterwards."""
     channels, height, width = reduced(shape)
     zeros, ones = np.zeros((channels * height * width, packing.count), np.float32), np.ones(packing.count, np.float32)
-    return Start(packing, zeros[:, 0], zeros, ones, ones, shape, fitted=False)
+    return Start(packing, zeros[:, 0], zeros, ones, ones, shape, size, fitted=False)
 
 
-def fit(images: NDArray[np.uint8]) -> Start:
+def fit(images: NDArray[np.uint8], size: str = "small") -> Start:
     """The start of training on images, uint8 (N, *shape), two or more."""
     shape = images.shape[1:]
     found = small(images, np.random.default_rng(0).permutation(len(images))[:IMAGES])
@@ -114,6 +115,7 @@ def fit(images: NDArray[np.uint8]) -> Start:
         np.pad(step, (0, LABELS), constant_values=1).astype(np.float32),
         np.pad(deviations[:kept] / step, (0, LABELS), constant_values=1).astype(np.float32),
         shape,
+        size,
     )
 
 
@@ -178,13 +180,17 @@ def moved(pictures: Floats, dy: int, dx: int) -> Floats:
 
 
 def fit_records(
-    records: NDArray[np.uint8], packing: Packing, linear: tuple[Floats, Floats] | None = None, shape: Shape = GREY
+    records: NDArray[np.uint8],
+    packing: Packing,
+    linear: tuple[Floats, Floats] | None = None,
+    shape: Shape = GREY,
+    size: str = "small",
 ) -> Start:
     """The start of a classifier alone, on records uint8 (N, 200): the deviations of their latents, and the linear path
     of their codec, if it has one: its weights, float32 (D, M), and biases, float32 (D,). `shape` is that of images."""
     latents = packing.read(records[:IMAGES]).reshape(-1, packing.count)
     start = replace(
-        blank(packing, shape), deviations=np.maximum(latents.std(axis=0), 0.5).astype(np.float32), fitted=True
+        blank(packing, shape, size), deviations=np.maximum(latents.std(axis=0), 0.5).astype(np.float32), fitted=True
     )
     if linear is not None:
         weights, biases = linear

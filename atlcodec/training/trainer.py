@@ -116,12 +116,14 @@ class Trainer:
             some = self.domains[0].images
             assert some is not None
             records = Codec(base).encode(some[:IMAGES].cpu().numpy(), effort=0)
-            return fit_records(records, base.card.packing, shape=base.card.shape)
+            return fit_records(
+                records, base.card.packing, shape=base.card.shape, size=pretrained.size(base.card.recipe)
+            )
         if self.settings.architecture not in ("pca", "dense", "conv"):
             return NO_START
         images = [one.images for one in self.domains if one.images is not None]
         if images:
-            return fit((images[0] if len(images) == 1 else torch.cat(images)).cpu().numpy())
+            return fit((images[0] if len(images) == 1 else torch.cat(images)).cpu().numpy(), self.settings.size)
         (only,) = self.domains
         assert only.records is not None
         return fit_records(only.records.cpu().numpy(), only.packing, only.linear)
