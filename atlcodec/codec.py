@@ -21,7 +21,7 @@ Images = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
 
 CHUNK_OF_CLASSIFIER = 1024  # rows; its activations are small
-CHUNK_OF_SEARCH = 64
+CHUNK_OF_SEARCH = CHUNK_OF_DECODER = 64  # a fifth faster than 256
 LARGE = 64 * 64 * 3  # values of an image; of larger ones a chunk has fewer rows, or all threads would run out of memory
 UNSURE = 6.0  # dB for each factor of e in a label's probability; fitted to the accuracy on all training sets
 
@@ -112,7 +112,7 @@ class Codec:
         packed and not sealed."""
         packed, check = record.as_records(records), self.check if verify else None
         return engine.in_chunks(
-            self._decompressor, packed, self.shape, check=check, chunk_rows=self._rows(engine.CHUNK)
+            self._decompressor, packed, self.shape, check=check, chunk_rows=self._rows(CHUNK_OF_DECODER)
         )
 
     def classify(self, records: ArrayLike | bytes, *, verify: bool = True) -> Probabilities:
