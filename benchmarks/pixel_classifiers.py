@@ -14,7 +14,9 @@ import torch
 from inputs import Images, Labels
 from torch import Tensor, nn
 
+from atlcodec.shape import Shape
 from atlcodec.training.layers import Scale
+from atlcodec.training.layout import sizes
 
 
 class Pixels(nn.Module):
@@ -24,15 +26,19 @@ class Pixels(nn.Module):
         return images.unsqueeze(1).float()
 
 
-def cnn(budget: int, classes: int) -> nn.Sequential:
-    """Images float (N, 1, 28, 28) -> logits (N, classes), with about `budget` multiplications, 6,000 at least: strides
-    instead of pooling, so that most of them go into what is kept. The weights are random, the same in every run."""
+def cnn(budget: int, classes: int, shape: Shape = (28, 28)) -> nn.Sequential:
+    """Images float (N, C, H, W) -> logits (N, classes), with about `budget` multiplications, 6,000 at least for 28 x 28
+    grey pixels: strides instead of pooling, so that most of them go into what is kept. The weights are random, the same
+    in every run."""
     torch.manual_seed(1)
-    costs = {c: 14 * 14 * 25 * c + 7 * 7 * 9 * c * 2 * c for c in range(1, 100)}
+    channels, height, width = sizes(shape)
+    first, second = (-(-height // by) * -(-width // by) for by in (2, 4))
+    costs = {c: first * 25 * channels * c + second * 9 * c * 2 * c for c in range(1, 100)}
     c = max((c for c, cost in costs.items() if cost < 0.6 * budget), default=1)
-    width = max(1, round((budget - costs[c]) / (98 * c + classes)))
-    layers = [nn.Conv2d(1, c, 5, 2, 2), nn.ReLU(), nn.Conv2d(c, 2 * c, 3, 2, 1), nn.ReLU(), nn.Flatten()]
-    return nn.Sequential(Scale(1 / 128), *layers, nn.Linear(98 * c, width), nn.ReLU(), nn.Linear(width, classes))
+    hidden = max(1, round((budget - costs[c]) / (2 * second * c + classes)))
+    layers = [nn.Conv2d(channels, c, 5, 2, 2), nn.ReLU(), nn.Conv2d(c, 2 * c, 3, 2, 1), nn.ReLU(), nn.Flatten()]
+    dense = [nn.Linear(2 * second * c, hidden), nn.ReLU(), nn.Linear(hidden, classes)]
+    return nn.Sequential(Scale(1 / 128), *layers, *dense)
 
 
 def onnx_file(net: nn.Module) -> bytes:
