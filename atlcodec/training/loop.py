@@ -112,7 +112,7 @@ class Epoch:
         decoded = logits = None
         targets = self.targets(learnt) if task != "autoencoder" else None
         with torch.autocast(rows.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-            symbols = self.symbols(rows, images) if unchanged else None
+            symbols = self.symbols(rows, images, task) if unchanged else None
             if task != "classifier":
                 decoded = self.nets.part("decompressor", domain)(symbols)
             if task != "autoencoder":
@@ -180,9 +180,11 @@ class Epoch:
             logits = self.nets.part("teacher")(planes(images))
         return functional.cross_entropy(logits.float(), targets, label_smoothing=self.settings.label_smoothing)
 
-    def symbols(self, rows: Tensor, images: Tensor | None) -> Tensor:
+    def symbols(self, rows: Tensor, images: Tensor | None, task: Task) -> Tensor:
         """Symbols from the compressor, or from the records that a frozen compressor made."""
         if self.phase.compresses and images is not None:
+            if task == "autoencoder":
+                return self.nets.quantise(self.nets.picture_latents(planes(images)))
             return self.compressed(images)
         if self.data.records is None:
             assert self.data.images is not None

@@ -128,6 +128,16 @@ class Networks(nn.Module):
             return self.teacher
         return (self.decompressors if name == "decompressor" else self.classifiers)[domain]
 
+    def picture_latents(self, images: Tensor) -> Tensor:
+        """What the compressor makes of images, but zeros in place of the latents for labels, if it has such. These
+        never change a decoded image, and their path takes half of the time."""
+        if not self.packing.labels:
+            latents: Tensor = self.compressor(images)
+            return latents
+        both = self.compressor[0]
+        assert isinstance(both, Concatenate)
+        return functional.pad(both.first(images).float(), (0, self.packing.labels))
+
     def quantise(self, latents: Tensor) -> Tensor:
         """The compressor's latents on their levels, float32; see `quantise`."""
         return quantise(latents.float(), self.top)

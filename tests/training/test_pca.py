@@ -116,6 +116,18 @@ def test_the_files_compute_what_the_networks_do(nets: Networks, data: Dataset) -
     assert export.files(again, []) == files
 
 
+@torch.no_grad()
+def test_the_latents_of_pictures_need_no_path_for_labels(nets: Networks, data: Dataset) -> None:
+    images, kept = torch.from_numpy(data.train.images[:6]).unsqueeze(1).float(), nets.packing.labels
+    whole, pictures = nets.compressor(images), nets.picture_latents(images)
+    assert torch.equal(pictures[:, :-kept], whole[:, :-kept])
+    assert not pictures[:, -kept:].any()
+    decode = nets.part("decompressor")
+    assert torch.equal(decode(nets.quantise(pictures)), decode(nets.quantise(whole)))
+    other = Networks("mixer", [2]).eval()
+    assert torch.equal(other.picture_latents(images), other.compressor(images))
+
+
 def test_the_refiner_gives_the_steps_of_the_latents(nets: Networks, data: Dataset, start: Start) -> None:
     images = data.train.images[:6]
     latents = nets.quantise(nets.compressor(torch.from_numpy(images).unsqueeze(1).float())).detach()
