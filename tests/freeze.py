@@ -10,7 +10,9 @@ import json
 import textwrap
 from pathlib import Path
 
-from atlcodec import zoo
+import numpy as np
+
+from atlcodec import exact, zoo
 from atlcodec.codec import Codec
 from drawings import seven
 
@@ -25,10 +27,16 @@ def example() -> str:
     frozen = json.loads((FIXTURES / f"{model.id:08x}.json").read_text())
     record = "\n".join(textwrap.wrap(frozen["record"], 80))
     pixels = "\n".join(frozen["pixels"])
+    head = zoo.head(model)
+    path = f"{head.folder}/classifier.onnx"
+    records = np.frombuffer(bytes.fromhex(frozen["record"]), np.uint8)[None]
+    (logits,) = exact.Network(head.file(), path)(records).astype(int).tolist()
+    said = f"Its logits by `heads/{head.name}`, for the labels {head.labels[0]} to {head.labels[-1]}:"
     return (
         f"{HEADING}\n\nWritten by `{model.name}`, whose id is `{model.id:08x}`. Its 200 bytes, and so its 400 "
         "symbols:\n\n"
-        f"```\n{record}\n```\n\nIts pixels, 28 rows of 28 bytes:\n\n```\n{pixels}\n```\n"
+        f"```\n{record}\n```\n\nIts pixels, 28 rows of 28 bytes:\n\n```\n{pixels}\n```\n\n"
+        f"{said}\n{' '.join(map(str, logits))}\n"
     )
 
 
