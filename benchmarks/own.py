@@ -22,6 +22,8 @@ import report
 from inputs import ATLC
 from report import Row, Table
 
+from atlcodec import zoo
+
 MINUTES = 6
 FEW = 500  # training pictures
 RUNS = Path(__file__).parents[1] / "runs" / "own"
@@ -37,7 +39,7 @@ class Road:
 
     @property
     def name(self) -> str:
-        start = "-start" if "--start" in self.options else ""
+        start = f"-{self.options[1]}" if "--start" in self.options else ""
         return f"{self.kind}-{self.pictures or 'all'}{start}"
 
 
@@ -47,6 +49,10 @@ def roads() -> Iterator[Road]:
         yield Road("signs", pictures)
         yield Road("letters", pictures)
     yield Road("letters", FEW, ("--start", "kmnist"))
+    installed = zoo.models()
+    for kind, start in (("letters", "grey"), ("signs", "colour")):
+        if start in installed:
+            yield Road(kind, FEW, ("--start", start))
 
 
 def main() -> None:
