@@ -55,6 +55,7 @@ def resume(folder: Path, settings: Settings, fingerprint: str, nets: nn.Module, 
     state: dict[str, Any] = torch.load(path, map_location=settings.device, weights_only=True)
     saved = {**asdict(Settings()), **state["settings"]}  # settings added after the run started have their defaults
     saved["device"] = settings.device  # a run may go on on another one
+    saved["floats"] = settings.floats  # it may end otherwise
     if (saved, state["recipe"]) != (asdict(settings), fingerprint):
         raise BadData(
             f"{folder}: holds a run with other settings or data; take another folder, or delete it to start again"

@@ -112,6 +112,7 @@ def test_other_architectures(architecture: str, exact: bool, tmp_path: Path) -> 
 
 def test_all_stays_in_floats_if_you_ask(tmp_path: Path) -> None:
     made = finish.codec(trained(tmp_path, "lenet", floats=True), 2, [])
+    assert len(trained(tmp_path, "lenet").steps) == len(trained(tmp_path, "lenet", floats=True).steps)  # one run
     assert (made.about, made.about_head) == ({}, {})
     with pytest.raises(BadModel):
         bounds.check(made.files["decompressor.onnx"], "d")
