@@ -56,3 +56,31 @@ export class Decoder {
 
   classify(records: Uint8Array, options?: ReadOptions): Classified;
 }
+
+/** The distance of each record from `query`, as `atlc similar` computes it. All are of one codec, and `latents` is that
+ *  of its card; without it, the latents are the 400 symbols. */
+export function distances(
+  records: Uint8Array,
+  query: Uint8Array,
+  latents?: readonly (readonly [number, number])[],
+): Float32Array;
+
+/** An image of any size, in tiles. */
+export interface Description {
+  height: number;
+  width: number;
+  channels: number;
+  /** Of the codec of all tiles. */
+  id: string;
+  tile: readonly number[];
+  overlap: number;
+  seams: number;
+  rows: number;
+  columns: number;
+}
+
+/** What the description of a grid says, or null for another record. Throws `BadRecord` for one of a later version. */
+export function describe(record: Uint8Array): Description | null;
+
+/** The pixels of a grid from those of all its tiles. A tile that is not `there` gets the mean of its neighbours. */
+export function join(described: Description, tiles: Uint8Array, there: ArrayLike<boolean | number>): Uint8Array;

@@ -2,3 +2,5 @@
 
 export { Decoder, check, load } from "./src/decoder.js";
 export { BadModel, BadRecord } from "./src/errors.js";
+export { describe, join } from "./src/grid.js";
+export { distances } from "./src/latents.js";
