@@ -25,7 +25,7 @@ test-all: test test-more ## the same, and what takes long: a cluster of Ray, the
 
 test-more: $(DEV)/.ray javascript
 	ATLC_TEST_ALL=1 $(DEV)/bin/pytest tests/core/test_ray.py tests/pages/test_javascript.py tests/pages/test_guide_page.py \
-		tests/pages/test_web_package.py
+		tests/pages/test_web_package.py tests/pages/test_pages.py
 
 lint: $(DEV)/.ready ## ruff: rules and format; import-linter: the layers
 	$(DEV)/bin/ruff check .
