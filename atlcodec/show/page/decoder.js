@@ -1350,7 +1350,7 @@ const [BLENDED, FILTERED] = [1, 2]; // how seams are treated
 const LARGEST = 2 ** 26; // pixels
 const [EDGE, UNKNOWN] = [32, 128];
 
-/** What the description of a grid says, or null for another record. Throws `BadRecord` if this version cannot read it. */
+/** What the description of a grid says, or null for another record. Throws `BadRecord` for one of a later version. */
 function describe(record) {
   if (record?.length !== RECORD || crc32(record) !== ID) return null;
   const view = new DataView(record.buffer, record.byteOffset, RECORD);
