@@ -299,12 +299,15 @@ const TYPES = new Map([
   [7, [Float64Array, (view, at) => Number(view.getBigInt64(at, true))]], // axes and sizes
 ]);
 
+const HALF = [Float32Array, (view, at) => half(view.getUint16(at, true)), 2]; // 10: compressors alone have it
+
 /** {source, target, nodes, weights} of a file. Nodes have {operator, inputs, output, attributes}; weights, by their
- *  names, {type, shape, data}. Whole numbers of 64 bits are given as float64. `name` is for messages. */
-function read(file, name) {
+ *  names, {type, shape, data}. Whole numbers of 64 bits are given as float64. `name` is for messages. `floats` takes
+ *  floats of 16 bits, too. */
+function read(file, name, { floats = false } = {}) {
   if (file.length > LARGEST) throw new BadModel(`${name}: has ${file.length} bytes; ${LARGEST} are the limit`);
   try {
-    return new Reader(name).model(file);
+    return new Reader(name, floats ? new Map([...TYPES, [10, HALF]]) : TYPES).model(file);
   } catch (error) {
     if (error instanceof NotProtobuf) throw new BadModel(`${name}: not an ONNX file`);
     throw error;
@@ -313,10 +316,11 @@ function read(file, name) {
 
 class Reader {
   #name;
+  #types;
   #fields = new Fields();
 
-  constructor(name) {
-    this.#name = name;
+  constructor(name, types) {
+    [this.#name, this.#types] = [name, types];
   }
 
   model(file) {
@@ -394,14 +398,14 @@ class Reader {
       else if (number === 9) raw = content(value);
       else if (number === 13 || (number === 14 && value !== 0)) throw this.#refused("has weights in another file");
     }
-    const type = TYPES.get(kind);
+    const type = this.#types.get(kind);
     if (!type) throw this.#refused(`the weights ${shown(name)} have a type that exact networks do not have`);
-    const [form, get] = type;
+    const [form, get, width = form.BYTES_PER_ELEMENT] = type;
     const count = shape.reduce((product, size) => product * size, 1);
-    if (shape.length > DIMENSIONS || shape.some((size) => size < 1) || count * form.BYTES_PER_ELEMENT !== raw.length) {
+    if (shape.length > DIMENSIONS || shape.some((size) => size < 1) || count * width !== raw.length) {
       throw this.#refused(`the shape of the weights ${shown(name)} does not fit their data`);
     }
-    return [name, { type: form, shape, data: values(form, get, raw, count) }];
+    return [name, { type: form, shape, data: values(form, get, width, raw, count) }];
   }
 
   #refused(what) {
@@ -410,11 +414,18 @@ class Reader {
 }
 
 /** The numbers of weights, which may begin at any byte of the file. */
-function values(form, get, raw, count) {
+function values(form, get, width, raw, count) {
   if (form === Uint8Array || form === Int8Array) return new form(raw.buffer, raw.byteOffset, count);
   const [data, view] = [new form(count), new DataView(raw.buffer, raw.byteOffset, raw.length)];
-  for (let at = 0; at < count; at += 1) data[at] = get(view, at * form.BYTES_PER_ELEMENT);
+  for (let at = 0; at < count; at += 1) data[at] = get(view, at * width);
   return data;
+}
+
+/** A number of 16 bits (IEEE 754). */
+function half(bits) {
+  const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
 }
 
 return { read };
@@ -1230,6 +1241,12 @@ const LOGIT = 1 / 256; // a step of logits
 /** A decompressor or a classifier from its ONNX file: bytes, a URL, or in Node a path. `sha256` is what the card says;
  *  a file with another one is refused. */
 async function load(source, options = {}) {
+  const { file, name, found } = await fileOf(source, options);
+  return new Decoder(file, name, found, options);
+}
+
+/** The bytes of a file, its name in messages, and its SHA-256, which must be that of the options. */
+async function fileOf(source, options) {
   const file = await bytesOf(source);
   const name =
     options.name ?? (ArrayBuffer.isView(source) || source instanceof ArrayBuffer ? "the file" : String(source));
@@ -1237,7 +1254,7 @@ async function load(source, options = {}) {
   if (options.sha256 !== undefined && options.sha256.toLowerCase() !== found) {
     throw new BadModel(`${name}: has the SHA-256 ${found}, not ${options.sha256}; fetch it again`);
   }
-  return new Decoder(file, name, found, options);
+  return { file, name, found };
 }
 
 async function bytesOf(source) {
@@ -1335,10 +1352,420 @@ class Decoder {
   }
 }
 
-return { load, check, Decoder };
+return { load, fileOf, check, Decoder };
 })();
 
 const module12 = (() => {
+// The operators of compressors, in floats, for one image. A compressor need not be exact: any record that it makes is
+// valid. A value is {shape, data}; all numbers are float32, the bytes of images and quantised values, too.
+
+const { size } = module3;
+
+const value = (shape, data) => ({ shape, data });
+
+/** Numbers of two values, of equal shape or with one that is repeated. */
+function broadcast(one, two, compute) {
+  const length = Math.max(one.shape.length, two.shape.length);
+  const [first, second] = [one, two].map(({ shape }) => [...Array(length - shape.length).fill(1), ...shape]);
+  const shape = first.map((side, axis) => Math.max(side, second[axis]));
+  const result = new Float32Array(size(shape));
+  const steps = [first, second].map((own) =>
+    own.map((side, axis) => (side === 1 ? 0 : size(own.slice(axis + 1)))),
+  );
+  const index = shape.map(() => 0);
+  for (let at = 0, left = 0, right = 0; at < result.length; at += 1) {
+    result[at] = compute(one.data[left], two.data[right]);
+    for (let axis = length - 1; axis >= 0; axis -= 1) {
+      [index[axis], left, right] = [index[axis] + 1, left + steps[0][axis], right + steps[1][axis]];
+      if (index[axis] < shape[axis]) break;
+      [left, right] = [left - steps[0][axis] * shape[axis], right - steps[1][axis] * shape[axis]];
+      index[axis] = 0;
+    }
+  }
+  return value(shape, result);
+}
+
+const each = (x, compute) => value(x.shape, Float32Array.from(x.data, compute));
+
+/** Half to even, as ONNX rounds. */
+function rint(number) {
+  const floor = Math.floor(number);
+  const rest = number - floor;
+  if (rest !== 0.5) return Math.round(number);
+  return floor % 2 ? floor + 1 : floor;
+}
+
+function transpose(x, order) {
+  const shape = order.map((axis) => x.shape[axis]);
+  const steps = order.map((axis) => size(x.shape.slice(axis + 1)));
+  const result = new Float32Array(x.data.length);
+  const index = shape.map(() => 0);
+  for (let at = 0, from = 0; at < result.length; at += 1) {
+    result[at] = x.data[from];
+    for (let axis = shape.length - 1; axis >= 0; axis -= 1) {
+      [index[axis], from] = [index[axis] + 1, from + steps[axis]];
+      if (index[axis] < shape[axis]) break;
+      from -= steps[axis] * shape[axis];
+      index[axis] = 0;
+    }
+  }
+  return value(shape, result);
+}
+
+function product(a, b) {
+  const [rows, terms] = a.shape;
+  const columns = b.shape[1];
+  const result = new Float32Array(rows * columns);
+  for (let row = 0; row < rows; row += 1) {
+    const line = result.subarray(row * columns, (row + 1) * columns);
+    for (let term = 0; term < terms; term += 1) {
+      const factor = a.data[row * terms + term];
+      if (factor === 0) continue;
+      const start = term * columns;
+      for (let column = 0; column < columns; column += 1) line[column] += factor * b.data[start + column];
+    }
+  }
+  return value([rows, columns], result);
+}
+
+/** a times the rows of b. */
+function productWithRows(a, b) {
+  const [rows, terms] = a.shape;
+  const outputs = b.shape[0];
+  const result = new Float32Array(rows * outputs);
+  for (let row = 0; row < rows; row += 1) {
+    for (let output = 0; output < outputs; output += 1) {
+      let sum = 0;
+      for (let term = 0; term < terms; term += 1) sum += a.data[row * terms + term] * b.data[output * terms + term];
+      result[row * outputs + output] = sum;
+    }
+  }
+  return value([rows, outputs], result);
+}
+
+function gemm({ integer }, a, b, c) {
+  const made = integer("transB", 0) ? productWithRows(a, b) : product(a, b);
+  return c ? broadcast(made, c, (one, two) => one + two) : made;
+}
+
+function around(x, [top, left, bottom, right], filler) {
+  const [count, channels, rows, columns] = x.shape;
+  const [tall, wide] = [top + rows + bottom, left + columns + right];
+  const result = new Float32Array(count * channels * tall * wide).fill(filler);
+  for (let row = 0; row < count * channels * rows; row += 1) {
+    const to = (Math.floor(row / rows) * tall + top + (row % rows)) * wide + left;
+    result.set(x.data.subarray(row * columns, (row + 1) * columns), to);
+  }
+  return value([count, channels, tall, wide], result);
+}
+
+function conv({ integers }, x, weights, bias) {
+  const padded = around(x, integers("pads", [0, 0, 0, 0]), 0);
+  const [down, across] = integers("strides", [1, 1]);
+  const [, channels, tall, wide] = padded.shape;
+  const [outputs, , height, width] = weights.shape;
+  const [rows, columns] = [Math.floor((tall - height) / down) + 1, Math.floor((wide - width) / across) + 1];
+  const result = new Float32Array(outputs * rows * columns);
+  for (let output = 0, w = 0; output < outputs; output += 1) {
+    const plane = result.subarray(output * rows * columns, (output + 1) * rows * columns).fill(bias?.data[output] ?? 0);
+    for (let channel = 0; channel < channels; channel += 1) {
+      for (let y = 0; y < height; y += 1) {
+        for (let x = 0; x < width; x += 1, w += 1) {
+          const weight = weights.data[w];
+          const start = (channel * tall + y) * wide + x;
+          let to = 0;
+          for (let row = 0; row < rows; row += 1) {
+            let from = start + row * down * wide;
+            for (const end = to + columns; to < end; to += 1, from += across) plane[to] += weight * padded.data[from];
+          }
+        }
+      }
+    }
+  }
+  return value([1, outputs, rows, columns], result);
+}
+
+function maxPool({ integers }, x) {
+  const [[height, width], [down, across]] = [integers("kernel_shape", []), integers("strides", [1, 1])];
+  const [count, channels, tall, wide] = x.shape;
+  const [rows, columns] = [Math.floor((tall - height) / down) + 1, Math.floor((wide - width) / across) + 1];
+  const result = new Float32Array(count * channels * rows * columns).fill(-Infinity);
+  result.forEach((_, at) => {
+    const [plane, row, column] = [Math.floor(at / (rows * columns)), Math.floor(at / columns) % rows, at % columns];
+    for (let y = 0; y < height; y += 1) {
+      const from = (plane * tall + row * down + y) * wide + column * across;
+      for (let x_ = 0; x_ < width; x_ += 1) result[at] = Math.max(result[at], x.data[from + x_]);
+    }
+  });
+  return value([count, channels, rows, columns], result);
+}
+
+/** The zero and the scale of each number: one for all, or one for each index along an axis. */
+function scaled(x, scale, zero, axis, compute) {
+  const inner = scale.data.length === 1 ? Infinity : size(x.shape.slice(axis + 1));
+  return each(x, (number, at) => {
+    const which = inner === Infinity ? 0 : Math.floor(at / inner) % scale.data.length;
+    return compute(number, scale.data[which], zero ? zero.data[which] : 0);
+  });
+}
+
+function quantise({ integer }, x, scale, zero) {
+  const [least, most] = zero?.type === Int8Array ? [-128, 127] : [0, 255];
+  const step = (number, by, from) => Math.max(least, Math.min(most, rint(number / by) + from));
+  return { ...scaled(x, scale, zero, integer("axis", 1), step), type: zero?.type ?? Uint8Array };
+}
+
+function reshape(_, x, wanted) {
+  const shape = [...wanted.data].map((side, axis) => (side === 0 ? x.shape[axis] : side));
+  const known = shape.reduce((product_, side) => (side === -1 ? product_ : product_ * side), 1);
+  return value(shape.map((side) => (side === -1 ? x.data.length / known : side)), x.data);
+}
+
+function spaceToDepth({ integer }, x) {
+  const [block, [count, channels, rows, columns]] = [integer("blocksize", 1), x.shape];
+  const split = value([count, channels, rows / block, block, columns / block, block], x.data);
+  const { data } = transpose(split, [0, 3, 5, 1, 2, 4]);
+  return value([count, channels * block ** 2, rows / block, columns / block], data);
+}
+
+function unsqueeze(_, x, axes) {
+  const shape = [...x.shape];
+  for (const axis of [...axes.data].sort((one, two) => one - two)) {
+    shape.splice(axis < 0 ? axis + x.shape.length + axes.data.length : axis, 0, 1);
+  }
+  return value(shape, x.data);
+}
+
+function concat({ integer }, ...parts) {
+  const axis = integer("axis", 0) < 0 ? integer("axis", 0) + parts[0].shape.length : integer("axis", 0);
+  const shape = [...parts[0].shape];
+  shape[axis] = parts.reduce((sum, part) => sum + part.shape[axis], 0);
+  const [result, blocks] = [new Float32Array(size(shape)), parts.map((part) => size(part.shape.slice(axis)))];
+  const whole = blocks.reduce((sum, block) => sum + block, 0);
+  let start = 0;
+  parts.forEach((part, number) => {
+    for (let at = 0; at * blocks[number] < part.data.length; at += 1) {
+      result.set(part.data.subarray(at * blocks[number], (at + 1) * blocks[number]), at * whole + start);
+    }
+    start += blocks[number];
+  });
+  return value(shape, result);
+}
+
+/** Each takes the attributes of a node and its inputs. */
+const FLOATS = {
+  Add: (_, x, y) => broadcast(x, y, (one, two) => one + two),
+  Mul: (_, x, y) => broadcast(x, y, (one, two) => one * two),
+  Max: (_, x, y) => broadcast(x, y, Math.max),
+  Min: (_, x, y) => broadcast(x, y, Math.min),
+  Clip: (_, x, least, most) => each(x, (number) => Math.max(least.data[0], Math.min(most.data[0], number))),
+  Relu: (_, x) => each(x, (number) => Math.max(0, number)),
+  Cast: (_, x) => x,
+  Flatten: ({ integer }, x) => {
+    const rows = size(x.shape.slice(0, integer("axis", 1)));
+    return value([rows, x.data.length / rows], x.data);
+  },
+  Transpose: ({ integers }, x) => transpose(x, integers("perm", x.shape.map((_, axis) => x.shape.length - 1 - axis))),
+  MatMulInteger: (_, x, y, zero) => product(zero ? each(x, (number) => number - zero.data[0]) : x, y),
+  DequantizeLinear: ({ integer }, x, scale, zero) =>
+    scaled(x, scale, zero, integer("axis", 1), (number, by, from) => (number - from) * by),
+  Pad: (_, x, pads, filler) => around(x, [2, 3, 6, 7].map((at) => pads.data[at]), filler?.data[0] ?? 0),
+  Concat: concat,
+  Conv: conv,
+  Gemm: gemm,
+  MaxPool: maxPool,
+  QuantizeLinear: quantise,
+  Reshape: reshape,
+  SpaceToDepth: spaceToDepth,
+  Unsqueeze: unsqueeze,
+};
+
+return { FLOATS };
+})();
+
+const module13 = (() => {
+// Latents to a sealed record: 400 symbols whose CRC-32 is the id of the codec. The rules are those of docs/format.md.
+
+const { BadRecord } = module0;
+const { crc32 } = module1;
+const { RECORD } = module10;
+
+const [SYMBOLS, NEVER] = [400, 1e30]; // the cost of a move that changes the image much
+
+/** The record of a compressor's latents, Float32Array. `widths` are [bits, how many] in their order; the last `labels`
+ *  of them serve the classifier, and stay as they are. `id` is the codec's, a whole number. */
+function sealed(latents, widths, labels, id) {
+  const bits = widths.flatMap(([width, count]) => Array(count).fill(width));
+  if (bits.length !== latents.length) throw new BadRecord(`${latents.length} latents, not ${bits.length}`);
+  const levels = latents.map((latent, at) => Math.max(0, Math.min(2 ** bits[at] - 1, rint(latent))));
+  const symbols = packed(levels, bits);
+  const uniform = widths.length === 1 && widths[0][0] === 4;
+  const moves = uniform ? steps(latents, levels) : flips(latents, levels, bits, labels);
+  const order = moves.map((_, at) => at).sort((one, two) => before(moves[one].cost, moves[two].cost) || one - two);
+  return closed(symbols, moves, order, id);
+}
+
+/** The order of costs: that of their bits, in which -0 is less than 0. */
+function before(one, two) {
+  return one - two || Object.is(two, -0) - Object.is(one, -0);
+}
+
+/** Half to even. */
+function rint(number) {
+  const floor = Math.floor(number);
+  return number - floor === 0.5 ? floor + (floor % 2) : Math.round(number);
+}
+
+/** The symbols of latents, the highest bit of each first. */
+function packed(levels, bits) {
+  const symbols = new Uint8Array(SYMBOLS);
+  let place = 0;
+  levels.forEach((level, at) => {
+    for (let bit = bits[at] - 1; bit >= 0; bit -= 1, place += 1) {
+      if ((level >> bit) & 1) symbols[place >> 2] |= 8 >> (place & 3);
+    }
+  });
+  return symbols;
+}
+
+/** For latents that are the symbols: one step towards the latent, or inwards at the ends. */
+function steps(latents, levels) {
+  return Array.from(levels, (level, at) => {
+    const above = Math.fround(Math.max(0, Math.min(15, latents[at])) - level);
+    const other = level + (above < 0 ? -1 : level === 15 ? -1 : 1);
+    return { change: level ^ other, cost: Math.fround(1 - 2 * Math.abs(above)) };
+  });
+}
+
+/** For latents of other widths: the lowest bit of one of those in a symbol, the cheapest. */
+function flips(latents, levels, bits, labels) {
+  const moves = Array.from({ length: SYMBOLS }, () => ({ change: 1, cost: NEVER }));
+  let end = 0;
+  const first = new Set();
+  bits.forEach((width, at) => {
+    end += width;
+    if (at >= bits.length - labels) return;
+    const [symbol, mask] = [(end - 1) >> 2, 8 >> ((end - 1) & 3)];
+    const gradient = Math.fround(2 * Math.fround(levels[at] - latents[at]));
+    const cost = gradient * (levels[at] & 1 ? -1 : 1);
+    if (first.has(symbol) && cost >= moves[symbol].cost) return;
+    first.add(symbol);
+    moves[symbol] = { change: mask, cost };
+  });
+  return moves;
+}
+
+let syndromes = null; // how a changed symbol changes the CRC-32, by its place and the change
+
+function syndrome(place, change) {
+  if (!syndromes) {
+    const record = new Uint8Array(RECORD);
+    const zero = crc32(record);
+    syndromes = Array.from({ length: SYMBOLS }, (_, at) => {
+      const single = [1, 2, 4, 8].map((bit) => {
+        record[at >> 1] = at & 1 ? bit : bit << 4;
+        const found = (crc32(record) ^ zero) >>> 0;
+        record[at >> 1] = 0;
+        return found;
+      });
+      return single;
+    });
+  }
+  return syndromes[place].reduce((sum, one, bit) => ((change >> bit) & 1 ? sum ^ one : sum), 0) >>> 0;
+}
+
+/** Moves in their order until 32 are independent; the combination of them that gives the id. */
+function closed(symbols, moves, order, id) {
+  const [basis, chosen] = [new Map(), []]; // by their highest bit: a vector, and which of the chosen add up to it
+  const reduced = (vector, parts) => {
+    while (vector) {
+      const found = basis.get(Math.clz32(vector));
+      if (!found) break;
+      [vector, parts] = [(vector ^ found.vector) >>> 0, (parts ^ found.parts) >>> 0];
+    }
+    return { vector, parts };
+  };
+  for (const place of order) {
+    if (chosen.length === 32) break;
+    const found = reduced(syndrome(place, moves[place].change), 0);
+    if (!found.vector) continue;
+    basis.set(Math.clz32(found.vector), { vector: found.vector, parts: (found.parts ^ (1 << chosen.length)) >>> 0 });
+    chosen.push(place);
+  }
+  const { vector, parts } = reduced((crc32(bytesOf(symbols)) ^ id) >>> 0, 0);
+  if (vector) throw new BadRecord("the moves do not reach the id");
+  chosen.forEach((place, at) => ((parts >>> at) & 1 ? (symbols[place] ^= moves[place].change) : null));
+  return bytesOf(symbols);
+}
+
+function bytesOf(symbols) {
+  return Uint8Array.from({ length: RECORD }, (_, at) => (symbols[2 * at] << 4) | symbols[2 * at + 1]);
+}
+
+return { sealed };
+})();
+
+const module14 = (() => {
+// Images to records, at effort 0: the compressor's latents, rounded and sealed. In floats, so that another machine may
+// write another record of the same image; both are valid.
+
+const { fileOf } = module11;
+const { BadModel, BadRecord, shown } = module0;
+const { FLOATS } = module12;
+const { size } = module3;
+const { read } = module5;
+const { sealed } = module13;
+
+/** A compressor from its ONNX file: bytes, a URL, or in Node a path. `id` is the codec's, eight hexadecimal digits;
+ *  `shape`, `latents` and `labels` are `shape`, `latents` and `label_latents` of its card. */
+async function loadCompressor(source, options) {
+  const { file, name } = await fileOf(source, options);
+  return new Compressor(file, name, options);
+}
+
+/** One file: use `loadCompressor`. */
+class Compressor {
+  #graph;
+  #name;
+  #options;
+
+  constructor(file, name, { id, shape, latents = [[4, 400]], labels = 0 }) {
+    this.#graph = read(file, name, { floats: true });
+    [this.#name, this.#options] = [name, { latents, labels }];
+    [this.id, this.shape] = [id.toLowerCase(), shape];
+    for (const { operator } of this.#graph.nodes) {
+      if (!Object.hasOwn(FLOATS, operator)) throw new BadModel(`${name}: has the operator ${shown(operator)}`);
+    }
+  }
+
+  /** The latents of one image, Uint8Array of `shape`: Float32Array. */
+  latents(pixels) {
+    if (!(pixels instanceof Uint8Array) || pixels.length !== size(this.shape)) {
+      throw new BadRecord(`an image of this codec is a Uint8Array of ${this.shape.join(" x ")}`);
+    }
+    const { nodes, weights, source, target } = this.#graph;
+    const values = new Map(weights).set(source, { shape: [1, ...this.shape], data: Float32Array.from(pixels) });
+    for (const { operator, inputs, output, attributes } of nodes) {
+      const integers = (name, default_) => attributes.get(name) ?? default_;
+      const site = { integers, integer: (name, default_) => integers(name, [default_])[0] };
+      const found = inputs.map((input) => values.get(input));
+      if (found.some((each) => !each)) throw new BadModel(`${this.#name}: ${shown(output)} has no input`);
+      values.set(output, FLOATS[operator](site, ...found));
+    }
+    return values.get(target).data;
+  }
+
+  /** The record of one image. */
+  encode(pixels) {
+    const { latents, labels } = this.#options;
+    return sealed(this.latents(pixels), latents, labels, parseInt(this.id, 16));
+  }
+}
+
+return { loadCompressor, Compressor };
+})();
+
+const module15 = (() => {
 // Images of any size: a description, and behind it the tiles. docs/format.md says how they are joined.
 
 const { BadRecord } = module0;
@@ -1479,7 +1906,7 @@ function blended({ rows, columns, tile, overlap, channels }, tiles, tall, wide) 
 return { describe, join };
 })();
 
-const module13 = (() => {
+const module16 = (() => {
 // How far records are from each other: the Euclidean distance of their latents, as similarity search computes it.
 
 const { BadRecord } = module0;
@@ -1527,16 +1954,17 @@ function distances(records, query, latents = SYMBOLS) {
 return { distances };
 })();
 
-const module14 = (() => {
+const module17 = (() => {
 // Reads .atlc records in plain JavaScript: see README.md.
 
+const { Compressor, loadCompressor } = module14;
 const { Decoder, check, load } = module11;
 const { BadModel, BadRecord } = module0;
-const { describe, join } = module12;
-const { distances } = module13;
+const { describe, join } = module15;
+const { distances } = module16;
 
-return { Decoder, check, load, BadModel, BadRecord, describe, join, distances };
+return { Compressor, loadCompressor, Decoder, check, load, BadModel, BadRecord, describe, join, distances };
 })();
 
-return module14;
+return module17;
 })();
