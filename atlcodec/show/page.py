@@ -44,15 +44,15 @@ def make(items: Sequence[Item], title: str, sort: str = "order") -> bytes:
         raise BadData(f"{title}: {total} records are too many for a page, which holds {MOST}; give --limit")
     about = _about(items, list(codecs.values()), packed, sort)
     data = [
-        _element("worker", "text/plain", f"{_asset('decoder.js')}\n{_asset('worker.js')}"),
-        _element("about", "application/json", json.dumps(about, separators=(",", ":")).replace("<", "\\u003c")),
+        element("worker", "text/plain", f"{asset('decoder.js')}\n{asset('worker.js')}"),
+        element("about", "application/json", json.dumps(about, separators=(",", ":")).replace("<", "\\u003c")),
         *_networks(codecs.values()),
         *_record_elements(packed),
     ]
-    script = "\n".join(['"use strict";\n(() => {', *map(_asset, SCRIPTS), "})();"])
-    css = _asset("page.css")
+    script = "\n".join(['"use strict";\n(() => {', *map(asset, SCRIPTS), "})();"])
+    css = asset("page.css")
     shown = {"title": html.escape(visible(title)), "css": css, "js": script, "data": "\n".join(data)}
-    return _asset("page.html").format(script=_digest(script), style=_digest(css), **shown).encode()
+    return asset("page.html").format(script=digest(script), style=digest(css), **shown).encode()
 
 
 def _records(item: Item) -> Records:
@@ -86,7 +86,7 @@ def _about(items: Sequence[Item], codecs: list[Codec], packed: list[Records], so
         "distance": _column(np.float32, (_distance(item) for item in items), np.nan),
         "records": _column(np.uint32, map(len, packed), 1),
     }
-    originals = [[at, _text(item.original)] for at, item in enumerate(items) if item.original is not None]
+    originals = [[at, base64_text(item.original)] for at, item in enumerate(items) if item.original is not None]
     return {
         "count": len(items),
         "files": files,
@@ -107,10 +107,12 @@ def _distance(item: Item) -> float:
 def _column(kind: type[np.generic], values: Iterable[Any], default: Any) -> str:
     """Numbers as base64; "" if all of them are the default."""
     numbers = np.fromiter(values, np.dtype(kind).newbyteorder("<"))
-    return "" if np.array_equal(numbers, np.broadcast_to(default, numbers.shape), equal_nan=True) else _text(numbers)
+    return (
+        "" if np.array_equal(numbers, np.broadcast_to(default, numbers.shape), equal_nan=True) else base64_text(numbers)
+    )
 
 
-def _text(array: NDArray[Any] | bytes) -> str:
+def base64_text(array: NDArray[Any] | bytes) -> str:
     return base64.b64encode(array if isinstance(array, bytes) else np.ascontiguousarray(array).tobytes()).decode()
 
 
@@ -122,14 +124,14 @@ def _codec(codec: Codec) -> dict[str, Any]:
         "latents": codec.model.card.packing.widths,
         "decompressor": f"decompressor-{codec.id:08x}",
     }
-    if not _classifies(codec):
+    if not classifies(codec):
         return known
     card = codec.head.card
     head = {"labels": card.labels, "scale": card.scale, "name": f"{codec.name}/{card.name}"}
     return {**known, "classifier": f"classifier-{codec.id:08x}", "head": head, "unsure": card.unsure_below}
 
 
-def _classifies(codec: Codec) -> bool:
+def classifies(codec: Codec) -> bool:
     try:
         return codec.head.card.exact
     except AtlcError:
@@ -138,32 +140,32 @@ def _classifies(codec: Codec) -> bool:
 
 def _networks(codecs: Iterable[Codec]) -> Iterator[str]:
     for codec in codecs:
-        yield _element(f"decompressor-{codec.id:08x}", "text/plain", _text(codec.model.file("decompressor")))
-        if _classifies(codec):
-            yield _element(f"classifier-{codec.id:08x}", "text/plain", _text(codec.head.file()))
+        yield element(f"decompressor-{codec.id:08x}", "text/plain", base64_text(codec.model.file("decompressor")))
+        if classifies(codec):
+            yield element(f"classifier-{codec.id:08x}", "text/plain", base64_text(codec.head.file()))
 
 
 def _record_elements(packed: list[Records]) -> Iterator[str]:
     """All records, in elements of a size that browsers like."""
     whole = np.concatenate(packed)
     for start in range(0, len(whole), CHUNK):
-        yield f'<script class="records" type="text/plain">{_text(whole[start : start + CHUNK])}</script>'
+        yield f'<script class="records" type="text/plain">{base64_text(whole[start : start + CHUNK])}</script>'
 
 
-def _element(name: str, kind: str, text: str) -> str:
+def element(name: str, kind: str, text: str) -> str:
     """Data in an element of the page that is not shown and not run."""
     if "</script" in text.lower() or "<!--" in text:
         raise ValueError(f"{name} would end its element")
     return f'<script id="{name}" type="{kind}">{text}</script>'
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
     return resources.files("atlcodec.show").joinpath("page", name).read_text("utf-8").strip()
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
     """What a content security policy calls a script or a style."""
-    return f"sha256-{_text(hashlib.sha256(text.encode()).digest())}"
+    return f"sha256-{base64_text(hashlib.sha256(text.encode()).digest())}"
 
 
 def _size(count: int) -> str:
