@@ -149,6 +149,8 @@ def _choose(
     if complete:
         for _ in found:  # what is not shown is counted
             pass
+    else:
+        tally.more = next(found, None) is not None
     return chosen, tally
 
 
@@ -187,6 +189,8 @@ def _print(chosen: list[Item], tally: Tally, how: _How, names: tuple[str, ...], 
 
 
 def _counts(shown: int, tally: Tally) -> str:
+    if tally.more:
+        return f"the first {counted(shown, 'image')} (--limit)"
     if shown == tally.images:
         return counted(shown, "image")
     return f"{shown} of {counted(tally.images, 'image')} (--limit)"

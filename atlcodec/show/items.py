@@ -68,6 +68,7 @@ class Tally:
     """What was seen of all images of a set, of those that are not shown, too."""
 
     images: int = 0
+    more: bool = False  # whether there are others, which were not counted
     unsure: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)  # true label, label
