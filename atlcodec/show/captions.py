@@ -21,8 +21,6 @@ def caption(item: Item) -> str:
     """The label of an image, and what is wrong with it."""
     if item.query:
         return "query"
-    if item.distance is not None:
-        return " ".join(filter(None, [item.true or item.label or "", f"{item.distance:.2f}"]))
     if item.label is None:
         return item.true or item.path or (item.file if item.grid else str(item.number))
     if item.wrong:
@@ -32,5 +30,7 @@ def caption(item: Item) -> str:
 
 def figures(item: Item) -> str:
     """The numbers below a label: how probable it is, and how near the image is to its original."""
-    parts = [f"{item.probability:.0%}"] if item.label is not None and item.distance is None else []
+    if item.distance is not None:
+        return f"{item.distance:.1f} away"
+    parts = [f"{item.probability:.0%}"] if item.label is not None else []
     return "  ".join([*parts, *([f"{item.psnr:.1f} dB"] if item.psnr is not None else [])])

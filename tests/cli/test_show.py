@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,9 @@ from atlcodec import picture
 from atlcodec.codec import Codec
 from atlcodec.record import Records
 from atlcodec.sets import manifest, record_set
-from atlcodec.show import blocks, captions, items, panels
+from atlcodec.show import blocks, captions, items, page, panels
 from drawings import Pixels
-from kit import Cli, put, shown
+from kit import Cli, put, records, shown
 
 SLANTS = np.linspace(-3, 3, 12)
 
@@ -164,6 +165,38 @@ def test_originals_are_beside_the_images(cli: Cli, folder: Path, tmp_path: Path)
     assert ran.code == 1
     assert ran.err.count("No such file") == 12
     assert (tmp_path / "y.png").exists()
+
+
+def test_similar_shows_its_hits(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "query.atlc").write_bytes((folder / "set.atlc").read_bytes()[1000:1200])
+    ran = cli("similar", tmp_path / "query.atlc", folder / "set.atlc", "--top", "3", "-o", tmp_path / "x.png")
+    assert (ran.code, ran.out) == (0, b"")
+    assert ran.err.strip().endswith("x.png  4 images")
+    decoded = Codec.load("mnist").decode(packed(folder))[5]
+    assert holds(shown(tmp_path / "x.png"), panels.coloured(decoded.repeat(3, 0).repeat(3, 1)))
+    assert ".html or .png" in cli("similar", tmp_path / "query.atlc", folder / "set.atlc", "-o", "x.txt").misuse
+
+
+def test_a_page_is_small(cli: Cli, tmp_path: Path) -> None:
+    """Besides the networks: 4 MB for 10,000 records."""
+    packed = np.tile(records(100), (100, 1))
+    (tmp_path / "x.atlc").write_bytes(packed.tobytes())
+    manifest.write(tmp_path / "x.csv", [manifest.Entry(at, f"some/folder/{at}.png", "7") for at in range(10_000)])
+    assert cli("show", tmp_path / "x.atlc", "-o", tmp_path / "x.html").code == 0
+    codec = Codec.load("mnist")
+    networks = len(codec.model.file("decompressor")) + len(codec.head.file())
+    made = (tmp_path / "x.html").read_text("utf-8")
+    assert len(made.encode()) - networks * 4 / 3 < 4e6
+    carried = re.findall(r'<script class="records" type="text/plain">(.*?)</script>', made)
+    assert b"".join(map(base64.b64decode, carried)) == packed.tobytes()
+
+
+def test_too_much_for_a_page_is_refused(
+    cli: Cli, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "MOST", 11)
+    said = cli("show", folder / "set.atlc", "-o", tmp_path / "x.html").complaint
+    assert "12 records are too many for a page, which holds 11; give --limit" in said
 
 
 def test_a_grid_is_one_image(cli: Cli, folder: Path, tmp_path: Path) -> None:

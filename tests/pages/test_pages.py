@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -193,6 +194,29 @@ def test_a_grid_is_one_image_with_a_map(cli: Cli, folder: Path, page: Page) -> N
     assert not np.array_equal(pixels(page, "#pictures canvas"), image)
     page.click("#map")
     assert np.array_equal(pixels(page, "#pictures canvas"), image)
+    clean(page)
+
+
+def test_a_hundred_thousand_images(cli: Cli, folder: Path, page: Page) -> None:
+    """They open, scroll and are searched. The limits are those of a busy machine."""
+    (folder / "many.atlc").write_bytes((folder / "set.atlc").read_bytes() * 334)
+    address = made(cli, "show", folder / "many.atlc", "-o", folder / "many.html")
+    begun = time.monotonic()
+    opened(page, address)
+    assert time.monotonic() - begun < 30
+    assert page.run("performance.getEntriesByName('first-contentful-paint')[0].startTime") < 5000
+    page.run("scrollTo(0, document.body.scrollHeight)")
+    page.wait("document.querySelector('[aria-posinset=\"100200\"]')")
+    page.wait(READY)
+    packed = np.fromfile(folder / "set.atlc", np.uint8).reshape(-1, 200)
+    last = np.repeat(Codec.load("mnist").decode(packed[299:])[0][..., None], 3, axis=2)
+    assert np.array_equal(pixels(page, ".cell[data-image='100199'] canvas"), last)
+    page.click(".cell[data-image='100199']")
+    begun = time.monotonic()
+    page.wait("document.querySelectorAll('#near li').length === 12")
+    assert time.monotonic() - begun < 5
+    assert page.run("[...document.querySelectorAll('#near .cell')].map((c) => c.dataset.image % 300)") == [299] * 12
+    assert page.run("document.querySelectorAll('.cell').length") < 400
     clean(page)
 
 
