@@ -45,7 +45,12 @@ LIMITS = {"": 40, ".png": 400, ".html": 200_000}  # images, by the ending of -o
     help="probability: wrong labels first, then unsure ones; label: by true label, wrong ones first; psnr: the worst "
     "first, with --original.",
 )
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="The first N images. [default: 40; 400 in a sheet]")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="The first N images. [default: 40; 400 in a sheet; 200,000 in a page]",
+)
 @click.option("--scale", type=click.IntRange(1, 32), metavar="N", help="Show each pixel as N x N pixels.")
 @click.option("--head", help="The classifier to use, by name. [default: the model's first]")
 @group("Originals")

@@ -21,7 +21,7 @@ def caption(item: Item) -> str:
     """The label of an image, and what is wrong with it."""
     if item.query:
         return "query"
-    if item.label is None:
+    if item.label is None or (item.true is not None and not item.comparable and item.distance is None):
         return item.true or item.path or (item.file if item.grid else str(item.number))
     if item.wrong:
         return f"{item.label}, not {item.true}"
@@ -33,4 +33,6 @@ def figures(item: Item) -> str:
     if item.distance is not None:
         return f"{item.distance:.1f} away"
     parts = [f"{item.probability:.0%}"] if item.label is not None else []
+    if parts and item.true is not None and not item.comparable:
+        parts = [f"{item.label} {parts[0]}"]
     return "  ".join([*parts, *([f"{item.psnr:.1f} dB"] if item.psnr is not None else [])])

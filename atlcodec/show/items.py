@@ -46,6 +46,7 @@ class Item:
     label: str | None = None  # what the classifier says
     probability: float = 0.0
     unsure: bool = False
+    comparable: bool = False  # whether the classifier could have given the label of the list
     original: Pixels | None = None
     psnr: float | None = None  # of the decoded image against its original
     distance: float | None = None  # from the image that others are compared with
@@ -54,8 +55,8 @@ class Item:
 
     @property
     def wrong(self) -> bool:
-        """Whether the classifier says something else than the list."""
-        return self.true is not None and self.label is not None and self.true != self.label
+        """Whether the classifier says something else than the list, though it knows the list's label."""
+        return self.comparable and self.true != self.label
 
     @property
     def name(self) -> str:
@@ -81,7 +82,7 @@ class Tally:
             self.unsure += item.unsure
             if item.label is not None:
                 self.labels[item.label] += 1
-                if item.true is not None:
+                if item.comparable and item.true is not None:
                     self.pairs[item.true, item.label] += 1
             yield item
 
@@ -128,8 +129,10 @@ def labelled(name: str, part: Part, codec: Codec, entries: Sequence[Entry | None
     if _classifies(codec, name, report):
         scores = codec.classify(packed)
         best, labels = scores.argmax(axis=1).tolist(), codec.labels
+        known = set(labels)
         for item, index, probability in zip(made, best, scores.max(axis=1).tolist(), strict=True):
             item.label, item.probability, item.unsure = labels[index], probability, codec.is_unsure(probability)
+            item.comparable = item.true in known
     return made
 
 

@@ -8,6 +8,7 @@ The page's own script is the files of `page/`, one after the other. `page/decode
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import html
 import json
@@ -118,12 +119,14 @@ def base64_text(array: NDArray[Any] | bytes) -> str:
 
 def _codec(codec: Codec) -> dict[str, Any]:
     """What the page knows of a codec, and the elements that hold its networks."""
-    known = {
+    known: dict[str, Any] = {
         "name": codec.name,
         "shape": codec.shape,
         "latents": codec.model.card.packing.widths,
         "decompressor": f"decompressor-{codec.id:08x}",
     }
+    with contextlib.suppress(AtlcError):
+        known["labels"] = codec.labels
     if not classifies(codec):
         return known
     card = codec.head.card

@@ -148,13 +148,14 @@ class _Table:
     def __init__(self, pairs: Counter[tuple[str, str]], pen: _Pen) -> None:
         self._pairs = pairs
         self.labels = sorted({label for pair in pairs for label in pair})
+        self._rows = sorted({true for true, _ in pairs})
         if len(self.labels) > WIDEST or all(true == label for true, label in pairs):
             self.labels = []
         texts = [*self.labels, *map(str, pairs.values())]
         self._cell = min(LEAST, max([24, *(pen.width(text) + 10 for text in texts)]))
         self._first = min(2 * LEAST, max([pen.width("true"), *map(pen.width, self.labels)]) + GAP)
         self.width = self._first + len(self.labels) * self._cell if self.labels else 0
-        self.height = (len(self.labels) + 2) * LINE if self.labels else 0
+        self.height = (len(self._rows) + 2) * LINE if self.labels else 0
 
     def draw(self, pen: _Pen, left: int, top: int) -> None:
         pen.text((left, top), "Rows: true labels. Columns: what the classifier says.", max(self.width, WIDTH), FAINT)
@@ -162,7 +163,7 @@ class _Table:
         most = max(self._pairs.values())
         for column, label in enumerate(self.labels):
             pen.text((left + self._first + column * self._cell + 5, top), label, self._cell - 6, FAINT)
-        for row, true in enumerate(self.labels, 1):
+        for row, true in enumerate(self._rows, 1):
             pen.text((left, top + row * LINE), true, self._first - 6, FAINT)
             for column, label in enumerate(self.labels):
                 count, x, y = self._pairs[true, label], left + self._first + column * self._cell, top + row * LINE

@@ -131,6 +131,17 @@ def holds(sheet: Pixels, image: Pixels) -> bool:
     return False
 
 
+def test_labels_that_the_classifier_does_not_know_are_not_wrong(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.atlc").write_bytes((folder / "set.atlc").read_bytes())
+    manifest.write(tmp_path / "x.csv", [manifest.Entry(at, f"{at}.png", "seven") for at in range(12)])
+    found = list(items.collect(record_set.open(tmp_path / "x.atlc"), print))
+    assert not any(item.wrong for item in found)
+    assert captions.caption(found[0]) == "seven"
+    assert captions.figures(found[0]).startswith("7 ")
+    assert cli("show", tmp_path / "x.atlc", "-o", tmp_path / "x.png").code == 0
+    assert not (shown(tmp_path / "x.png") == np.array([190, 18, 30])).all(axis=2).any()
+
+
 def test_what_is_left_out_is_said(cli: Cli, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "bare.atlc").write_bytes((folder / "set.atlc").read_bytes())
     for limit, said in (("5", "the first 5 images (--limit)"), ("12", "12 images"), ("13", "12 images")):

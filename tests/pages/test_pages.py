@@ -237,7 +237,7 @@ def test_a_hostile_list_is_text(cli: Cli, folder: Path, page: Page) -> None:
     opened(page, made(cli, "show", folder / "hostile.atlc", "-o", folder / "hostile.html"))
     captions = page.run("[...document.querySelectorAll('.caption')].map((each) => each.textContent)")
     shown = [label.replace("\u202e", "\\u{202e}") for _, label in HOSTILE]
-    assert all(caption.endswith(f", not {label}") for caption, label in zip(captions, shown, strict=True)), captions
+    assert captions == shown
     for at, (path, _) in enumerate(HOSTILE):
         page.run(f"document.querySelectorAll('#list .cell')[{at}].click()")
         assert text(page, "#name") == path

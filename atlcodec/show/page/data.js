@@ -26,6 +26,8 @@ const images = {
   paths: about.paths,
 };
 const starts = beginnings(images.records); // of the first record of each image
+const places = new Map(about.labels.map((label, at) => [label, at]));
+const vocabularies = about.codecs.map(({ labels = [] }) => new Set(labels.map((label) => places.get(label))));
 const originals = about.originals && new Map(about.originals.map(([at, pixels]) => [at, pixels]));
 
 function bytesOf(text) {
@@ -60,9 +62,15 @@ const codecOf = (image) => about.codecs[images.codec ? images.codec[image] : 0];
 const labelOf = (image) => (images.label && images.label[image] !== NONE ? about.labels[images.label[image]] : null);
 const trueOf = (image) => (images.true && images.true[image] !== NONE ? about.labels[images.true[image]] : null);
 const probabilityOf = (image) => (images.probability ? images.probability[image] / 65535 : 0);
-const isWrong = (image) => trueOf(image) !== null && labelOf(image) !== null && trueOf(image) !== labelOf(image);
+const isWrong = (image) => isComparable(image) && images.true[image] !== images.label[image];
 const numberOf = (image) => (images.number ? images.number[image] : image);
 const fileOf = (image) => about.files[images.file ? images.file[image] : 0];
+
+/** Whether the classifier could have given the label of the list. */
+function isComparable(image) {
+  if (!images.true || !images.label || images.true[image] === NONE || images.label[image] === NONE) return false;
+  return vocabularies[images.codec ? images.codec[image] : 0].has(images.true[image]);
+}
 
 function recordsOf(image) {
   const [from, to] = starts ? [starts[image], starts[image + 1]] : [image, image + 1];
@@ -92,14 +100,17 @@ const isolated = (text) => make("bdi", {}, visible(text));
 function captionOf(image) {
   const [label, known] = [labelOf(image), trueOf(image)];
   if (images.distance && images.distance[image] === -1) return "query";
-  if (label === null) return known ?? (isGrid(image) ? fileOf(image) : nameOf(image));
+  const foreign = known !== null && !isComparable(image) && !images.distance;
+  if (label === null || foreign) return known ?? (isGrid(image) ? fileOf(image) : nameOf(image));
   if (isWrong(image)) return `${label}, not ${known}`;
   return images.unsure?.[image] ? `${label}?` : label;
 }
 
 function figuresOf(image, distance = images.distance?.[image]) {
   if (distance >= 0) return `${distance.toFixed(1)} away`;
-  const parts = labelOf(image) !== null ? [`${Math.round(100 * probabilityOf(image))} %`] : [];
+  const share = `${Math.round(100 * probabilityOf(image))} %`;
+  const parts = labelOf(image) !== null ? [share] : [];
+  if (parts.length && trueOf(image) !== null && !isComparable(image)) parts[0] = `${visible(labelOf(image))} ${share}`;
   if (images.psnr && !Number.isNaN(images.psnr[image])) parts.push(`${images.psnr[image].toFixed(1)} dB`);
   return parts.join(", ");
 }

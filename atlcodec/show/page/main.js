@@ -2,7 +2,8 @@
 
 const WIDEST = 30; // columns of the table
 const MOST_LABELS = 500; // that can be chosen; the search finds all others
-const [known, read] = [Boolean(images.true), Boolean(images.label)];
+const read = Boolean(images.label);
+const known = Boolean(images.true?.some((_, image) => isComparable(image))); // so that labels can be compared
 let alike = null; // { image, distances } while all are sorted by likeness
 
 const byNumber = (one, two) => one - two;
@@ -48,7 +49,7 @@ function prepare() {
   if (known && read) {
     let [total, right] = [0, 0];
     for (let image = 0; image < images.count; image += 1) {
-      if (trueOf(image) === null || labelOf(image) === null) continue;
+      if (!isComparable(image)) continue;
       [total, right] = [total + 1, right + !isWrong(image)];
     }
     if (total) parts.push(`${percent(right / total)} of ${total.toLocaleString("en")} labels right`);
@@ -62,7 +63,7 @@ function table() {
   const pairs = new Map();
   for (let image = 0; image < images.count; image += 1) {
     const [one, two] = [images.true[image], images.label[image]];
-    if (one !== NONE && two !== NONE) pairs.set(one * 65536 + two, (pairs.get(one * 65536 + two) ?? 0) + 1);
+    if (isComparable(image)) pairs.set(one * 65536 + two, (pairs.get(one * 65536 + two) ?? 0) + 1);
   }
   const rows = [...new Set([...pairs.keys()].map((pair) => Math.floor(pair / 65536)))].sort(byText);
   const columns = [...new Set([...rows, ...[...pairs.keys()].map((pair) => pair % 65536)])].sort(byText);
