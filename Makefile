@@ -10,7 +10,7 @@ SHIPPED := $(shell find atlcodec -type f ! -name '*.py[co]')
 BENCHMARKS := $(wildcard $(addprefix benchmarks/,throughput.py startup.py quality.py colour.py own.py choice.py million.py heads.py training_speed.py))
 PIP := -m pip --disable-pip-version-check --quiet --quiet
 
-.PHONY: help demo test test-all test-more lint types javascript benchmarks docs clean
+.PHONY: help demo test test-all test-more lint types javascript benchmarks page docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 /p' Makefile | awk '{ printf "  %s %-12s", $$1, $$2; $$1 = $$2 = ""; print }'
@@ -25,7 +25,7 @@ test-all: test test-more ## the same, and what takes long: a cluster of Ray, the
 
 test-more: $(DEV)/.ray javascript
 	ATLC_TEST_ALL=1 $(DEV)/bin/pytest tests/core/test_ray.py tests/pages/test_javascript.py tests/pages/test_guide_page.py \
-		tests/pages/test_web_package.py
+		tests/pages/test_web_package.py tests/pages/test_pages.py tests/pages/test_demo_page.py
 
 lint: $(DEV)/.ready ## ruff: rules and format; import-linter: the layers
 	$(DEV)/bin/ruff check .
@@ -37,6 +37,9 @@ types: $(DEV)/.ready ## mypy, strict
 
 benchmarks: $(DEV)/.ready ## the programs that print the tables in benchmarks/results
 	@set -e; for program in $(BENCHMARKS); do echo "$$program"; $(DEV)/bin/python "$$program"; done
+
+page: $(DEV)/.ready ## the demo page, build/page/index.html: drop a picture, see its record; one file, no server
+	@$(DEV)/bin/python docs/demo_page.py build/page/index.html
 
 docs: $(DEV)/.docs ## the site of documentation, in build/docs; a warning is an error
 	$(DEV)/bin/python docs/commands.py > docs/site/commands.md

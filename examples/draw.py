@@ -2,15 +2,17 @@
 
 python examples/draw.py digit.png           one seven
 python examples/draw.py --set pictures      forty ones and sevens in pictures/1 and pictures/7, two more in more/
+python examples/draw.py --digits digits     three hundred digits of a font in digits/0 to digits/9
 python examples/draw.py --scene scene.png   a page of 300 x 200 pixels with seven lines of ten digits
 """
 
 from __future__ import annotations
 
+import random
 import sys
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 SIDE = 28
 FINE = 8  # draw larger by this factor, then scale down: soft edges, like those of a scanned pen stroke
@@ -49,6 +51,20 @@ def write_set(folder: Path) -> None:
         save(draw(strokes, 0.5), folder.with_name("more") / label / "new.png")
 
 
+def write_digits(folder: Path) -> None:
+    """Digits of Pillow's own font, larger and smaller, thin and bold, upright and slanted."""
+    rng = random.Random(1)
+    for label in "0123456789":
+        for number in range(30):
+            font = ImageFont.load_default(rng.uniform(19, 24) * FINE)
+            page = Image.new("L", (SIDE * FINE, SIDE * FINE))
+            middle, bold = SIDE * FINE / 2, rng.uniform(0, 0.8) * FINE
+            ImageDraw.Draw(page).text((middle, middle), label, 255, font, "mm", stroke_width=bold)
+            slant = rng.uniform(-0.15, 0.45)
+            page = page.transform(page.size, Image.Transform.AFFINE, (1, slant, -slant * middle, 0, 1, 0))
+            save(page.resize((SIDE, SIDE), Image.Resampling.BOX), folder / label / f"{number:02}.png")
+
+
 def scene() -> Image.Image:
     """Ones and sevens in a grid, on a page that is a little larger. Those below a diagonal are sevens."""
     page = Image.new("L", (300, 200))
@@ -68,6 +84,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["--set", folder]:
             write_set(Path(folder))
+        case ["--digits", folder]:
+            write_digits(Path(folder))
         case ["--scene", name]:
             save(scene(), Path(name))
         case [name] if not name.startswith("-"):

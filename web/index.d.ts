@@ -56,3 +56,65 @@ export class Decoder {
 
   classify(records: Uint8Array, options?: ReadOptions): Classified;
 }
+
+/** The distance of each record from `query`, as `atlc similar` computes it. All are of one codec, and `latents` is that
+ *  of its card; without it, the latents are the 400 symbols. */
+export function distances(
+  records: Uint8Array,
+  query: Uint8Array,
+  latents?: readonly (readonly [number, number])[],
+): Float32Array;
+
+/** An image of any size, in tiles. */
+export interface Description {
+  height: number;
+  width: number;
+  channels: number;
+  /** Of the codec of all tiles. */
+  id: string;
+  tile: readonly number[];
+  overlap: number;
+  seams: number;
+  rows: number;
+  columns: number;
+}
+
+/** What the description of a grid says, or null for another record. Throws `BadRecord` for one of a later version. */
+export function describe(record: Uint8Array): Description | null;
+
+/** The pixels of a grid from those of all its tiles. A tile that is not `there` gets the mean of its neighbours. */
+export function join(described: Description, tiles: Uint8Array, there: ArrayLike<boolean | number>): Uint8Array;
+
+export interface CompressorOptions {
+  /** Of the codec, eight hexadecimal digits. */
+  id: string;
+  /** `shape` of its card. */
+  shape: readonly number[];
+  /** `latents` of its card; without it, the latents are the 400 symbols. */
+  latents?: readonly (readonly [number, number])[];
+  /** `label_latents` of its card; 0 if left out. */
+  labels?: number;
+  /** What the card says of the file, in hexadecimal. */
+  sha256?: string;
+  /** Of bytes: their name in messages. */
+  name?: string;
+}
+
+/** A compressor from its ONNX file: bytes, a URL, or in Node a path. Load only files that you trust: how long one works
+ *  is not checked. Throws `BadModel`. */
+export function loadCompressor(
+  source: Uint8Array | ArrayBuffer | URL | string,
+  options: CompressorOptions,
+): Promise<Compressor>;
+
+export class Compressor {
+  private constructor();
+  readonly id: string;
+  readonly shape: readonly number[];
+
+  /** The latents of one image, before rounding. */
+  latents(pixels: Uint8Array): Float32Array;
+
+  /** The record of one image, at effort 0: 200 bytes, sealed. */
+  encode(pixels: Uint8Array): Uint8Array;
+}

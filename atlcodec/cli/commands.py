@@ -13,6 +13,7 @@ COMMANDS = {
     "decode": "Decode records to images.",
     "classify": "Print the labels of records, without decoding them.",
     "similar": "Find the records of a set that are nearest to a record.",
+    "show": "Look at images and labels: in the terminal, as a sheet, as a page.",
     "info": "Show what a file of records contains.",
     "models": "List the installed models; add, check or remove one.",
     "train": "Train your own model.",

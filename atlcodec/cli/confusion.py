@@ -17,10 +17,12 @@ COMMONEST = 10
 class Confusion:
     """Counts of labels."""
 
-    def __init__(self) -> None:
-        self.labels: Counter[str] = Counter()
-        self.pairs: Counter[tuple[str, str]] = Counter()  # true label, label
-        self.unsure = 0
+    def __init__(
+        self, labels: Counter[str] | None = None, pairs: Counter[tuple[str, str]] | None = None, unsure: int = 0
+    ) -> None:
+        self.labels = labels or Counter()
+        self.pairs = pairs or Counter()  # true label, label
+        self.unsure = unsure
 
     def add(self, rows: list[Row], least: float | None) -> None:
         for row in rows:

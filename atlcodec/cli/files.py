@@ -152,6 +152,16 @@ def check_ending(output: str, endings: tuple[str, ...], *, many: bool) -> None:
         raise click.UsageError(f"{escape(output)}: end it in / for a folder, or in .atlc for one file")
 
 
+def check_output(output: str | None, endings: tuple[str, ...], what: str) -> str:
+    """The ending of an output that is one file; "" without one. Raises a usage error for another ending."""
+    if output is None:
+        return ""
+    ending = Path(output).suffix.lower()
+    if ending not in endings:
+        raise click.UsageError(f"{escape(output)}: {what}; name a file that ends in {' or '.join(endings)}")
+    return ending
+
+
 def refuse_collisions(pairs: Iterable[tuple[str, str]], inputs: Iterable[str]) -> None:
     """Refuse two inputs with the same output, and an output that is an input, before any work."""
     taken: dict[Path, str] = {}

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
-from typing import cast
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.cli.common import ErrorCount, escape, log, progress, require_output
-from atlcodec.cli.files import open_set, refuse_twice
+from atlcodec.cli.common import ErrorCount, escape, log, progress, quiet_option, require_output, tell
+from atlcodec.cli.files import check_output, open_set, output_option, refuse_twice, save
 from atlcodec.cli.help import Command, complete_files, group, model_option
 from atlcodec.codec import Codec
 from atlcodec.errors import AtlcError
 from atlcodec.neighbours import By, Nearest, by_name
-from atlcodec.reader import Reader
+from atlcodec.reader import Part, Reader
 from atlcodec.record import Records
 from atlcodec.sets.manifest import Entry, counted
-from atlcodec.sets.record_set import RecordSet
+from atlcodec.sets.record_set import RecordSet, SetPart
+
+if TYPE_CHECKING:
+    from atlcodec.show.items import Item
 
 Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
 
@@ -31,6 +36,9 @@ Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
 @group("Output")
 @click.option("--top", default=10, show_default=True, type=click.IntRange(1), metavar="K", help="How many to print.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for each record of QUERY.")
+@output_option("FILE.html|FILE.png", "Show the hits instead: a page for the browser, or a contact sheet.")
+@click.option("-f", "--force", is_flag=True, help="Overwrite an existing file.")
+@quiet_option
 @group("What is compared")
 @click.option(
     "--by",
@@ -41,47 +49,124 @@ Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
 )
 @model_option()
 @click.option("--head", help="The classifier for --by scores, by name. [default: the model's first]")
-def similar(query: str, name: str, top: int, by: str, model: str | None, head: str | None, as_json: bool) -> None:
+def similar(
+    query: str,
+    name: str,
+    top: int,
+    by: str,
+    model: str | None,
+    head: str | None,
+    as_json: bool,
+    output: str | None,
+    force: bool,
+) -> None:
     """Print the records of SET that are most similar to each record of QUERY.
 
     The nearest comes first: number and distance, and also path and label if there is a list beside the set (set.csv, or
     the columns of a Parquet file). "-" is standard input."""
     require_output()
     refuse_twice([query, name])
+    ending = check_output(output, (".html", ".png"), "similar writes a page or a sheet")
     reader, errors = Reader(model, head), ErrorCount()
     query_set, target_set = open_set(query, reader, whole=True), open_set(name, reader, whole=True)
     targets = _by_codec(target_set, errors) if len(query_set) and len(target_set) else {}
     compared: set[int] = set()  # ids
+    shown: list[Item] = []
+    for codec, part, numbers, distances in _search(query_set, target_set, targets, top, cast(By, by), errors):
+        compared.add(codec.id)
+        entries = _lookup(target_set, numbers, errors)
+        if ending:
+            shown += _items(query_set, target_set, codec, part, targets[codec.id], numbers, distances, entries, errors)
+            continue
+        for number, found, at in zip(part.numbers.tolist(), numbers.tolist(), distances.tolist(), strict=True):
+            nearest = [(n, distance, entries.get(n)) for n, distance in zip(found, at, strict=True)]
+            click.echo(_line(query_set, target_set, codec, by, number, nearest, as_json))
+    if compared:
+        _note_others({reader.codec(id).name: targets[id] for id in targets if id not in compared}, target_set.name)
+    if output is not None and shown:
+        title = f"{query_set.name} in {target_set.name}"
+        save(output, _file(ending, shown, title, errors), force, [query, name])
+        tell(f"{title} -> {output}  {counted(len(shown), 'image')}")
+    errors.exit()
+
+
+def _line(
+    query_set: RecordSet,
+    target_set: RecordSet,
+    codec: Codec,
+    by: str,
+    number: int,
+    nearest: list[tuple[int, float, Entry | None]],
+    as_json: bool,
+) -> str:
+    """What is printed for one record of the query."""
+    if as_json:
+        line = {"file": query_set.name, "record": number, "model": codec.name, "by": by}
+        return json.dumps(line | {"set": target_set.name, "nearest": [_as_dict(*one) for one in nearest]})
+    own = f"{query_set.name}[{number}]" if len(query_set) > 1 else query_set.name
+    return "\n".join(escape(f"{own}: {_as_text(target_set.name, *one)}") for one in nearest)
+
+
+def _search(
+    query_set: RecordSet, target_set: RecordSet, targets: dict[int, Batches], top: int, by: By, errors: ErrorCount
+) -> Iterator[tuple[Codec, SetPart, NDArray[np.int64], NDArray[np.float32]]]:
+    """The records of the query, and the numbers and distances of their nearest in the set."""
     for part in query_set.parts(entries=False) if targets else ():
         if part.codec is None:
             errors.report(part.problem)
             continue
         if part.codec.id not in targets:
-            others = " and ".join(reader.codec(id).name for id in targets)
+            others = " and ".join(query_set.reader.codec(id).name for id in targets)
             errors.report(
                 f"{query_set.name}: record {part.numbers[0]} is a record of {part.codec.name}, but {target_set.name} "
                 f"has records of {others}; only records of the same model can be compared: encode both with one"
             )
             continue
         try:
-            numbers, distances = _nearest(part.codec, part.records, targets[part.codec.id], top, cast(By, by))
+            numbers, distances = _nearest(part.codec, part.records, targets[part.codec.id], top, by)
         except AtlcError as error:
             errors.report(f"{query_set.name}: {error}")
             continue
-        compared.add(part.codec.id)
-        entries = _lookup(target_set, numbers, errors)
-        for number, found, at in zip(part.numbers.tolist(), numbers.tolist(), distances.tolist(), strict=True):
-            nearest = [(n, distance, entries.get(n)) for n, distance in zip(found, at, strict=True)]
-            if as_json:
-                line = {"file": query_set.name, "record": number, "model": part.codec.name, "by": by}
-                line |= {"set": target_set.name, "nearest": [_as_dict(*one) for one in nearest]}
-                click.echo(json.dumps(line))
-            else:
-                own = f"{query_set.name}[{number}]" if len(query_set) > 1 else query_set.name
-                click.echo("\n".join(escape(f"{own}: {_as_text(target_set.name, *one)}") for one in nearest))
-    if compared:
-        _note_others({reader.codec(id).name: targets[id] for id in targets if id not in compared}, target_set.name)
-    errors.exit()
+        yield part.codec, part, numbers, distances
+
+
+def _items(
+    query_set: RecordSet,
+    target_set: RecordSet,
+    codec: Codec,
+    part: SetPart,
+    targets: Batches,
+    numbers: NDArray[np.int64],
+    distances: NDArray[np.float32],
+    entries: dict[int, Entry],
+    errors: ErrorCount,
+) -> list[Item]:
+    """Each record of the query, and behind it its nearest."""
+    from atlcodec.show.items import labelled
+
+    hits: dict[int, Item] = {}
+    for some, records in targets:
+        rows = np.isin(some, numbers)
+        listed = [entries.get(number) for number in some[rows].tolist()]
+        found = labelled(target_set.name, Part(some[rows], records[rows], codec), codec, listed, errors.report)
+        hits |= {item.number: item for item in found}
+    shown = []
+    queries = labelled(query_set.name, part, codec, (), errors.report)
+    for item, nearest, at in zip(queries, numbers.tolist(), distances.tolist(), strict=True):
+        shown.append(replace(item, query=True))
+        shown += [replace(hits[number], distance=distance) for number, distance in zip(nearest, at, strict=True)]
+    return shown
+
+
+def _file(ending: str, shown: list[Item], title: str, errors: ErrorCount) -> bytes:
+    if ending == ".html":
+        from atlcodec.show import page
+
+        return page.make(shown, title)
+    from atlcodec.show import items, sheet
+
+    sheet.check(shown, title, None)
+    return sheet.draw(shown, items.decode(shown, errors.report), title, items.Tally(), None)
 
 
 def _note_others(others: dict[str, Batches], name: str) -> None:

@@ -160,6 +160,13 @@ def test_a_classifier_of_your_own(follow: Follow, user_folder: Path) -> None:
     assert codec.classify(atlcodec.open("set.atlc").array).argmax(1).tolist() == [0] * 20 + [1] * 20
 
 
+def test_sheets_and_pages(follow: Follow) -> None:
+    said = follow("Sheets and pages").said
+    assert said[-1].startswith("digits.atlc -> sheet.png")
+    assert Path("page.html").read_bytes().startswith(b"<!doctype html>")
+    assert picture.read("sheet.png").shape[1] > 500
+
+
 def test_similarity_search(follow: Follow) -> None:
     recipe = follow("Similarity search")
     assert [line.split()[-1] for line in recipe.said] == ["7", "7", "7"]

@@ -123,6 +123,7 @@ def test_the_wheel_holds_the_code_the_models_and_the_licences_and_nothing_else(w
         held = archive.namelist()
     inside = {name for name in listed if name.startswith("atlcodec/")}
     expected = {name for name in inside if name.endswith((".py", "/py.typed"))}
+    expected |= {name for name in inside if name.startswith("atlcodec/show/page/")}
     expected |= {"atlcodec/models/default.json", "atlcodec/models/choice.json"}
     for model in models():
         expected |= {f"atlcodec/models/{model.name}/{file}" for file in ("card.json", *PARTS)}

@@ -11,6 +11,12 @@ const LOGIT = 1 / 256; // a step of logits
 /** A decompressor or a classifier from its ONNX file: bytes, a URL, or in Node a path. `sha256` is what the card says;
  *  a file with another one is refused. */
 export async function load(source, options = {}) {
+  const { file, name, found } = await fileOf(source, options);
+  return new Decoder(file, name, found, options);
+}
+
+/** The bytes of a file, its name in messages, and its SHA-256, which must be that of the options. */
+export async function fileOf(source, options) {
   const file = await bytesOf(source);
   const name =
     options.name ?? (ArrayBuffer.isView(source) || source instanceof ArrayBuffer ? "the file" : String(source));
@@ -18,7 +24,7 @@ export async function load(source, options = {}) {
   if (options.sha256 !== undefined && options.sha256.toLowerCase() !== found) {
     throw new BadModel(`${name}: has the SHA-256 ${found}, not ${options.sha256}; fetch it again`);
   }
-  return new Decoder(file, name, found, options);
+  return { file, name, found };
 }
 
 async function bytesOf(source) {

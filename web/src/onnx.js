@@ -15,12 +15,15 @@ const TYPES = new Map([
   [7, [Float64Array, (view, at) => Number(view.getBigInt64(at, true))]], // axes and sizes
 ]);
 
+const HALF = [Float32Array, (view, at) => half(view.getUint16(at, true)), 2]; // 10: compressors alone have it
+
 /** {source, target, nodes, weights} of a file. Nodes have {operator, inputs, output, attributes}; weights, by their
- *  names, {type, shape, data}. Whole numbers of 64 bits are given as float64. `name` is for messages. */
-export function read(file, name) {
+ *  names, {type, shape, data}. Whole numbers of 64 bits are given as float64. `name` is for messages. `floats` takes
+ *  floats of 16 bits, too. */
+export function read(file, name, { floats = false } = {}) {
   if (file.length > LARGEST) throw new BadModel(`${name}: has ${file.length} bytes; ${LARGEST} are the limit`);
   try {
-    return new Reader(name).model(file);
+    return new Reader(name, floats ? new Map([...TYPES, [10, HALF]]) : TYPES).model(file);
   } catch (error) {
     if (error instanceof NotProtobuf) throw new BadModel(`${name}: not an ONNX file`);
     throw error;
@@ -29,10 +32,11 @@ export function read(file, name) {
 
 class Reader {
   #name;
+  #types;
   #fields = new Fields();
 
-  constructor(name) {
-    this.#name = name;
+  constructor(name, types) {
+    [this.#name, this.#types] = [name, types];
   }
 
   model(file) {
@@ -110,14 +114,14 @@ class Reader {
       else if (number === 9) raw = content(value);
       else if (number === 13 || (number === 14 && value !== 0)) throw this.#refused("has weights in another file");
     }
-    const type = TYPES.get(kind);
+    const type = this.#types.get(kind);
     if (!type) throw this.#refused(`the weights ${shown(name)} have a type that exact networks do not have`);
-    const [form, get] = type;
+    const [form, get, width = form.BYTES_PER_ELEMENT] = type;
     const count = shape.reduce((product, size) => product * size, 1);
-    if (shape.length > DIMENSIONS || shape.some((size) => size < 1) || count * form.BYTES_PER_ELEMENT !== raw.length) {
+    if (shape.length > DIMENSIONS || shape.some((size) => size < 1) || count * width !== raw.length) {
       throw this.#refused(`the shape of the weights ${shown(name)} does not fit their data`);
     }
-    return [name, { type: form, shape, data: values(form, get, raw, count) }];
+    return [name, { type: form, shape, data: values(form, get, width, raw, count) }];
   }
 
   #refused(what) {
@@ -126,9 +130,16 @@ class Reader {
 }
 
 /** The numbers of weights, which may begin at any byte of the file. */
-function values(form, get, raw, count) {
+function values(form, get, width, raw, count) {
   if (form === Uint8Array || form === Int8Array) return new form(raw.buffer, raw.byteOffset, count);
   const [data, view] = [new form(count), new DataView(raw.buffer, raw.byteOffset, raw.length)];
-  for (let at = 0; at < count; at += 1) data[at] = get(view, at * form.BYTES_PER_ELEMENT);
+  for (let at = 0; at < count; at += 1) data[at] = get(view, at * width);
   return data;
+}
+
+/** A number of 16 bits (IEEE 754). */
+function half(bits) {
+  const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
 }
