@@ -6,17 +6,23 @@ What is added to a file in place is added under a lock."""
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
 from atlcodec.errors import AtlcError
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -30,31 +36,85 @@ def file(path: str | os.PathLike[str], *, sync: bool = True, within: Path | None
     this process is killed. Raises `AtlcError`."""
     target = Path(os.path.realpath(path))
     beside = within is None or Path(os.path.realpath(within)).parent != target.parent  # perhaps on another disk
-    part = (target.parent if beside or within is None else within) / f".atlc-{secrets.token_hex(8)}.part"
-    made = False
+    where = target.parent if beside or within is None else within
+    part: Path | None = None
     try:
         mode = os.stat(path).st_mode if os.path.exists(path) else None
         if mode is not None and not stat.S_ISREG(mode):
-            with Path(path).open("wb") as stream:
-                yield stream
+            with Path(path).open("wb") as device:
+                yield device
             return
-        with part.open("xb") as stream:
-            made = True
+        part, stream = _part(where, target.name)
+        with stream:
             if mode is not None:
                 part.chmod(stat.S_IMODE(mode))
             yield stream
             stream.flush()
             if sync:
                 os.fsync(stream.fileno())
-        os.replace(part, target)
+            if fcntl is not None:
+                os.replace(part, target)  # still locked, so that nobody takes it for one that was left
+        if fcntl is None:
+            os.replace(part, target)  # Windows renames no open file
         if sync:
             sync_folder(target.parent)
     except BaseException as error:
-        if made:
+        if part is not None:
             part.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise AtlcError(f"{path}: cannot be written ({error.strerror or error})") from error
         raise
+
+
+def _part(where: Path, name: str) -> tuple[Path, BinaryIO]:
+    """A new file that will be renamed to `name`. It takes the place of one that a killed process left."""
+    usual = where / f".atlc-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.part"
+    for _ in range(3):
+        try:
+            stream = usual.open("xb")
+        except FileExistsError:
+            if not _left(usual):
+                break
+            continue
+        if _mine(stream.fileno(), usual):
+            return usual, stream
+        stream.close()
+    other = where / f".atlc-{secrets.token_hex(8)}.part"  # another process is writing the same file
+    return other, other.open("xb")
+
+
+def _left(part: Path) -> bool:
+    """Whether a file was left by a process that is no more; it is removed then."""
+    if fcntl is None:
+        return False
+    try:
+        opened = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        if not stat.S_ISREG(os.fstat(opened).st_mode) or not _mine(opened, part):
+            return False
+        part.unlink()
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(opened)
+
+
+def _mine(opened: int, path: Path) -> bool:
+    """Lock an open file or folder, and say whether nobody else has it, and whether it is still what the path names."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.stat(path), os.fstat(opened))
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    except OSError:  # files cannot be locked there
+        return True
 
 
 @contextmanager
@@ -65,16 +125,15 @@ def folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     part, old = (target.with_name(f".{target.name}.{what}") for what in ("part", "old"))
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(target):
-            if old.exists() and not target.exists():  # killed between the two renames below
-                old.rename(target)
-            for left in (part, old):  # by a process that was killed
-                shutil.rmtree(left, ignore_errors=True)
+        part.mkdir(parents=True, exist_ok=True)
+        with _alone(part, target):
             try:
-                part.mkdir()
+                if old.exists() and not target.exists():  # killed between the two renames below
+                    old.rename(target)
+                _empty(part)  # left by a killed process
                 yield part
                 _sync(part)
+                shutil.rmtree(old, ignore_errors=True)
                 if target.exists():
                     target.rename(old)
                 part.rename(target)
@@ -88,28 +147,26 @@ def folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def _alone(target: Path) -> Iterator[None]:
-    """No other process fills a folder for this path meanwhile."""
-    beside = target.with_name(f".{target.name}.lock")
-    with beside.open("wb") as file:
-        try:
-            lock(file, wait=False)
-            if not _same(file, beside):  # the one that had the lock has removed it
-                raise BlockingIOError
-        except BlockingIOError as error:
-            raise AtlcError(f"{target}: another process is writing it now; try again later") from error
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # Windows removes no open file
-                beside.unlink()
-
-
-def _same(file: BinaryIO | FileIO, path: Path) -> bool:
+def _alone(part: Path, target: Path) -> Iterator[None]:
+    """No other process fills this folder meanwhile. Folders cannot be locked on Windows."""
+    if fcntl is None:
+        yield
+        return
+    opened = os.open(part, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return os.path.samestat(os.stat(path), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
+        if not _mine(opened, part):
+            raise AtlcError(f"{target}: another process is writing it now; try again later")
+        yield
+    finally:
+        os.close(opened)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def sync_folder(path: str | os.PathLike[str]) -> None:
