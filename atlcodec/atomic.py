@@ -137,7 +137,8 @@ def folder(path: str | os.PathLike[str]) -> Iterator[Path]:
                 if target.exists():
                     target.rename(old)
                 part.rename(target)
-                sync_folder(target.parent)
+                for parent in target.absolute().parents[:3]:  # which may be new, too
+                    sync_folder(parent)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
                 if target.exists():

@@ -1,4 +1,4 @@
-"""Kill a command at random moments, again and again: `python tests/faults/kills.py append 200`.
+"""Kill a command at random moments, again and again: `python tests/kills_kit.py append 200`.
 
 After each kill the state must be the old one or the new one, and the same command must then give what it gives
 undisturbed, and leave nothing else behind. Prints how many kills hit, and what they left."""
@@ -12,11 +12,12 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
+    sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from faults_kit import NEW, OLD, SCENES, Scene, enter, result, run, whole_result
 
@@ -31,9 +32,12 @@ def child(scene: Scene, said: Path) -> int:
         lines = os.open(said, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(lines, stream)
+        sys.stdout, sys.stderr = (os.fdopen(stream, "w", closefd=False) for stream in (1, 2))
         code = run(scene.command)
-        sys.stderr.flush()
+    except BaseException:
+        traceback.print_exc()
     finally:
+        sys.stderr.flush()
         os._exit(code)
 
 
