@@ -84,6 +84,8 @@ def kills(name: str, count: int, seed: int = 0) -> Counter[str]:
                 found["hit" if hit else "too late"] += 1
                 found[f"left the {left} state"] += 1
                 again(scene, said, wanted)
+                if __name__ == "__main__" and number % 20 == 19:
+                    print(number + 1, dict(found), flush=True)
             os.chdir(top)
             shutil.rmtree(folder)
     assert found["left the old state"] + found["left the new state"] == max(count, 0), (OLD, NEW)
