@@ -21,11 +21,12 @@ demo: $(DEMO)/.ready ## encode, decode and classify a drawn digit; no PyTorch is
 test: lint types ## lint, types, and the tests (those on the data sets look for them in $ATLC_DATA)
 	$(DEV)/bin/pytest -n auto --dist loadfile --no-loadscope-reorder
 
-test-all: test test-more ## the same, and what takes long: a cluster of Ray, the reader in JavaScript
+test-all: test test-more ## the same, and what takes long: a cluster of Ray, the reader in JavaScript, many faults on purpose
 
 test-more: $(DEV)/.ray javascript
 	ATLC_TEST_ALL=1 $(DEV)/bin/pytest tests/core/test_ray.py tests/pages/test_javascript.py tests/pages/test_guide_page.py \
 		tests/pages/test_web_package.py tests/pages/test_pages.py tests/pages/test_demo_page.py
+	ATLC_TEST_ALL=1 $(DEV)/bin/pytest -n auto --dist load tests/faults
 
 lint: $(DEV)/.ready ## ruff: rules and format; import-linter: the layers
 	$(DEV)/bin/ruff check .

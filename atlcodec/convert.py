@@ -6,7 +6,6 @@ three nearly equal channels counts as grey."""
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,13 +16,12 @@ from PIL.Image import Resampling
 
 from atlcodec.errors import BadImage
 from atlcodec.fit import Fit
+from atlcodec.strips import STRIP, in_strips, is_grey, load, rows_of, shows, varies
 
 TRANSPARENT = "is partly transparent; --background auto (background='auto') puts it on black or white"
 RANGED = "--range LOW HIGH (range=(low, high)) says which becomes black and which white"
 TENFOLD = 10  # pixels that become one: more than that is said
 DEEPEST = 0xFFFF
-STRIP = 256  # rows of pixels at a time
-NEARLY_GREY = 2  # levels between the channels of red, green and blue
 ORIENTATION = 0x0112  # the tag of EXIF
 
 
@@ -70,7 +68,7 @@ class Conversion:
         if shape and pixels.size != shape[1::-1]:
             pixels, bars = self._scaled(pixels, (shape[1], shape[0]))
         array = np.array(pixels, np.uint8)
-        if not _varies(array) and _varies(_visible(image)):
+        if not varies(array) and shows(image):
             helps = "; --background auto (background='auto') puts transparent parts on the ground that contrasts"
             helped = self._flattened and self._how.background != "auto"
             self.losses["blank"] = f"became blank: all its pixels are equal now{helps if helped else ''}"
@@ -85,8 +83,9 @@ class Conversion:
         how, shape = self._how, self._shape
         if image.mode in ("LA", "RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")) and not how.gray:
             raise self._bad("has 16 bits a channel; --gray (gray=True) takes 8 of them")
-        image.load()
-        upright = ImageOps.exif_transpose(image)
+        load(image)
+        # It makes a copy otherwise, also of an image that is upright.
+        upright = ImageOps.exif_transpose(image) if image.getexif().get(ORIENTATION, 1) != 1 else image
         if how.transpose:
             upright = upright.transpose(Image.Transpose.TRANSPOSE)
         grey = how.gray or (shape is not None and len(shape) == 2)
@@ -95,7 +94,7 @@ class Conversion:
             pixels = ImageOps.invert(pixels)
             self.changes["inverted"] = "inverted"
         if shape is None:
-            return pixels.convert("L") if pixels.mode == "RGB" and _is_grey(pixels) else pixels
+            return pixels.convert("L") if pixels.mode == "RGB" and is_grey(pixels) else pixels
         return pixels.convert("RGB" if len(shape) == 3 else "L")
 
     def values(self, deep: NDArray[Any], *, clear: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
@@ -118,14 +117,18 @@ class Conversion:
                     f"becomes dark, for its values end at {brightest} of {DEEPEST}; "
                     f"--range 0 {top} (range=(0, {top})) keeps its contrast"
                 )
-        with np.errstate(invalid="ignore"):
-            scaled = (deep.astype(np.float64) - low) * (255 / (high - low))
-            inside = (scaled >= 0) & (scaled <= 255)  # False for NaN
-        outside = int((~inside if clear is None else ~inside & ~clear).sum())
+        result, outside = np.empty(deep.shape, np.uint8), 0
+        for top in range(0, len(deep), STRIP):
+            part = slice(top, top + STRIP)
+            with np.errstate(invalid="ignore"):
+                scaled = (deep[part].astype(np.float64) - low) * (255 / (high - low))
+                inside = (scaled >= 0) & (scaled <= 255)  # False for NaN
+            outside += int((~inside if clear is None else ~inside & ~clear[part]).sum())
+            result[part] = (np.clip(np.nan_to_num(scaled), 0, 255) + 0.5).astype(np.uint8)
         if outside:
             ends = f"--range {low:g} {high:g} (range=({low:g}, {high:g}))"
             self.losses["clipped"] = f"clipped {outside} of {deep.size} values, which are outside of {ends}"
-        return (np.clip(np.nan_to_num(scaled), 0, 255) + 0.5).astype(np.uint8)
+        return result
 
     def _bad(self, why: str) -> BadImage:
         return BadImage(f"{self.name}: {why}")
@@ -169,40 +172,48 @@ class Conversion:
             return image.convert("L")
         if image.mode == "F" or image.mode.startswith("I"):
             return self._eight_bits(image)
-        colours = self._opaque(image).convert("RGB")
-        if _is_grey(colours):
-            return colours.convert("L")
-        if not self._how.gray:
-            raise self._bad("is in colour; --gray (gray=True) takes its luminance")
-        self.changes["grey"] = "in grey"
-        return colours.convert("L")
+        opaque = self._opaque(image)
+        if not is_grey(opaque):
+            if not self._how.gray:
+                raise self._bad("is in colour; --gray (gray=True) takes its luminance")
+            self.changes["grey"] = "in grey"
+        return in_strips("L", image.size, lambda top, bottom: rows_of(opaque, top, bottom).convert("RGB").convert("L"))
 
     def _eight_bits(self, image: Image.Image) -> Image.Image:
         """Values of 16 bits, 32 bits or floating point in mode L."""
-        deep = np.array(image)
-        clear = deep == image.info.get("transparency", -1)
-        if "transparency" not in image.info:
-            return Image.fromarray(self.values(deep))
-        if clear.any() and not (self._how.gray or self._how.background):
+        deep = np.asarray(image)
+        clear = deep == image.info["transparency"] if "transparency" in image.info else None
+        if clear is None or not clear.any():
+            return Image.fromarray(self.values(deep, clear=clear))
+        if not (self._how.gray or self._how.background):
             raise self._bad(TRANSPARENT)
         pixels = self.values(deep, clear=clear)
-        if clear.any():
-            pixels[clear] = self._ground(float(pixels[~clear].mean()) if not clear.all() else 0)[0]
+        pixels[clear] = self._ground(float(pixels[~clear].mean()) if not clear.all() else 0)[0]
         return Image.fromarray(pixels)
 
     def _opaque(self, image: Image.Image) -> Image.Image:
         """An image with transparent parts on its background; others as they are."""
         if image.mode not in ("LA", "La", "PA", "RGBA", "RGBa") and "transparency" not in image.info:
             return image
-        layers = image.convert("RGBA")
-        if layers.getchannel("A").getextrema() == (255, 255):
-            return layers
+        parts = [(top, min(top + STRIP, image.height)) for top in range(0, image.height, STRIP)]
+        if all(rows_of(image, *part).convert("RGBA").getchannel("A").getextrema() == (255, 255) for part in parts):
+            return image.convert("RGBA")
         if not (self._how.gray or self._how.background):
             raise self._bad(TRANSPARENT)
         self._flattened = True
-        visible = np.asarray(layers.getchannel("A"), np.float64) + 1e-9
-        brightness = float(np.average(np.asarray(layers.convert("RGB").convert("L")), weights=visible))
-        return Image.alpha_composite(Image.new("RGBA", layers.size, (*self._ground(brightness), 255)), layers)
+        total = weight = 0.0
+        for part in parts:
+            layers = rows_of(image, *part).convert("RGBA")
+            visible = np.asarray(layers.getchannel("A"), np.float64) + 1e-9
+            total += float((np.asarray(layers.convert("RGB").convert("L")) * visible).sum())
+            weight += float(visible.sum())
+        ground = (*self._ground(total / weight), 255)
+
+        def flat(top: int, bottom: int) -> Image.Image:
+            layers = rows_of(image, top, bottom).convert("RGBA")
+            return Image.alpha_composite(Image.new("RGBA", layers.size, ground), layers).convert("RGB")
+
+        return in_strips("RGB", image.size, flat)
 
     def _ground(self, brightness: float) -> tuple[int, int, int]:
         """The colour behind transparent parts, if the others have this mean brightness."""
@@ -219,40 +230,6 @@ def _usual(values: NDArray[Any]) -> str:
         return ""
     begin, end = next((some for some in ((0, 1), (-1, 1), (0, 255)) if some[0] <= low and high <= some[1]), (low, high))
     return f": these are from {low:.3g} to {high:.3g}, so perhaps --range {begin:g} {end:g}"
-
-
-class Upright:
-    """The pixels of an image that Pillow holds, a few rows at a time."""
-
-    def __init__(self, image: Image.Image) -> None:
-        self._image = image
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        size = self._image.height, self._image.width
-        return size if self._image.mode == "L" else (*size, 3)
-
-    def rows(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """The rows from `start` to `stop`: (stop - start, columns) or (stop - start, columns, 3)."""
-        return np.asarray(self._image.crop((0, start, self._image.width, stop)))
-
-
-class Canvas:
-    """An image that is made a few rows at a time, from the top."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self._image = Image.new("L" if len(shape) == 2 else "RGB", (shape[1], shape[0]))
-        self._next = 0
-
-    def add(self, strip: NDArray[np.uint8]) -> None:
-        self._image.paste(Image.fromarray(strip), (0, self._next))
-        self._next += len(strip)
-
-    def png(self) -> bytes:
-        """The bytes of a PNG file."""
-        buffer = io.BytesIO()
-        self._image.save(buffer, "PNG")
-        return buffer.getvalue()
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
@@ -272,24 +249,3 @@ def _colour_named(name: str) -> tuple[int, ...]:
         return ImageColor.getrgb(name)
     except ValueError:
         raise BadImage(f"unknown background {name!r}; use black, white, auto, or a colour like #ff8000") from None
-
-
-def _is_grey(image: Image.Image) -> bool:
-    """Whether the channels of red, green and blue are equal, or nearly so: those of a lossy WebP differ by a level."""
-    for top in range(0, image.height, STRIP):  # in parts: the arrays of a large image would need much memory
-        pixels = np.asarray(image.crop((0, top, image.width, min(top + STRIP, image.height))).convert("RGB"))
-        if (pixels.max(axis=2) - pixels.min(axis=2) > NEARLY_GREY).any():
-            return False
-    return True
-
-
-def _visible(image: Image.Image) -> NDArray[Any]:
-    """The values of an image as they show: colours that are transparent do not."""
-    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
-        return np.asarray(image.convert("RGBA").convert("RGBa"))
-    return np.asarray(image.convert("RGB") if image.mode == "P" else image)
-
-
-def _varies(pixels: NDArray[Any]) -> bool:
-    """Whether not all pixels (rows, columns, ...) are equal."""
-    return bool((pixels != pixels[:1, :1]).any())

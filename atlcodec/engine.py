@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import graph
+from atlcodec import costs, graph
 from atlcodec.errors import BadModel
 from atlcodec.record import BOTTLENECK
 from atlcodec.trim import trim
@@ -84,9 +84,15 @@ class Graph:
         self, file: bytes, signature: Signature, name: str, *, trusted: bool = False, claims: bool = False
     ) -> None:
         self._name, self._signature = name, signature
+        self._costs: costs.Costs | None = None
+        fast = trusted
         if not trusted:
             graph.check(file, name)
-        self._session = self._load(file, optimise=trusted or self._is_exact(file, claims))
+            fast = self._is_exact(file, claims)
+            if not fast:  # the bounds of an exact network hold for any number of rows
+                self._costs = costs.Costs(self._part(file), name)
+                self._afford(1)
+        self._session = self._load(file, optimise=fast)
         self._check()
 
     def __call__(self, rows: NDArray[Any]) -> NDArray[Any]:
@@ -96,6 +102,7 @@ class Graph:
     def run(self, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
         """The same for several inputs, with as many rows in each, and all outputs of the signature."""
         ports = self._signature.outputs
+        self._afford(len(inputs[0]))
         feed = {port.name: rows for port, rows in zip(self._signature.inputs, inputs, strict=True)}
         try:
             found = self._session.run([port.name for port in ports], feed)
@@ -109,6 +116,20 @@ class Graph:
             if result.dtype.kind == "f" and not (np.abs(result) < SENSIBLE).all():  # NaN compares false, too
                 raise BadModel(f"{self._name}: returned infinite values or NaN")
         return results
+
+    def _afford(self, count: int) -> None:
+        """Refuse a stranger's graph that costs too much for so many rows, before it runs."""
+        if self._costs is not None:
+            self._costs.check(count, {port.name: port.shape for port in self._signature.inputs})
+
+    def _part(self, file: bytes) -> bytes:
+        """The file without what only other outputs need."""
+        if not self._signature.part:
+            return file
+        try:
+            return trim(file, [port.name for port in self._signature.outputs])
+        except (IndexError, ValueError) as error:
+            raise BadModel(f"{self._name}: not an ONNX file") from error
 
     def _is_exact(self, file: bytes, claims: bool) -> bool:
         if self._signature.inputs != (_RECORDS,):
@@ -129,9 +150,9 @@ class Graph:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
             options.add_session_config_entry("session.disable_prepacking", "1")
         try:  # once: its "fallback" would print, and try the same again
-            if self._signature.part:
-                file = trim(file, [port.name for port in self._signature.outputs])
-            return ort.InferenceSession(file, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+            return ort.InferenceSession(
+                self._part(file), options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
         except Exception as error:
             raise BadModel(f"{self._name}: cannot be loaded ({_one_line(error)})") from error
 

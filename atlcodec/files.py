@@ -250,8 +250,9 @@ def write(
     not check the seals: records of any codec can be written.
 
     `append=True` adds them to the end of the existing file. Several processes may do so at once: each waits for its
-    turn. If the file ends in a torn record it is refused, unless `repair=True` cuts the torn bytes off first. Raises
-    `NotARecord` for bytes that are not whole records."""
+    turn. This does not wait for the disk: after a power cut the last records may be missing or torn. If the file ends
+    in a torn record it is refused, unless `repair=True` cuts the torn bytes off first. Raises `NotARecord` for bytes
+    that are not whole records."""
     packed = record.as_records(records)
     if not append:
         with atomic.file(path) as file:

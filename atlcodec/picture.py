@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from atlcodec.convert import Canvas as Canvas
-from atlcodec.convert import Conversion, Prepared, Upright
+from atlcodec.convert import Conversion, Prepared
 from atlcodec.errors import AtlcError, BadImage, MissingFile
 from atlcodec.fit import NOTHING, Fit
 from atlcodec.grid import LARGEST as LARGEST_GRID
+from atlcodec.strips import Canvas as Canvas
+from atlcodec.strips import Upright
 
 LARGEST = 64_000_000  # pixels that are read; a small file with more could take all memory
 LARGEST_FILE = 256 << 20  # bytes read from a pipe

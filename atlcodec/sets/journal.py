@@ -21,7 +21,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -35,15 +35,22 @@ from atlcodec.sets.manifest import Entry
 from atlcodec.sets.sources import Batch, Loaded
 
 
+def _sync(file: IO[Any]) -> None:
+    """A line of the log shall not come to the disk before what it counts."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
 class Journal:
     """The journal for one output. In a `with` block it is locked for this process; afterwards it stays if a later run
     can use it."""
 
     def __init__(self, output: str) -> None:
         self._output = output
-        self.folder = Path(output).with_name(f".{Path(output).name}.part")
+        self.folder = manifest.journal_of(Path(output))
+        self._gone = self.folder.with_suffix(".gone")  # while it is removed
         self.records, self.list = self.folder / "records.atlc", self.folder / "list.csv"
-        self._job, self._log, self._done = (self.folder / name for name in ("job.json", "log.jsonl", "done"))
+        self._job, self._log, self._done = (self.folder / name for name in ("job.json", "log.jsonl", manifest.DONE))
         self.count = 0  # of records
         self.seen = 0  # of images, including those that could not be read
         self.discarded = 0  # records of a stopped run that this one cannot use
@@ -53,14 +60,19 @@ class Journal:
 
     def __enter__(self) -> Journal:
         try:
+            shutil.rmtree(self._gone, ignore_errors=True)
             with contextlib.suppress(FileExistsError):
                 self.folder.mkdir(mode=0o700)
             info = self.folder.lstat()
             if not stat.S_ISDIR(info.st_mode) or (hasattr(os, "getuid") and info.st_uid != os.getuid()):
                 raise AtlcError(f"{self.folder}: exists, but is not your folder; delete it to encode {self._output}")
-            self._keep = self._log.exists()
             self._lock = (self.folder / "lock").open("wb")
             atomic.lock(self._lock, wait=False)
+            if not os.path.samestat((self.folder / "lock").stat(), os.fstat(self._lock.fileno())):
+                raise BlockingIOError  # the run that had the lock has just removed its folder
+            self._keep = self._log.exists()
+            for left in self.folder.glob(".atlc-*.part"):  # of a run that was killed while it wrote the output
+                left.unlink()
         except BlockingIOError as error:
             self._lock.close()
             raise AtlcError(f"{self._output}: another run is writing it now") from error
@@ -78,8 +90,15 @@ class Journal:
         self._lock.close()
 
     def remove(self) -> None:
+        """At once, by another name, then file by file: a run that is killed meanwhile leaves nothing that the next one
+        could take for a journal."""
         self._keep = False
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            shutil.rmtree(self._gone, ignore_errors=True)
+            self.folder.rename(self._gone)
+            atomic.sync_folder(self.folder.parent)
+        for folder in (self._gone, self.folder):  # Windows does not rename a folder with an open file
+            shutil.rmtree(folder, ignore_errors=True)
 
     @property
     def job(self) -> dict[str, Any]:
@@ -99,6 +118,8 @@ class Journal:
     def finish(self) -> None:
         """Everything is encoded. From here until the output is in place, it may be half old and half new."""
         self._done.touch()
+        atomic.sync_folder(self.folder)
+        atomic.sync_folder(self.folder.parent)
 
     def resume(
         self, job: dict[str, Any], ids: list[int], batches: Iterator[Batch], overwrite: bool = False
@@ -186,9 +207,11 @@ class Journal:
         try:
             with self.records.open("ab") as packed:
                 packed.write(records.tobytes())
+                _sync(packed)
             with self.list.open("a", encoding="utf-8", newline="") as listed:
                 entries = (Entry(self.count + n, one.path, one.label) for n, one in enumerate(loaded.names))
                 manifest.append(listed, entries)
+                _sync(listed)
             size = self.list.stat().st_size
             self.count += len(records)
             self.seen += len(batch)

@@ -11,6 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -30,11 +31,11 @@ LARGEST_TEXTS = 16 << 20  # bytes of text in one batch
 MOST_IDS = 256  # codecs in one file; only records that were never sealed have more ids
 
 
-def write(path: str | os.PathLike[str], batches: Iterable[Any]) -> None:
+def write(path: str | os.PathLike[str], batches: Iterable[Any], *, within: Path | None = None) -> None:
     """Write a Parquet file, whole or not at all, from batches or tables with these columns: `arrow.batch` makes them.
 
     They are taken one by one and may have any size; the columns `label` and `path` may be missing. There is a column
-    `model` if the first one has it. Raises `NotARecord`."""
+    `model` if the first one has it. `within` is that of `atomic.file`. Raises `NotARecord`."""
     pa = arrow.require_pyarrow()
     batches = iter(batches)
     first = list(itertools.islice(batches, 1))
@@ -48,7 +49,7 @@ def write(path: str | os.PathLike[str], batches: Iterable[Any]) -> None:
         "write_page_checksum": True,
         "store_schema": False,  # a copy of the schema would hide the ids, which are known only at the end
     }
-    with atomic.file(path) as file, pa.parquet.ParquetWriter(file, columns, **options) as writer:
+    with atomic.file(path, within=within) as file, pa.parquet.ParquetWriter(file, columns, **options) as writer:
         waiting = columns.empty_table()
         for part in itertools.chain(first, batches):
             packed = arrow.records(part)

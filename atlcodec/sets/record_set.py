@@ -15,6 +15,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -193,8 +194,9 @@ def open_with(reader: Reader, path: str | os.PathLike[str]) -> RecordSet:
         listed = RecordList(name, table.entries, table.__len__)
         return RecordSet(table, reader, listed if table.has_list else None)
     file, beside = files.open(name), manifest.beside(name)
-    if not manifest.is_list(beside):
-        return RecordSet(file, reader, note=manifest.why_unused(beside))
+    why = manifest.why_unused(beside) or manifest.why_half(Path(name))
+    if why or not manifest.is_list(beside):
+        return RecordSet(file, reader, note=why)
     return RecordSet(
         file, reader, RecordList(f"{beside}", lambda: manifest.entries(beside), lambda: manifest.length(beside))
     )

@@ -111,7 +111,8 @@ class AtlcSink:
 
     def put(self, journal: Journal, existing: Existing) -> None:
         path, beside = self.paths
-        with atomic.file(path) as packed, atomic.file(beside) as raw:  # the list is replaced first
+        within = journal.folder
+        with atomic.file(path, within=within) as packed, atomic.file(beside, within=within) as raw:  # the list is first
             _copy(path, packed, existing.records * RECORD_BYTES)
             _copy(journal.records, packed, journal.count * RECORD_BYTES)
             packed.flush()
@@ -169,7 +170,7 @@ class ParquetSink:
         if existing.records:
             file = parquet.open(path)
             new = itertools.chain(_tables(file, file.entries(), existing.records, mixed), new)
-        parquet.write(path, new)
+        parquet.write(path, new, within=journal.folder)
 
 
 def _mixed(journal: Journal, existing: Existing) -> bool:

@@ -156,3 +156,38 @@ def test_a_bomb_is_refused_without_taking_the_memory(side: int, tmp_path: Path) 
     assert all("too many" in line or "--fit" in line for line in said)
     assert all("too many" in line for line in said[1:])
     assert int(more) < 20_000  # kilobytes; its pixels would take 100,000 and more
+
+
+KINDS = {"LA": 2, "RGBA": 4, "I;16": 2}  # bytes of a pixel
+SIDE = 4000
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc")
+@pytest.mark.parametrize("mode", KINDS)
+def test_large_images_come_in_few_copies(mode: str, tmp_path: Path) -> None:
+    """Transparent ones, and those of 16 bits; 64 million pixels are the limit, and this is a quarter of it."""
+    image = Image.new(mode, (SIDE, SIDE))
+    image.paste(200 if mode == "I;16" else (200,) * len(image.getbands()), (9, 9, 2000, 2000))
+    image.save(tmp_path / "x.png", compress_level=1)
+    ran = subprocess.run(
+        [sys.executable, "-c", MEASURE, tmp_path / "x.png"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert "read" in ran.stdout
+    assert int(ran.stdout.split()[-1]) < SIDE * SIDE * 10 >> 10  # kilobytes: Pillow takes four bytes for a pixel
+
+
+def test_the_decoder_of_tiff_files_writes_no_lines_of_its_own(cli: Cli, digit: Pixels, tmp_path: Path) -> None:
+    whole = io.BytesIO()
+    Image.fromarray(np.kron(RNG.integers(0, 256, (28, 28), np.uint8), np.ones((9, 9), np.uint8))).save(
+        whole, "TIFF", compression="tiff_deflate"
+    )
+    file = bytearray(whole.getvalue())
+    file[len(file) // 2 - 60 : len(file) // 2 + 60] = bytes(120)
+    (tmp_path / "x.tif").write_bytes(file)
+    ran = cli.process("encode", tmp_path / "x.tif", "--fit", "contain", "--gray", "-m", "mnist")
+    assert ran.complaint.startswith(f"atlc: {tmp_path}/x.tif: ")
