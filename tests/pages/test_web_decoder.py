@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from unit_graphs import extremes, unit_graph
 
 from atlcodec import bounds, exact
-from exact_kit import extremes, unit_graph
 from web_kit import NODE, RECORDS, WEB, exact_file, program, run_all, seal
 
 pytestmark = pytest.mark.skipif(shutil.which(NODE) is None, reason="there is no Node.js here")
