@@ -135,17 +135,17 @@ def wrong() -> Job:
 def measured(place: BackEnd, command: list[str], job: Job, slow: int) -> dict[str, Any]:
     """What its worker says of a job."""
     with tempfile.TemporaryDirectory() as name:
-        folder, about = Path(name), {"length": job.records.shape[1], "shape": job.wanted.shape[1:]}
+        folder, ways = Path(name), job.ways(place.kind, slow)
         (folder / "file.onnx").write_bytes(job.file)
         (folder / "records").write_bytes(job.records.tobytes())
         (folder / "wanted").write_bytes(job.wanted.tobytes())
-        ways = {"type": job.wanted.dtype.name, "ways": job.ways(place.kind, slow)}
-        (folder / "job.json").write_text(json.dumps({**about, **ways}))
+        about = {"length": job.records.shape[1], "shape": job.wanted.shape[1:], "type": job.wanted.dtype.name}
+        (folder / "job.json").write_text(json.dumps({**about, "ways": ways}))
         done = subprocess.run([*command, name], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{place.name}, {job.name}: {done.stderr.strip()[-500:]}")
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    first = job.wanted[: ways["ways"][0]["count"]]
+    first = job.wanted[: ways[0]["count"]]
     if not said["differ"] and said["sha256"] != hashlib.sha256(first.tobytes()).hexdigest():
         said["differ"] = 1  # NaN, or -0
     return said
