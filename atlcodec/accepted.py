@@ -10,7 +10,7 @@ from pathlib import Path
 from atlcodec import atomic, bounds
 from atlcodec.errors import AtlcError, BadModel
 
-RULES = 1  # the number of the bounds: with another one, all files are checked again
+RULES = 2  # the number of the bounds: with another one, all files are checked again
 
 
 def is_exact(file: bytes, name: str, *, claimed: bool = False) -> bool:

@@ -148,9 +148,10 @@ class _Walk:
                 raise self._refused("an activation must be bytes, with one scale")
             self._power(scale)
             offset, factor = (0 if zero is None else int(zero)), np.full(x.low.shape, float(scale))
-            raw = x.largest, x.kind
+            raw = np.maximum(x.largest, abs(offset)), x.kind  # beyond the edge of an image, a byte is the zero
             low, high = (x.low - offset) * factor, (x.high - offset) * factor
-            return Range(low, high, factor, raw=raw, scale=factor, rounded=x.rounded)
+            same = x.rounded and x.rounded[1:] == (float(scale), offset)
+            return Range(low, high, factor, raw=raw, scale=factor, rounded=x.rounded if same else None)
         shape = [1] * x.ndim
         if scale.ndim:
             shape[self._node.integer("axis", 1)] = -1
@@ -185,11 +186,9 @@ class _Walk:
     def _sub(self, a: Range, b: Range) -> Range:
         """What a rounding has left is at most half of its scale."""
         result = total(a, Range(-b.high, -b.low, b.unit))
-        if b.rounded is None or b.scale is None or b.rounded[0] != self._node.inputs[0]:
+        if b.rounded is None or b.rounded[0] != self._node.inputs[0]:
             return result
         half = b.rounded[1] / 2
-        if (b.scale != b.rounded[1]).any():
-            return result
         return Range(np.maximum(result.low, -half), np.minimum(result.high, half), result.unit)
 
     # -- products ------------------------------------------------------------------------------------------------------

@@ -67,6 +67,8 @@ def plain(node: Node, x: Range, *more: Any) -> Range:
     match node.operator:
         case "BitShift" | "BitwiseAnd" if np.broadcast_shapes(x.low.shape, more[0].shape) != x.low.shape:
             raise ValueError(f"{node.operator} changes the shape of a value")
+        case "BitShift" if (more[0] > 7).any():
+            raise ValueError("a shift by more than 7 bits")
         case "BitShift":
             return replace(x, low=x.low // (1 << more[0]), high=x.high // (1 << more[0]), rounded=None)
         case "BitwiseAnd":

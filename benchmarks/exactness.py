@@ -1,133 +1,240 @@
-"""Whether exact networks give the same bits here: ONNX Runtime in all its ways and plain JavaScript, beside NumPy.
+"""Whether exact networks give the same bits everywhere: versions of ONNX Runtime, processors, JavaScript, beside NumPy.
 
-    python benchmarks/exactness.py [--records N] [--output DIR] [FILE.onnx ...]
+    python benchmarks/exactness.py [--records N] [--slow N] [--only TEXT] [--output DIR] [FILE.onnx ...]
 
-Prints the SHA-256 of what each file makes of random records, and how many numbers of each way differ from it. Under an
-emulator (qemu-x86_64 -cpu Haswell python ...) or with another version of ONNX Runtime, the SHA-256 must be the same.
-
-Without a file, it takes all files of the bundled codecs that read records, and half of the records are those of test
-images; the result goes into DIR."""
+Without a file, it takes all files of the bundled codecs that read records, and graphs of single products. Half of the
+records are random, half of test images; before them come those that drive the sums of each layer to their extremes.
+`backends.py` has the places; where one cannot be made, the result says why. What was measured is kept in
+runs/exactness.json, so that a stopped run goes on. Needs the extra `train`."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
 import itertools
-import os
-import shutil
+import json
 import subprocess
+import sys
 import tempfile
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import backends
+import exactness_worker
+import extremes
+import inputs
 import numpy as np
+import report
+import torch
+import unit_graphs
+from backends import BackEnd, Missing
 from numpy.typing import NDArray
-
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before the import, which would start it
-import onnxruntime
+from report import Cell, Known, Row, Table
 
 from atlcodec import bounds, exact, graph, zoo
 
 Records = NDArray[np.uint8]
+Way = dict[str, Any]  # arguments of `exactness_worker.computed`
 
-LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL")
+LEVELS = ("ORT_ENABLE_ALL", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_BASIC", "ORT_DISABLE_ALL")
 BATCHES = (1, 2, 255, 256)
-DIFFER = "differ"  # the column
-WEB = Path(__file__).parents[1] / "web/index.js"
-READ = """
-const { load } = await import(process.argv[1]);
-const { readFileSync, writeSync } = await import("node:fs");
-const decoder = await load(process.argv[2]);
-const records = readFileSync(0);
-const found = decoder.shape ? decoder.decode(records, { sealed: false }) : decoder.classify(records).logits;
-let bytes = new Uint8Array(found.buffer);
-while (bytes.length) bytes = bytes.subarray(writeSync(1, bytes));
-"""
+RECORDS, SLOW = 20_000, 500  # of native back ends, and of slow ones
+FEW, TINY = 256, 24  # in all other ways
+WRONG = "int8 weights, operands of 8 bits"
+SATURATES = "Haswell (AVX2)"  # where those must differ
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("files", type=Path, nargs="*")
-    parser.add_argument("--records", type=int, default=500)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
-    options = parser.parse_args()
-    print(f"ONNX Runtime {onnxruntime.__version__}, {options.records} records of each")
-    if options.files:
-        records = random_records(options.records)
-        rows = [row for path in options.files for row in compared(path.name, path.read_bytes(), records)]
-    else:
-        rows = bundled(options.records, options.output)
-    raise SystemExit(any(row[DIFFER] != 0 for row in rows))
+@dataclass(frozen=True)
+class Job:
+    """A file, its records and what they become. The first `extreme` records are those that were searched."""
+
+    name: str
+    file: bytes
+    records: Records
+    wanted: NDArray[Any]
+    extreme: int
+
+    def ways(self, kind: str, slow: int) -> list[Way]:
+        """How a kind of back end computes it; the first way has the most records."""
+        count, few = len(self.records) if kind == "native" else self.extreme + slow, self.extreme + FEW
+        if kind == "native":
+            others = [_way(level, batch=batch, count=few) for level, batch in itertools.product(LEVELS, BATCHES)]
+            others += [_way(level, threads=2, batch=BATCHES[2], count=few) for level in LEVELS]
+            others += [_way(level, packed=False, count=few) for level in LEVELS]
+        else:
+            others = [_way(level, batch=BATCHES[2], count=TINY) for level in LEVELS[1:]]
+            others += [_way(LEVELS[0], batch=batch, count=TINY) for batch in BATCHES[:3]]
+        return [_way(LEVELS[0], count=count), *others]
+
+    @property
+    def key(self) -> str:
+        return hashlib.sha256(self.file + self.records.tobytes()).hexdigest()[:16]
+
+
+def _way(level: str, threads: int = 1, packed: bool = True, batch: int = 256, count: int = 0) -> Way:
+    return {"level": level, "threads": threads, "packed": packed, "batch": batch, "count": count}
+
+
+# -- the files and their records ---------------------------------------------------------------------------------------
+
+
+def job(name: str, file: bytes, records: Records, slow: int) -> Job:
+    """NumPy says what is wanted of the records for slow back ends; ONNX Runtime without optimisation, of the others."""
+    graph.check(file, name)
+    print(f"{name}: {bounds.check(file, name)}", flush=True)
+    searched = extremes.records(file, name)
+    records = np.concatenate([searched, records])
+    first, rest = np.split(records, [len(searched) + slow])
+    wanted = exact.Network(file, name)(first)
+    if len(rest):
+        others = exactness_worker.computed(file, rest, **_way(LEVELS[-1], count=len(rest)))
+        wanted = np.concatenate([wanted, others])
+    return Job(name, file, records, wanted, len(searched))
 
 
 def random_records(count: int) -> Records:
     records = np.random.default_rng(0).integers(0, 256, (count, 200)).astype(np.uint8)
-    records[0], records[1] = 0, 255
+    records[:2] = [[0], [255]][: len(records)]
     return records
 
 
-def bundled(count: int, output: Path) -> list[dict[str, Any]]:
-    """All files of the bundled codecs, published."""
-    import inputs
-    import report
-
-    rows, half = list[dict[str, Any]](), count // 2
+def bundled(count: int, slow: int) -> list[Job]:
+    """All files of the bundled codecs that read records; random records and real ones take turns."""
+    made = list[Job]()
     for codec in inputs.bundled():
-        images = inputs.labelled_set(codec.model.card.data[0]["name"], count - half).test
-        records = np.concatenate([random_records(half), codec.encode(images, effort=0)])
-        rows += compared(f"{codec.name}, decompressor", codec.model.file("decompressor"), records)
-        for name, head in zoo.heads(codec.model).items():
-            rows += compared(f"{codec.name}, {name}", head.file(), records)
-    note = f"""{count} records of each model, half of them random and half of test images; in batches of {BATCHES}, with
-        one and two threads, weights packed before or not. What differs is counted over all of these."""
-    table = report.Table("Numbers that differ from those of NumPy", rows, note)
-    report.publish("exactness", "The same bits in all ways of ONNX Runtime", [table], output)
-    return rows
+        images = inputs.labelled_set(codec.model.card.data[0]["name"], count // 2).test
+        real = codec.encode(images, effort=0)
+        records = np.stack([random_records(len(real)), real], axis=1).reshape(-1, 200)
+        made.append(job(f"{codec.name}, decompressor", codec.model.file("decompressor"), records, slow))
+        made += [job(f"{codec.name}, {name}", head.file(), records, slow) for name, head in _heads(codec)]
+    return made
 
 
-def compared(name: str, file: bytes, records: Records) -> list[dict[str, Any]]:
-    """A row for each level of optimisation."""
-    graph.check(file, name)
-    print(f"{name}: {bounds.check(file, name)}", flush=True)
-    wanted = exact.Network(file, name)(records)
-    digest = hashlib.sha256(wanted.tobytes()).hexdigest()
-    print(f"    NumPy: SHA-256 {digest}", flush=True)
-    rows = []
-    for level in LEVELS:
-        ways = itertools.product((1, 2), (True, False))
-        wrong = sum(differing(file, records, wanted, level, threads, packed) for threads, packed in ways)
-        print(f"    {level}: {wrong} differ", flush=True)
-        rows.append({"": name, "level": level, "numbers": wanted.size, DIFFER: wrong, "SHA-256": digest[:16]})
-    if node := shutil.which("node"):
-        wrong = int((javascript(node, file, records, wanted) != wanted).sum())
-        print(f"    plain JavaScript: {wrong} differ", flush=True)
-        rows.append({"": name, "level": "JavaScript", "numbers": wanted.size, DIFFER: wrong, "SHA-256": digest[:16]})
-    return rows
+def _heads(codec: Any) -> list[tuple[str, Any]]:
+    return list(zoo.heads(codec.model).items())
 
 
-def differing(file: bytes, records: Records, wanted: NDArray[Any], level: str, threads: int, packed: bool) -> int:
-    """How many numbers are wrong, in batches of all sizes."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
-    options.intra_op_num_threads, options.log_severity_level = threads, 4
-    options.add_session_config_entry("session.disable_prepacking", "0" if packed else "1")
-    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    wrong = 0
-    for size in BATCHES:
-        some = records[:64] if size < 8 else records
-        parts = [session.run(None, {"records": some[at : at + size]})[0] for at in range(0, len(some), size)]
-        wrong += int((np.concatenate(parts) != wanted[: len(some)]).sum())
-    return wrong
+def products() -> list[Job]:
+    made = list[Job]()
+    for name, file, records in unit_graphs.all_products():
+        bounds.check(file, name)
+        made.append(Job(name, file, records, exact.Network(file, name)(records), len(records) - FEW))
+    return made
 
 
-def javascript(node: str, file: bytes, records: Records, wanted: NDArray[Any]) -> NDArray[Any]:
-    """What the decoder in `web/` makes of the records."""
-    with tempfile.NamedTemporaryFile(suffix=".onnx") as kept:
-        kept.write(file)
-        kept.flush()
-        command = [node, "--input-type=module", "-e", READ, WEB.as_uri(), kept.name]
-        out = subprocess.run(command, input=records.tobytes(), stdout=subprocess.PIPE, check=True).stdout
-    return np.frombuffer(out, wanted.dtype).reshape(wanted.shape)
+def wrong() -> Job:
+    file, records = unit_graphs.wrong_product()
+    return Job(WRONG, file, records, exact.Network(file, WRONG)(records), len(records) - FEW)
+
+
+# -- the places --------------------------------------------------------------------------------------------------------
+
+
+def measured(place: BackEnd, command: list[str], job: Job, slow: int) -> dict[str, Any]:
+    """What its worker says of a job."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, ways = Path(name), job.ways(place.kind, slow)
+        (folder / "file.onnx").write_bytes(job.file)
+        (folder / "records").write_bytes(job.records.tobytes())
+        (folder / "wanted").write_bytes(job.wanted.tobytes())
+        about = {"length": job.records.shape[1], "shape": job.wanted.shape[1:], "type": job.wanted.dtype.name}
+        (folder / "job.json").write_text(json.dumps({**about, "ways": ways}))
+        done = subprocess.run([*command, name], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{place.name}, {job.name}: {done.stderr.strip()[-500:]}")
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    first = job.wanted[: ways[0]["count"]]
+    if not said["differ"] and said["sha256"] != hashlib.sha256(first.tobytes()).hexdigest():
+        said["differ"] = 1  # NaN, or -0
+    return said
+
+
+def everywhere(jobs: list[Job], slow: int, only: str) -> tuple[dict[str, dict[str, Any]], list[Row], list[str]]:
+    """What each place says of each job; a row for each place; and what is missing, and why."""
+    found, rows, missing, known = dict[str, dict[str, Any]](), list[Row](), list[str](), Known("exactness")
+    sources = b"".join(Path(each).read_bytes() for each in (backends.WORKER, backends.WORKER_JS))
+    program = hashlib.sha256(sources).hexdigest()[:8]
+    for place in backends.all_of_them():
+        if only not in place.name:
+            continue
+        try:
+            command = place.command()
+        except Missing as error:
+            missing.append(f"{place.name} is missing: {error}.")
+            continue
+        said = dict[str, Any]()
+        for job in jobs:
+            key = f"{place.name}, {job.name}, {job.key} {slow} {program}"
+            said[job.name] = known.find(key, partial(measured, place, command, job, slow))
+        found[place.name] = said
+        rows.append(_place(place, [said[job.name] for job in jobs if job.name != WRONG]))
+    return found, rows, missing
+
+
+def _place(place: BackEnd, said: list[dict[str, Any]]) -> Row:
+    return {
+        "": place.name,
+        "version": said[0]["version"],
+        "machine": said[0]["machine"],
+        "numbers": sum(each["compared"] for each in said),
+        "differ": sum(each["differ"] for each in said),
+    }
+
+
+# -- what is published -------------------------------------------------------------------------------------------------
+
+
+def row(job: Job, found: dict[str, dict[str, Any]]) -> Row:
+    made: dict[str, Cell] = {"": job.name, "records": len(job.records)}
+    made |= {place: said[job.name]["differ"] for place, said in found.items()}
+    return {**made, "SHA-256": hashlib.sha256(job.wanted.tobytes()).hexdigest()[:16]}
+
+
+def main() -> None:
+    options = arguments()
+    torch.set_num_threads(1)
+    records = random_records(options.records)
+    files = [job(path.name, path.read_bytes(), records, options.slow) for path in options.files]
+    files, units, bad = files or bundled(options.records, options.slow), products(), wrong()
+    found, places, missing = everywhere([*files, *units, bad], options.slow, options.only)
+    most, few = [row(each, found) for each in (*files, *units)], row(bad, found)
+    notes = f"""Of each file, records that drive the sums of each layer to their extremes, and {options.records:,} more
+        on native back ends, half of them random and half of test images, with each level of optimisation; with one and
+        two threads, weights packed before or not and batches of {BATCHES}, {FEW} of them and all extreme ones. Emulated
+        processors (qemu-user) and JavaScript compute {options.slow} and all extreme ones. What differs is counted over
+        all ways."""
+    tables = [
+        Table("Back ends", places, *missing),
+        Table("Numbers that differ from those of NumPy", most[: len(files)], notes),
+        Table("Products of extremes: all weights are 127 or -127", most[len(files) :]),
+        Table(
+            "A graph that must differ, and that atlcodec refuses",
+            [few],
+            f"Under {SATURATES} two products are added in 16 bits: the check sees that.",
+        ),
+    ]
+    if not options.files:
+        report.publish("exactness", "The same bits everywhere", tables, options.output)
+    else:
+        print("\n".join(table.markdown() for table in tables))
+    differ = any(each["differ"] for each in places)
+    sys.exit(bool(differ or found.get(SATURATES, {WRONG: {"differ": 1}})[WRONG]["differ"] == 0))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("files", type=Path, nargs="*")
+    parser.add_argument("--records", type=int, default=RECORDS, help="of each file, on native back ends")
+    parser.add_argument("--slow", type=int, default=SLOW, help="of each file, on slow back ends")
+    parser.add_argument("--only", default="", help="back ends whose names have this text")
+    parser.add_argument("--output", type=Path, default=report.RESULTS, metavar="DIR")
+    options = parser.parse_args()
+    changed = (options.records, options.slow, options.only) != (RECORDS, SLOW, "")
+    if changed and not options.files and options.output.resolve() == report.RESULTS.resolve():
+        parser.error("a quick look does not replace the results: choose another folder with --output")
+    return options
 
 
 if __name__ == "__main__":

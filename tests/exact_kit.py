@@ -1,4 +1,4 @@
-"""Exact networks for tests: ONNX Runtime in all its ways beside NumPy, and graphs of one product."""
+"""Exact networks for tests: ONNX Runtime in all its ways beside NumPy."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto
 from onnxruntime.capi import onnxruntime_pybind11_state as states
+from unit_graphs import ROWS
 
 from atlcodec.latents import Packing
 from atlcodec.shape import Shape
 from atlcodec.training import calibrate, pca
 from atlcodec.training.exact import ExactDecompressor, Form
-from atlcodec.training.onnx_builder import Port
-from atlcodec.training.onnx_exact import ExactBuilder
 from atlcodec.training.quantise import Operand
 from atlcodec.training.start import Start, blank
 
@@ -27,7 +25,6 @@ Bytes = NDArray[np.uint8]
 
 LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL")
 BATCHES = (1, 2, 255, 256)
-ROWS = 256
 UNUSABLE = (states.Fail, states.InvalidArgument, states.InvalidGraph, states.NotImplemented, states.InvalidProtobuf)
 
 
@@ -63,63 +60,6 @@ def every_way(file: bytes, rows: Bytes) -> Iterator[tuple[str, NDArray[Any]]]:
 def _some(size: int) -> int:
     """Rows that are enough to see a batch of each size and the rest behind it."""
     return 8 if size < 8 else ROWS
-
-
-def extremes(rng: np.random.Generator, width: int, signs: NDArray[np.integer]) -> Bytes:
-    """Rows of bytes, uint8 (256, width): random ones; zeros; the largest; and those that drive single sums to their
-    largest and smallest value, by the signs of weights (outputs, width)."""
-    rows = rng.integers(0, 256, (ROWS, width)).astype(np.uint8)
-    rows[0], rows[1] = 0, 255
-    count = min(len(signs), 100)
-    rows[2 : 2 + count] = np.where(signs[:count] > 0, 255, 0)
-    rows[102 : 102 + count] = np.where(signs[:count] < 0, 255, 0)
-    return rows
-
-
-def unit_graph(
-    kind: str, weights: NDArray[np.integer], most: int, *, unsigned: bool, scale: float, relu: bool
-) -> bytes:
-    """One product of bytes 0..`most`, the zero in their middle, with weights (outputs, width), `unsigned` or int8: a
-    Gemm, a MatMul with the weights on the right or on the left, or a Conv of 3 x 3 whose kernels are the weights. Its
-    sums come out as they are, or after a ReLU as bytes."""
-    g, zero = ExactBuilder(), (most + 1) // 2
-    x = g.add("BitwiseAnd", "records", g.constant(np.array([most], np.uint8)))
-    one, none = g.constant(np.array(1, np.float32)), g.constant(np.array(0, np.int8))
-    if kind == "left":  # bytes on the right are int8, -64..63
-        x = g.add("QuantizeLinear", g.floats(x, zero), one, none)
-        x = g.add("DequantizeLinear", x, one, none)
-        x = g.add("Reshape", x, g.ints(-1, weights.shape[1], 4))
-    else:
-        x = g.floats(x, zero)
-    each: tuple[int, ...] = (
-        () if kind == "left" else (len(weights),)
-    )  # on the left, ONNX Runtime takes one scale for all
-    scales = g.constant(np.full(each, scale, np.float32))
-    offset = 128 if unsigned else 0
-    stored = (weights + offset).astype(np.uint8 if unsigned else np.int8)
-    if kind == "conv":
-        stored = stored.reshape(len(weights), -1, 3, 3)
-        x = g.add("Reshape", x, g.ints(-1, stored.shape[1], 10, 10))
-    axis = 1 if kind == "matmul" else 0
-    zeros = g.constant(np.full(each, offset, stored.dtype))
-    weight = g.weight("layer.weight", stored.T if kind == "matmul" else stored)
-    weight = g.add("DequantizeLinear", weight, scales, zeros, axis=axis)
-    if kind in ("matmul", "left"):
-        y = g.add("MatMul", x, weight) if kind == "matmul" else g.add("MatMul", weight, x)
-        return _finished(g, y, [len(weights)] if kind == "matmul" else [len(weights), 4], relu)
-    biases = g.weight("layer.bias", np.arange(len(weights), dtype=np.int32) * 1001 - 5005)
-    bias = g.add("DequantizeLinear", biases, scales, axis=0)
-    if kind == "conv":
-        y = g.add("Conv", x, weight, bias, pads=[1] * 4, kernel_shape=[3, 3])
-        return _finished(g, y, [len(weights), 10, 10], relu)
-    return _finished(g, g.add("Gemm", x, weight, bias, transB=1), [len(weights)], relu)
-
-
-def _finished(g: ExactBuilder, y: str, shape: list[int | str], relu: bool) -> bytes:
-    port: Port = TensorProto.FLOAT, ["N", *shape]
-    if relu:
-        y, port = g.bytes(g.add("Relu", y), 0), (TensorProto.UINT8, ["N", *shape])
-    return g.finish({"records": (TensorProto.UINT8, ["N", "width"])}, {"images": (y, port)})
 
 
 def changed(file: bytes, name: str, value: NDArray[Any]) -> bytes:

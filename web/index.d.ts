@@ -4,14 +4,27 @@ export class BadModel extends Error {}
 /** Bytes that are not sealed records of a codec. */
 export class BadRecord extends Error {}
 
+/** A card.json, parsed. That of a head gives `sha256`, `labels`, `scale` and the `id`; that of a codec, the SHA-256. */
+export interface Card {
+  sha256: string | { readonly [file: string]: string };
+  labels?: readonly string[];
+  /** 1 if left out. */
+  scale?: number;
+  /** Of a head: the SHA-256 of the decompressor of its codec. */
+  codec?: string;
+}
+
 export interface LoadOptions {
+  /** The card.json beside the file. The other options replace its entries. */
+  card?: Card;
   /** What the card says of the file, in hexadecimal. A file with another SHA-256 is refused. */
   sha256?: string;
   /** Of a classifier: the labels of its card. Without them, labels are "0", "1" ... */
   labels?: readonly string[];
   /** Of a classifier: the id of its codec, eight hexadecimal digits. With it, seals are checked. */
   id?: string;
-  /** Of a classifier: what a logit is multiplied with before probabilities are computed; 1 / 256 if left out. */
+  /** Of a classifier: what a logit is multiplied with before probabilities are computed, a power of two. Without it
+   *  and without a card, 1 / 256. */
   scale?: number;
   /** Of bytes: their name in messages. */
   name?: string;

@@ -31,7 +31,7 @@ EXACT = 0.2  # of the time, at most, for the last phase
 class Costs:
     """Seconds of an epoch of each phase; what each epoch takes beside the training; what a measurement takes; what the
     frozen compressor takes for all images, which it does anew after each change; and what an epoch of the last phase
-    takes, in which the decompressor becomes exact."""
+    takes, in which exact networks are tuned."""
 
     epochs: dict[Phase, float]
     saving: float

@@ -1,15 +1,18 @@
-"""The last step of training: the networks that read records become exact ones, and the decompressor learns to live with
-its rounding, behind frozen records. What cannot be made exact says so, and stays in floats."""
+"""The last step of training: the networks that read records become exact ones, and learn to live with their rounding,
+behind frozen records. What cannot be made exact says so, and stays in floats."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import itertools
 import time
 from collections.abc import Collection
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from atlcodec import metrics
 from atlcodec.card import Model
@@ -17,9 +20,10 @@ from atlcodec.errors import BadModel
 from atlcodec.sets.dataset import Images
 from atlcodec.training import exact_codec, export, tuning
 from atlcodec.training.data import Domain, compress
-from atlcodec.training.exact_codec import Decompressor
+from atlcodec.training.exact_codec import Classifier, Decompressor
 from atlcodec.training.halves import halved
 from atlcodec.training.layout import chunks, pictures
+from atlcodec.training.loop import taught_targets
 from atlcodec.training.measure import symbols
 from atlcodec.training.networks import Networks
 from atlcodec.training.settings import Settings
@@ -45,8 +49,9 @@ class Finished(NamedTuple):
 def codec(
     trainer: Trainer, epochs: int, taken: Collection[int], domain: int = 0, base: Model | None = None
 ) -> Finished:
-    """The files of the codec of one domain, whose id differs from the `taken` ones, with a decompressor that is tuned
-    for so many epochs; or with that of `base`. A stopped run resumes from the folder of the trainer."""
+    """The files of the codec of one domain, whose id differs from the `taken` ones, with a decompressor and a
+    classifier that are tuned for so many epochs each; or with the decompressor of `base`. A stopped run resumes from
+    the folder of the trainer."""
     nets, data = trainer.nets, trainer.domains[domain]
     about, about_head = About(), About()
     exact = dict[str, bytes]()
@@ -54,7 +59,7 @@ def codec(
         latents = _latents(nets, data, trainer.settings)
         if base is None and (made := _decompressor(trainer, domain, epochs, latents)):
             exact["decompressor.onnx"], about = exact_codec.file(made, taken), {"exact": True}
-        if found := _classifier(trainer, domain, latents[:CALIBRATED]):
+        if found := _classifier(trainer, domain, epochs, latents):
             exact["classifier.onnx"], about_head = found
     if base is not None:
         exact |= {f"{part}.onnx": base.file(part) for part in ("decompressor", "refiner")}
@@ -68,14 +73,14 @@ def _small(name: str, file: bytes) -> bytes:
     return halved(file) if name in ("compressor.onnx", "refiner.onnx") else file
 
 
-def head(trainer: Trainer) -> tuple[bytes, About]:
-    """The file of a classifier that was trained alone, and what its card says of it."""
+def head(trainer: Trainer, epochs: int) -> tuple[bytes, About]:
+    """The file of a classifier that was trained alone, tuned for so many epochs, and what its card says of it. A
+    stopped run resumes."""
     nets, (data,) = trainer.nets.cpu().eval(), trainer.domains
     assert data.records is not None
-    if not trainer.settings.floats:
-        some = nets.unpack(data.records[:CALIBRATED].cpu()).flatten(1).to(torch.uint8)
-        if found := _classifier(trainer, 0, some):
-            return found
+    latents = _unpacked(nets, data.records.cpu())
+    if not trainer.settings.floats and (found := _classifier(trainer, 0, epochs, latents)):
+        return found
     return export.classifier(nets.part("classifier"), nets.classes[0], nets.packing), {}
 
 
@@ -87,15 +92,16 @@ def seconds(trainer: Trainer, nets: Networks) -> float:
     images = data.images[:rows].cpu()
     few = Domain(data.name, data.classes, data.labels[:rows], data.held_out, images=data.images[:rows])
     latents = _latents(nets, few, trainer.settings)
-    made = _exact(nets, 0, latents)
-    if made is None:
-        return 0.0
-    loss = tuning.decompressor_loss(made, latents, images)
-    order = torch.split(torch.arange(len(latents)), trainer.settings.batch_size)
+    losses = list[tuning.Loss]()
+    if made := _exact(nets, 0, latents):
+        losses.append(tuning.decompressor_loss(made, latents, images))
+    with contextlib.suppress(BadModel, ValueError):  # which stays in floats
+        losses.append(_head_loss(_exact_classifier(nets, 0, latents), nets, 0, latents, few.labels.cpu()))
+    order = torch.split(torch.arange(len(few.labels)), trainer.settings.batch_size)
     started = time.perf_counter()
-    for chosen in order:
+    for chosen, loss in itertools.product(order, losses):
         loss(chosen).backward()  # type: ignore[no-untyped-call]
-    return (time.perf_counter() - started) * len(data.images) / len(latents)
+    return (time.perf_counter() - started) * len(data.images) / len(few.labels)
 
 
 def _decompressor(trainer: Trainer, domain: int, epochs: int, latents: Tensor) -> Decompressor | None:
@@ -135,16 +141,56 @@ def _exact(nets: Networks, domain: int, latents: Tensor) -> Decompressor | None:
         return None
 
 
-def _classifier(trainer: Trainer, domain: int, latents: Tensor) -> tuple[bytes, About] | None:
-    nets = trainer.nets
-    network = nets.part("classifier", domain)
-    assert isinstance(network, nn.Sequential)
+def _classifier(trainer: Trainer, domain: int, epochs: int, latents: Tensor) -> tuple[bytes, About] | None:
+    """Made exact and tuned by latents uint8 (N, M), the labelled ones first."""
+    nets, data = trainer.nets, trainer.domains[domain]
     try:
-        made = exact_codec.classifier(network, nets.packing, latents.float().view(-1, *nets.packing.shape), nets.shape)
+        made = _exact_classifier(nets, domain, latents[:CALIBRATED])
     except (BadModel, ValueError) as error:
         trainer.log(f"the classifier stays in floats: {error}")
         return None
+    if epochs and data.held_out.labels is not None:
+        _tune_classifier(trainer, made, domain, epochs, latents)
     return exact_codec.file(made), {"exact": True, "scale": made.step}
+
+
+def _exact_classifier(nets: Networks, domain: int, latents: Tensor) -> Classifier:
+    network = nets.part("classifier", domain)
+    assert isinstance(network, nn.Sequential)
+    shaped = latents.float().view(-1, *nets.packing.shape)
+    return exact_codec.classifier(network, nets.packing, shaped, nets.shape).requires_grad_()
+
+
+def _head_loss(made: Classifier, nets: Networks, domain: int, latents: Tensor, labels: Tensor) -> tuning.Loss:
+    """By the labels of the first latents, and by what the classifier says in floats: it stays as sure as it was."""
+    network, shape = nets.part("classifier", domain), nets.packing.shape
+    latents = latents[: len(labels)]
+    with torch.no_grad():
+        said = torch.cat([network(chunk.float().view(-1, *shape)).softmax(1) for chunk in chunks(latents)])
+    return tuning.head_loss(made, latents, taught_targets(said, functional.one_hot(labels, said.shape[1]).float()))
+
+
+def _tune_classifier(trainer: Trainer, made: Classifier, domain: int, epochs: int, latents: Tensor) -> None:
+    data, nets = trainer.domains[domain], trainer.nets
+    truth, before = data.held_out.labels, copy.deepcopy(made.state_dict())
+    assert truth is not None
+    held_out = torch.cat(list(symbols(nets, data.held_out.images))).flatten(1)
+
+    def accuracy() -> float:
+        return metrics.accuracy(torch.cat([made(chunk) for chunk in chunks(held_out)]).numpy(), truth)
+
+    told = tuning.tune(
+        made,
+        _head_loss(made, nets, domain, latents, data.labels.cpu()),
+        len(data.labels),
+        accuracy,
+        Tuning(epochs=epochs, seed=trainer.settings.seed),
+        trainer.folder / f"exact-classifier-{domain}-{epochs}",
+        lambda text: trainer.log(f"exact classifier, accuracy {text}"),
+    )
+    if told[-1] < told[0]:  # as for the decompressor
+        made.load_state_dict(before)
+    trainer.log(f"exact classifier: {max(told[0], told[-1]):.2%} accuracy on validation")
 
 
 @torch.no_grad()
@@ -152,7 +198,11 @@ def _latents(nets: Networks, data: Domain, settings: Settings) -> Tensor:
     """The latents of all training images, uint8 (N, M). The networks come back on the CPU, where exact ones learn."""
     assert data.images is not None
     records = compress(nets.to(data.images.device).eval(), data.images, settings).cpu()
-    nets.cpu()
+    return _unpacked(nets.cpu(), records)
+
+
+def _unpacked(nets: Networks, records: Tensor) -> Tensor:
+    """The latents of records uint8 (N, 200), uint8 (N, M)."""
     return torch.cat([nets.unpack(chunk).flatten(1).to(torch.uint8) for chunk in chunks(records)])
 
 

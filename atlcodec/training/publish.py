@@ -106,11 +106,12 @@ def add_figures(folder: Path, codec: Codec, data: Dataset, held_out: Split | Non
 
 
 def head(output: Path, trainer: Trainer, examples: Examples, card: Mapping[str, Any]) -> float:
-    """Write the folder of a head, as `atlc models add` takes it. An existing folder is replaced.
+    """Write the folder of a head, as `atlc models add` takes it. An existing folder is replaced. The recipe in the card
+    says for how many `exact_epochs` it is tuned; none, if it does not.
 
     Returns the accuracy (0..1) of the written file on the validation split."""
     classes = len(examples.classes)
-    file, exact = finish.head(trainer)
+    file, exact = finish.head(trainer, card["recipe"].get("exact_epochs", 0))
     scale = np.float32(exact.get("scale", 1))
     graph = engine.Graph(file, engine.classifier(classes), str(output / "classifier.onnx"))
     held_out = trainer.domains[0].held_out

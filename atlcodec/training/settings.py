@@ -36,10 +36,8 @@ def param(
 
 
 def exact_epochs() -> Any:
-    """The field of all recipes that make a decompressor."""
-    return param(
-        2, "Epochs of the last phase, in which the exact decompressor learns to live with its rounding.", least=0
-    )
+    """The field of all recipes that make a decompressor, and of heads."""
+    return param(2, "Epochs of the last phase, in which the exact networks learn to live with their rounding.", least=0)
 
 
 FLOATS = "Leave the networks that read records in floats: their results may differ a little from machine to machine."
@@ -130,6 +128,7 @@ class HeadSettings:
     label_smoothing: float = param(0.0, "Label smoothing of the cross-entropy.", least=0, most=0.9)
     precision: str = param("float32", "Precision of products and activations.", choices=["float32", "bfloat16"])
     device: str = param("cpu", "PyTorch device.")
+    exact_epochs: int = exact_epochs()
     floats: bool = param(False, FLOATS)
 
 

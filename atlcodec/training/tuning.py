@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from atlcodec import atomic
 from atlcodec.errors import BadData
-from atlcodec.training.exact import ExactHead
+from atlcodec.training.exact_codec import Classifier
 from atlcodec.training.layout import planes
 from atlcodec.training.loop import cosine
 
@@ -50,8 +50,8 @@ def decompressor_loss(network: nn.Module, latents: Tensor, images: Tensor) -> Lo
     return loss
 
 
-def head_loss(network: ExactHead, latents: Tensor, labels: Tensor, smoothing: float = 0.0) -> Loss:
-    """Cross-entropy with labels int64 (N,)."""
+def head_loss(network: Classifier, latents: Tensor, labels: Tensor, smoothing: float = 0.0) -> Loss:
+    """Cross-entropy with labels int64 (N,), or probabilities (N, classes), of latents uint8 (N, M)."""
 
     def loss(rows: Tensor) -> Tensor:
         logits = network(latents.index_select(0, rows).float()) * network.step

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atlcodec import exact
+from atlcodec import exact, metrics
 from kit import ROOT
 from web_kit import NODE, RECORDS, WEB, exact_file, node, program, seal
 
@@ -148,6 +148,42 @@ def test_labels_and_probabilities(folder: Path) -> None:
     assert np.allclose(
         np.reshape(said["probabilities"], (5, 10)), wanted / wanted.sum(axis=1, keepdims=True), atol=1e-6
     )
+
+
+def test_a_card_says_the_rest(folder: Path) -> None:
+    """That of a head: its file, its labels, its scale, and whose records it reads. That of a codec: its file."""
+    codec = hashlib.sha256(exact_file(DECODER)).hexdigest()
+    card = {"sha256": hashlib.sha256(exact_file(HEAD)).hexdigest(), "labels": list("abcdefghij"), "codec": codec}
+    out = program(
+        folder,
+        f"""import {{ readFileSync }} from "node:fs"; import {{ load }} from "atlcodec"; {SAY}
+        const records = readFileSync("x.atlc"), card = {json.dumps(card)};
+        for (const scale of [undefined, 2 ** -10]) {{
+            const head = await load("c.onnx", {{ card: {{ ...card, scale }} }});
+            console.log(head.id, JSON.stringify([...head.classify(records).probabilities]));
+        }}
+        const mine = await load("c.onnx", {{ card, scale: 2 ** -10, labels: Array(10).fill("x"), id: undefined }});
+        console.log(mine.classify(records).labels.join(""), mine.id);
+        const named = {{ sha256: {{ "decompressor.onnx": "{codec}" }} }};
+        console.log((await load("d.onnx", {{ card: named }})).id);
+        const damaged = Uint8Array.from(records, (byte, at) => byte ^ (at === 3));
+        for (const call of [() => load("d.onnx", {{ card }}), () => load("c.onnx", {{ card: named }}),
+            () => load("c.onnx", {{ card: {{ labels: [] }} }}),
+            () => load("c.onnx", {{ card: {{ ...card, scale: 3 }} }}),
+            async () => (await load("c.onnx", {{ card }})).classify(damaged)]) console.log(await say(call));""",
+    ).splitlines()
+    logits = exact.Network(exact_file(HEAD), HEAD)(np.fromfile(folder / "x.atlc", np.uint8).reshape(-1, 200))
+    for line, scale in zip(out[:2], (1, 2.0**-10), strict=True):
+        id, probabilities = line.split(" ", 1)
+        assert id == codec[:8]
+        found = np.reshape(json.loads(probabilities), logits.shape)
+        assert np.allclose(found, metrics.probabilities(logits * np.float32(scale)), atol=1e-6)
+    assert out[2:4] == ["xxxxx null", codec[:8]]
+    assert re.fullmatch(r"BadModel d\.onnx: has the SHA-256 \w+, not \w+; fetch it again", out[4])
+    assert re.fullmatch(r"BadModel c\.onnx: has the SHA-256 \w+, not \w+; fetch it again", out[5])
+    assert out[6] == "BadModel c.onnx: its card has no SHA-256 of it; give the card.json beside it"
+    assert out[7] == 'BadModel c.onnx: its scale must be a power of two, not "3"'
+    assert out[8].startswith("BadRecord record 0: damaged, or of another codec")
 
 
 # -- in a browser ------------------------------------------------------------------------------------------------------

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
+from unit_graphs import extremes, unit_graph
 
 from atlcodec import bounds, exact, graph
 from atlcodec.errors import BadModel
 from atlcodec.training import onnx_exact, onnx_packing
 from atlcodec.training.exact import Form
 from atlcodec.training.quantise import MOST, SUM
-from exact_kit import LEVELS, PACKING, UNUSABLE, changed, extremes, random_decompressor, run, unit_graph
+from exact_kit import LEVELS, PACKING, UNUSABLE, changed, random_decompressor, run
 
 
 def test_the_worst_case_is_computed_from_a_file() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from unit_graphs import extremes, unit_graph
 
 from atlcodec import bounds, exact, graph
 from atlcodec.errors import BadData, BadModel
@@ -26,13 +27,11 @@ from exact_kit import (
     HIGH,
     PACKING,
     every_way,
-    extremes,
     latents,
     random_decompressor,
     random_network,
     random_records,
     random_start,
-    unit_graph,
 )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from atlcodec import bounds, engine
+from atlcodec import bounds, engine, exact, metrics
 from atlcodec.card import Model, read_model
 from atlcodec.card_writer import update_card
 from atlcodec.codec import Codec
@@ -19,6 +20,7 @@ from atlcodec.training import budget, finish, heads, pretrained, publish, recipe
 from atlcodec.training.pretrained import Modules
 from atlcodec.training.settings import HeadSettings, Joint, Settings
 from atlcodec.training.trainer import Trainer
+from atlcodec.training.tuning import Tuning
 from training_kit import Killed, bars, same, weights
 
 DATA = bars(400)
@@ -80,40 +82,74 @@ def test_an_exact_codec_without_a_refiner_cannot_be_a_start(model: Model, tmp_pa
         pretrained.decompressor_weights(read_model(folder))
 
 
-def test_a_stopped_run_resumes(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = trained(tmp_path / "run")
+@pytest.mark.parametrize("stop", [1, 3], ids=["decompressor", "classifier"])
+def test_a_stopped_run_resumes(stop: int, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer, saved = trained(tmp_path / "run"), list[Path]()
     save = tuning._save
 
-    def killed(*arguments: object) -> None:
-        save(*arguments)  # type: ignore[arg-type]
-        raise Killed
+    def killed(folder: Path, *arguments: object) -> None:
+        save(folder, *arguments)  # type: ignore[arg-type]
+        saved.append(folder)
+        if len(saved) == stop:
+            raise Killed
 
     monkeypatch.setattr(tuning, "_save", killed)
     with pytest.raises(Killed):
         finish.codec(trainer, 2, [])
-    monkeypatch.setattr(tuning, "_save", save)
     again = trained(tmp_path / "run")
-    assert finish.codec(again, 2, []).files["decompressor.onnx"] == model.file("decompressor")
-    assert (tmp_path / "run/exact-0-2/checkpoint.pt").is_file()
+    made = finish.codec(again, 2, [])
+    assert made.files["decompressor.onnx"] == model.file("decompressor")
+    assert made.files["classifier.onnx"] == Codec(model).head.file()
+    names = ["exact-0-2", "exact-0-2", "exact-classifier-0-2", "exact-classifier-0-2"]  # each epoch once
+    assert [folder.name for folder in saved] == names
 
 
-@pytest.mark.parametrize(("architecture", "exact"), [("lenet", True), ("mixer", False)])
-def test_other_architectures(architecture: str, exact: bool, tmp_path: Path) -> None:
+def test_a_classifier_is_tuned_by_training_and_kept_by_validation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer, said = trained(tmp_path / "run"), list[str]()
+    latents = finish._latents(trainer.nets, trainer.domains[0], trainer.settings)
+
+    def made(epochs: int, rate: float) -> bytes:
+        monkeypatch.setattr(finish, "Tuning", partial(Tuning, learning_rate=rate))
+        found = finish._classifier(trainer, 0, epochs, latents)
+        assert found is not None
+        return found[0]
+
+    before, tuned = made(0, 5e-4), made(1, 5e-4)
+    assert tuned != before
+    records = trainer.domains[0].records
+    assert records is not None
+    labels = trainer.domains[0].labels.numpy()
+    was, now = (metrics.accuracy(exact.Network(file, "c")(records.numpy()), labels) for file in (before, tuned))
+    assert now >= was - 0.01
+    trainer.log = said.append
+    loss = tuning.head_loss
+    monkeypatch.setattr(tuning, "head_loss", lambda *given: lambda rows: -loss(*given)(rows))
+    assert made(2, 0.1) == before  # what it learned was wrong
+    accuracies = [float(line.rsplit(" ", 1)[1]) for line in said if line.startswith("exact classifier, accuracy")]
+    assert len(accuracies) == 3
+    assert accuracies[-1] < accuracies[0] - 0.2
+
+
+@pytest.mark.parametrize(("architecture", "whole"), [("lenet", True), ("mixer", False)])
+def test_other_architectures(architecture: str, whole: bool, tmp_path: Path) -> None:
     said: list[str] = []
     trainer = trained(tmp_path / "run", architecture)
     trainer.log = said.append
     made = finish.codec(trainer, 1, [])
-    assert made.about == ({"exact": True} if exact else {})
+    assert made.about == ({"exact": True} if whole else {})
     reasons = [line for line in said if "stays in floats" in line]
-    assert ("decompressor stays in floats: mixer cannot be made exact" in " ".join(reasons)) != exact
+    assert ("decompressor stays in floats: mixer cannot be made exact" in " ".join(reasons)) != whole
     signature = engine.decompressor((28, 28))
-    engine.Graph(made.files["decompressor.onnx"], signature, "d", claims=exact)
+    engine.Graph(made.files["decompressor.onnx"], signature, "d", claims=whole)
 
 
 def test_all_stays_in_floats_if_you_ask(tmp_path: Path) -> None:
     made = finish.codec(trained(tmp_path, "lenet", floats=True), 2, [])
     assert len(trained(tmp_path, "lenet").steps) == len(trained(tmp_path, "lenet", floats=True).steps)  # one run
     assert (made.about, made.about_head) == ({}, {})
+    assert not list(tmp_path.glob("exact-*"))
     with pytest.raises(BadModel):
         bounds.check(made.files["decompressor.onnx"], "d")
 
@@ -130,10 +166,11 @@ def test_a_head_is_exact(model: Model, tmp_path: Path) -> None:
         settings = HeadSettings(architecture=architecture, epochs=8, batch_size=32)
         trainer = heads.train(examples, settings, tmp_path / f"run-{architecture}")
         folder = model.folder / "heads" / architecture
-        card = {"name": architecture, "recipe": {"architecture": architecture}}
+        card = {"name": architecture, "recipe": {"architecture": architecture, "exact_epochs": 2}}
         assert publish.head(folder, trainer, examples, card) > 0.8
         written = json.loads((folder / "card.json").read_text())
         assert (written["exact"], written["scale"]) == (True, 2.0**-8)
+        assert (tmp_path / f"run-{architecture}/exact-classifier-0-2/checkpoint.pt").is_file()
         mine = Codec(model, architecture)
         network = Modules.load(model.folder, architecture).classifier
         assert network is not None

@@ -1,16 +1,18 @@
 // What a program calls: a file of a codec, and its records.
 
-import { BadModel, BadRecord } from "./errors.js";
+import { BadModel, BadRecord, shown } from "./errors.js";
 import { crc32, hexadecimal, sha256 } from "./hashes.js";
 import { size } from "./moves.js";
 import { Network, RECORD } from "./plan.js";
 
 const [FEWEST, MOST, TOGETHER] = [4, 32, 2 ** 18]; // records that are computed at a time; values of their outputs
 const LOGIT = 1 / 256; // a step of logits
+const LEAST = 2 ** -126; // scale of logits: float32 holds it
 
-/** A decompressor or a classifier from its ONNX file: bytes, a URL, or in Node a path. `sha256` is what the card says;
- *  a file with another one is refused. */
-export async function load(source, options = {}) {
+/** A decompressor or a classifier from its ONNX file: bytes, a URL, or in Node a path. `card` is the card.json of the
+ *  codec or of the head; other options stand for single entries of it. A file with another SHA-256 is refused. */
+export async function load(source, { card, ...given } = {}) {
+  const options = { ...(card && entries(card, nameOf(source, given))), ...given };
   const { file, name, found } = await fileOf(source, options);
   return new Decoder(file, name, found, options);
 }
@@ -18,13 +20,29 @@ export async function load(source, options = {}) {
 /** The bytes of a file, its name in messages, and its SHA-256, which must be that of the options. */
 export async function fileOf(source, options) {
   const file = await bytesOf(source);
-  const name =
-    options.name ?? (ArrayBuffer.isView(source) || source instanceof ArrayBuffer ? "the file" : String(source));
+  const name = nameOf(source, options);
   const found = await sha256(file);
   if (options.sha256 !== undefined && options.sha256.toLowerCase() !== found) {
     throw new BadModel(`${name}: has the SHA-256 ${found}, not ${options.sha256}; fetch it again`);
   }
   return { file, name, found };
+}
+
+function nameOf(source, options) {
+  const bytes = ArrayBuffer.isView(source) || source instanceof ArrayBuffer;
+  return options.name ?? (bytes ? "the file" : String(source));
+}
+
+/** The options that a card stands for. That of a codec has no labels, and a SHA-256 for each file. */
+function entries(card, name) {
+  const head = card.labels !== undefined;
+  const digest = head ? card.sha256 : card.sha256?.["decompressor.onnx"];
+  if (typeof digest !== "string") {
+    throw new BadModel(`${name}: its card has no SHA-256 of it; give the card.json beside it`);
+  }
+  if (!head) return { sha256: digest };
+  const id = typeof card.codec === "string" ? card.codec.slice(0, 8) : undefined;
+  return { sha256: digest, labels: card.labels, scale: card.scale ?? 1, id };
 }
 
 async function bytesOf(source) {
@@ -63,6 +81,9 @@ export class Decoder {
       return;
     }
     if (shape.length !== 1) throw new BadModel(`${name}: gives no logits`);
+    if (!(scale >= LEAST && scale <= 1 / LEAST && Number.isInteger(Math.log2(scale)))) {
+      throw new BadModel(`${name}: its scale must be a power of two, not ${shown(scale)}`);
+    }
     this.labels = labels ?? Array.from({ length: shape[0] }, (_, label) => String(label));
     if (this.labels.length !== shape[0])
       throw new BadModel(`${name}: has ${shape[0]} labels, not ${this.labels.length}`);

@@ -12,7 +12,7 @@ import { DIMENSIONS, axis, bytes, factors, integers, numbers, power, real, repea
 const MOST = { Uint8Array: [0, 255], Int8Array: [-128, 127] };
 const ROUND = 1.5 * 2 ** 52; // added and taken away again, it rounds to whole numbers, halves to the even one
 const PARTS = 64; // of a Concat
-const SHIFTS = 8; // further ones leave nothing of a byte
+const SHIFTS = 7; // bits, at most
 
 /** A function of each number of an array. */
 function each(make, type) {
@@ -51,10 +51,11 @@ function quantise(site, x, scale, zero) {
 // -- bytes ------------------------------------------------------------------------------------------------------------
 
 /** An operator on a byte and a weight that is repeated. */
-function withWeights(change) {
+function withWeights(change, most = 255) {
   return (site, x, weights) => {
     if (x.kind !== "bytes" || x.type !== Uint8Array) throw site.refused("takes uint8");
     if (weights.kind !== "weights" || weights.type !== Uint8Array) throw site.refused("takes uint8 of the file");
+    if (weights.data.some((weight) => weight > most)) throw site.refused(`a shift by more than ${most} bits`);
     const [length, data] = [repeats(site, weights.shape, x.shape), weights.data];
     const run = each((from, result) => {
       for (let start = 0; start < from.length; start += length) change(from, result, data, start, length);
@@ -64,8 +65,8 @@ function withWeights(change) {
 }
 
 const shift = withWeights((from, result, by, start, length) => {
-  for (let at = 0; at < length; at += 1) result[start + at] = from[start + at] >> Math.min(by[at], SHIFTS);
-});
+  for (let at = 0; at < length; at += 1) result[start + at] = from[start + at] >> by[at];
+}, SHIFTS);
 const mask = withWeights((from, result, by, start, length) => {
   for (let at = 0; at < length; at += 1) result[start + at] = from[start + at] & by[at];
 });

@@ -2,6 +2,7 @@
 // anything is computed.
 
 import { give } from "./arrays.js";
+import { check } from "./bounds.js";
 import { BadModel, shown } from "./errors.js";
 import { read } from "./onnx.js";
 import { size } from "./moves.js";
@@ -15,7 +16,7 @@ const ELEMENTS = 2 ** 28; // of all values of an image together
 const WEIGHTS = 2 ** 26; // of all products together
 const PLANS = 8; // that are kept
 
-/** An exact ONNX file. Throws `BadModel` if it has other operators, or would take too much. */
+/** An exact ONNX file. Throws `BadModel` if it has other operators, would take too much, or is not exact. */
 export class Network {
   #graph;
   #name;
@@ -31,6 +32,7 @@ export class Network {
       throw new BadModel(`${name}: must give one output for each record`);
     }
     this.output = { ...one, shape: one.shape.slice(1) };
+    check(this.#plan(1).nodes(), this.#graph.source, RECORD);
   }
 
   /** Records, Uint8Array (N * 200) -> the array of the output. */
@@ -60,6 +62,7 @@ export class Network {
 
 class Plan {
   #steps = [];
+  #nodes = [];
   #source;
 
   constructor(graph, name, count, keep) {
@@ -70,7 +73,9 @@ class Plan {
     for (const node of graph.nodes) {
       const site = new Site(node, name, budget, keep);
       if (values.has(node.output)) throw site.refused(`a second value ${shown(node.output)}`);
-      const { value, run } = site.compiled(values);
+      const inputs = node.inputs.map((input) => values.get(input));
+      const { value, run, about } = site.compiled(inputs);
+      this.#nodes.push({ site, node, inputs, value, run, about });
       values.set(node.output, value);
       if (run) this.#steps.push({ inputs: this.#computed(node, values), output: node.output, run, drop: [] });
     }
@@ -83,6 +88,11 @@ class Plan {
   }
 
   #target;
+
+  /** The nodes, with what is known of their inputs and outputs, for `check`. Afterwards they are forgotten. */
+  nodes() {
+    return this.#nodes.splice(0);
+  }
 
   /** The inputs of a node that are not weights. */
   #computed(node, values) {
@@ -132,7 +142,7 @@ class Site {
     [this.#node, this.#name, this.#budget, this.#keep] = [node, name, budget, keep];
   }
 
-  compiled(values) {
+  compiled(inputs) {
     const known = OPERATORS.get(this.#node.operator);
     if (!known) throw this.#wrong(`${shown(this.#node.operator)} is not an operator of exact networks`);
     const [make, fewest, most, allowed] = known;
@@ -144,7 +154,6 @@ class Site {
     if (this.#node.operator === "BitShift" && this.#node.attributes.get("direction") !== "RIGHT") {
       throw this.refused("must go to the right");
     }
-    const inputs = this.#node.inputs.map((input) => values.get(input));
     if (inputs.includes(undefined)) throw this.refused("takes a value that does not exist before it");
     if (inputs.length < fewest || inputs.length > most) throw this.refused(`takes ${inputs.length} inputs`);
     const found = make(this, ...inputs);

@@ -9,8 +9,9 @@ import { numbers, rows, weight } from "./values.js";
 const LONGEST = 2 ** 15; // terms of a sum
 
 /** Of weights (outputs, terms), the weight of a term is at output * `across` + term * `along`. `outputAxis` is the axis
- *  of the outputs. Gives the function of the bytes of `x`. */
-function product(site, x, weights, bias, { outputs, terms, across, along, outputAxis }, layout) {
+ *  of the outputs. Gives the function of the bytes of `x`, and what is known `about` it, from which its worst case is
+ *  computed. */
+function product(site, x, weights, bias, { outputs, terms, across, along, outputAxis, ...form }, layout) {
   const { scales, zero } = rows(site, weights, outputAxis, outputs);
   if (terms > LONGEST) throw site.refused(`sums of more than ${LONGEST} terms`);
   if (layout.table.length !== terms) throw site.refused("the shapes do not fit");
@@ -20,7 +21,15 @@ function product(site, x, weights, bias, { outputs, terms, across, along, output
   );
   const factor = scales.map((scale) => scale * x.scale);
   const added = biases(site, bias, factor);
-  return (data) => multiply(data, x.zero, layout, packed, factor, added);
+  const stored = (output, term) => weights.data[output * across + term * along];
+  const about = () => ({
+    ...{ x, layout, outputs, scales, stored, biases: added, type: weights.type, ...form },
+    weights: Float64Array.from({ length: outputs * terms }, (_, at) => {
+      const output = Math.floor(at / terms);
+      return stored(output, at % terms) - zero(output);
+    }),
+  });
+  return { run: (data) => multiply(data, x.zero, layout, packed, factor, added), about };
 }
 
 /** Biases as numbers. Their scale is that of the sums. */
@@ -72,8 +81,8 @@ export function gemm(site, x, weights, bias) {
     outputAxis,
     ...(outputAxis ? { across: 1, along: outputs } : { across: terms, along: 1 }),
   };
-  const run = product(site, x, weights, bias, form, plain(x.shape[0], x.shape[1]));
-  return { value: numbers([x.shape[0], outputs]), run };
+  const { run, about } = product(site, x, weights, bias, form, plain(x.shape[0], x.shape[1]));
+  return { value: numbers([x.shape[0], outputs]), run, about };
 }
 
 export function matmul(site, a, b) {
@@ -84,7 +93,7 @@ export function matmul(site, a, b) {
   const before = a.shape.slice(0, -1);
   return {
     value: numbers([...before, outputs]),
-    run: product(site, a, b, null, form, plain(size(before), a.shape.at(-1))),
+    ...product(site, a, b, null, form, plain(size(before), a.shape.at(-1))),
   };
 }
 
@@ -98,10 +107,10 @@ function fromLeft(site, weights, x) {
   const table = Int32Array.from({ length }, (_, term) => term * columns);
   const groups = size(x.shape.slice(0, -2));
   const layout = { groups, height: 1, width: columns, size: length * columns, down: 0, right: 1, table };
-  const form = { outputs, terms, across: terms, along: 1, outputAxis: 0 };
+  const form = { outputs, terms, across: terms, along: 1, outputAxis: 0, left: true };
   return {
     value: numbers([...x.shape.slice(0, -2), outputs, columns]),
-    run: product(site, x, weights, null, form, layout),
+    ...product(site, x, weights, null, form, layout),
   };
 }
 
@@ -130,13 +139,13 @@ export function conv(site, x, weights, bias) {
     return (channel * tall + Math.floor(place / kernel[1])) * wide + (place % kernel[1]);
   });
   const layout = { groups, height, width, size: channels * tall * wide, down: steps[0] * wide, right: steps[1], table };
-  const form = { outputs, terms, across: terms, along: 1, outputAxis: 0 };
-  const sums = product(site, x, weights, bias, form, layout);
+  const form = { outputs, terms, across: terms, along: 1, outputAxis: 0, pads };
+  const { run: sums, about } = product(site, x, weights, bias, form, layout);
   const run = (data) => {
     const wide = padded(data, x.shape, pads, x.zero);
     const result = sums(wide);
     give(wide);
     return result;
   };
-  return { value: numbers([groups, outputs, height, width]), run };
+  return { value: numbers([groups, outputs, height, width]), run, about };
 }
