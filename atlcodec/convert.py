@@ -135,7 +135,7 @@ class Conversion:
         if self._shape is None or self._how.fit or size == self._shape[1::-1]:
             return ""
         what = f"{size[0]} x {size[1]} pixels, not {self._shape[1]} x {self._shape[0]}"
-        return f"{what}; --fit contain (fit='contain') scales it"
+        return f"{what}; --fit contain (fit='contain') scales it, atlc encode --grid (encode_image) keeps its size"
 
     def _scaled(self, image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, Image.Image | None]:
         """The image scaled to (columns, rows), or into them; then also the bars, onto which it is to be put."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -67,6 +67,14 @@ def encode(
     described = replace(described, digest=digest.digest()[:16])
     data[:RECORD_BYTES] = described.pack()
     return Encoded(data, described, codec)
+
+
+def choose(images: Iterable[Rows], codecs: Sequence[Codec]) -> Codec:
+    """The codec that reproduces samples of these images best. The first one, if there are no images."""
+    errors = np.zeros(len(codecs))
+    for image in images if len(codecs) > 1 else ():
+        errors += [_try(image, codec).error for codec in codecs]
+    return codecs[int(errors.argmin())]
 
 
 def _described(image: Rows, codec: Codec, overlap: int) -> Description:

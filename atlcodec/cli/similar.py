@@ -18,8 +18,9 @@ from atlcodec.neighbours import By, Nearest, by_name
 from atlcodec.reader import Reader
 from atlcodec.record import Records
 from atlcodec.sets.manifest import Entry, counted
-from atlcodec.sets.record_set import RecordSet
+from atlcodec.sets.record_set import RecordSet, refuse_grids
 
+SAME = "only records of the same model can be compared: encode both with one"
 Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
 
 
@@ -39,9 +40,12 @@ Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
     type=click.Choice(["latents", "scores"]),
     help="Compare the records' latents, or the classifier's probabilities.",
 )
+@click.option("--tiles", is_flag=True, help="Compare the tiles of images (grids) one by one.")
 @model_option()
 @click.option("--head", help="The classifier for --by scores, by name. [default: the model's first]")
-def similar(query: str, name: str, top: int, by: str, model: str | None, head: str | None, as_json: bool) -> None:
+def similar(
+    query: str, name: str, top: int, by: str, tiles: bool, model: str | None, head: str | None, as_json: bool
+) -> None:
     """Print the records of SET that are most similar to each record of QUERY.
 
     The nearest comes first: number and distance, and also path and label if there is a list beside the set (set.csv, or
@@ -49,7 +53,7 @@ def similar(query: str, name: str, top: int, by: str, model: str | None, head: s
     require_output()
     refuse_twice([query, name])
     reader, errors = Reader(model, head), ErrorCount()
-    query_set, target_set = open_set(query, reader, whole=True), open_set(name, reader, whole=True)
+    query_set, target_set = (_open(each, reader, tiles) for each in (query, name))
     targets = _by_codec(target_set, errors) if len(query_set) and len(target_set) else {}
     compared: set[int] = set()  # ids
     for part in query_set.parts(entries=False) if targets else ():
@@ -58,10 +62,8 @@ def similar(query: str, name: str, top: int, by: str, model: str | None, head: s
             continue
         if part.codec.id not in targets:
             others = " and ".join(reader.codec(id).name for id in targets)
-            errors.report(
-                f"{query_set.name}: record {part.numbers[0]} is a record of {part.codec.name}, but {target_set.name} "
-                f"has records of {others}; only records of the same model can be compared: encode both with one"
-            )
+            own = f"{query_set.name}: record {part.numbers[0]} is a record of {part.codec.name}"
+            errors.report(f"{own}, but {target_set.name} has records of {others}; {SAME}")
             continue
         try:
             numbers, distances = _nearest(part.codec, part.records, targets[part.codec.id], top, cast(By, by))
@@ -76,12 +78,19 @@ def similar(query: str, name: str, top: int, by: str, model: str | None, head: s
                 line = {"file": query_set.name, "record": number, "model": part.codec.name, "by": by}
                 line |= {"set": target_set.name, "nearest": [_as_dict(*one) for one in nearest]}
                 click.echo(json.dumps(line))
-            else:
-                own = f"{query_set.name}[{number}]" if len(query_set) > 1 else query_set.name
-                click.echo("\n".join(escape(f"{own}: {_as_text(target_set.name, *one)}") for one in nearest))
+                continue
+            own = f"{query_set.name}[{number}]" if len(query_set) > 1 else query_set.name
+            click.echo("\n".join(escape(f"{own}: {_as_text(target_set.name, *one)}") for one in nearest))
     if compared:
         _note_others({reader.codec(id).name: targets[id] for id in targets if id not in compared}, target_set.name)
     errors.exit()
+
+
+def _open(name: str, reader: Reader, tiles: bool) -> RecordSet:
+    records = open_set(name, reader, whole=True)
+    if not tiles:
+        refuse_grids(records, "--tiles compares their tiles one by one")
+    return records
 
 
 def _note_others(others: dict[str, Batches], name: str) -> None:
