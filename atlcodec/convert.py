@@ -6,7 +6,6 @@ three nearly equal channels counts as grey."""
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,16 +14,27 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageOps
 from PIL.Image import Resampling
 
+from atlcodec import colours
 from atlcodec.errors import BadImage
 from atlcodec.fit import Fit
 
 TRANSPARENT = "is partly transparent; --background auto (background='auto') puts it on black or white"
 RANGED = "--range LOW HIGH (range=(low, high)) says which becomes black and which white"
+OPAQUE = "lost its transparency: its background is a part of the image now"
 TENFOLD = 10  # pixels that become one: more than that is said
 DEEPEST = 0xFFFF
 STRIP = 256  # rows of pixels at a time
 NEARLY_GREY = 2  # levels between the channels of red, green and blue
 ORIENTATION = 0x0112  # the tag of EXIF
+TURNS = {  # what makes an image upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,7 @@ class Prepared:
 
     pixels: NDArray[np.uint8]
     changes: dict[str, str] = field(default_factory=dict)  # "grey", "inverted", "scaled"
-    losses: dict[str, str] = field(default_factory=dict)  # "blank", "dark", "clipped", "reduced", "unranged"
+    losses: dict[str, str] = field(default_factory=dict)  # "blank", "dark", "profile" ...
 
     @property
     def against(self) -> str:
@@ -50,6 +60,7 @@ class Conversion:
         check_background(how.background)
         self.changes: dict[str, str] = {}  # both as in `Prepared`
         self.losses: dict[str, str] = {}
+        self.lost: dict[str, str] = {}  # what `how` allowed it to lose, which is told of whole images alone
         self._ranged = False  # whether the range was used
         self._flattened = False  # whether transparent parts were put on a ground
 
@@ -83,10 +94,16 @@ class Conversion:
     def upright(self, image: Image.Image) -> Image.Image:
         """The image, upright, in mode L or RGB: as its codec wants it, or without a shape as it is."""
         how, shape = self._how, self._shape
-        if image.mode in ("LA", "RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")) and not how.gray:
-            raise self._bad("has 16 bits a channel; --gray (gray=True) takes 8 of them")
+        if image.mode in ("LA", "RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")):
+            if not how.gray:
+                raise self._bad("has 16 bits a channel; --gray (gray=True) takes 8 of them")
+            self.lost["deep"] = "lost 8 of the 16 bits of each channel"
         image.load()
-        upright = ImageOps.exif_transpose(image)
+        upright, problem = colours.in_srgb(image)
+        if problem:
+            self.losses["profile"] = problem
+        if image.getexif().get(ORIENTATION, 1) != 1:  # a copy of a large image would need much memory
+            upright = _turned(upright, image)
         if how.transpose:
             upright = upright.transpose(Image.Transpose.TRANSPOSE)
         grey = how.gray or (shape is not None and len(shape) == 2)
@@ -96,7 +113,7 @@ class Conversion:
             self.changes["inverted"] = "inverted"
         if shape is None:
             return pixels.convert("L") if pixels.mode == "RGB" and _is_grey(pixels) else pixels
-        return pixels.convert("RGB" if len(shape) == 3 else "L")
+        return _in_mode(pixels, "RGB" if len(shape) == 3 else "L")
 
     def values(self, deep: NDArray[Any], *, clear: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
         """Values of 16 bits, 32 bits or floating point -> uint8 of the same shape. `clear` are transparent, and do not
@@ -109,8 +126,10 @@ class Conversion:
                 raise self._bad(f"has floating-point pixels; {RANGED}{_usual(deep)}")
             if deep.size and (deep.min() < 0 or deep.max() > DEEPEST):
                 raise self._bad(f"has 32-bit values; {RANGED}")
-            if not self._how.gray and np.any(seen % 257):
-                raise self._bad(f"has 16 bits a pixel; --gray (gray=True) rounds them to 8; {RANGED}")
+            if np.any(seen % 257):
+                if not self._how.gray:
+                    raise self._bad(f"has 16 bits a pixel; --gray (gray=True) rounds them to 8; {RANGED}")
+                self.lost["deep"] = "lost 8 of the 16 bits of each pixel"
             brightest = int(seen.max(initial=0))
             if 0 < brightest < DEEPEST // 8:
                 top = (1 << brightest.bit_length()) - 1
@@ -161,21 +180,21 @@ class Conversion:
         """In mode RGB. Grey images, also those of 16 bits, get three equal channels."""
         if image.mode in ("1", "L", "F") or image.mode.startswith("I"):
             return self._grey(image).convert("RGB")
-        return self._opaque(image).convert("RGB")
+        return _in_mode(self._opaque(image), "RGB")
 
     def _grey(self, image: Image.Image) -> Image.Image:
         """In mode L."""
         if image.mode in ("1", "L") and "transparency" not in image.info:
-            return image.convert("L")
+            return _in_mode(image, "L")
         if image.mode == "F" or image.mode.startswith("I"):
             return self._eight_bits(image)
-        colours = self._opaque(image).convert("RGB")
-        if _is_grey(colours):
-            return colours.convert("L")
+        opaque = _in_mode(self._opaque(image), "RGB")
+        if _is_grey(opaque):
+            return opaque.convert("L")
         if not self._how.gray:
             raise self._bad("is in colour; --gray (gray=True) takes its luminance")
         self.changes["grey"] = "in grey"
-        return colours.convert("L")
+        return opaque.convert("L")
 
     def _eight_bits(self, image: Image.Image) -> Image.Image:
         """Values of 16 bits, 32 bits or floating point in mode L."""
@@ -187,6 +206,7 @@ class Conversion:
             raise self._bad(TRANSPARENT)
         pixels = self.values(deep, clear=clear)
         if clear.any():
+            self.lost["transparent"] = OPAQUE
             pixels[clear] = self._ground(float(pixels[~clear].mean()) if not clear.all() else 0)[0]
         return Image.fromarray(pixels)
 
@@ -200,6 +220,7 @@ class Conversion:
         if not (self._how.gray or self._how.background):
             raise self._bad(TRANSPARENT)
         self._flattened = True
+        self.lost["transparent"] = OPAQUE
         visible = np.asarray(layers.getchannel("A"), np.float64) + 1e-9
         brightness = float(np.average(np.asarray(layers.convert("RGB").convert("L")), weights=visible))
         return Image.alpha_composite(Image.new("RGBA", layers.size, (*self._ground(brightness), 255)), layers)
@@ -221,44 +242,21 @@ def _usual(values: NDArray[Any]) -> str:
     return f": these are from {low:.3g} to {high:.3g}, so perhaps --range {begin:g} {end:g}"
 
 
-class Upright:
-    """The pixels of an image that Pillow holds, a few rows at a time."""
-
-    def __init__(self, image: Image.Image) -> None:
-        self._image = image
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        size = self._image.height, self._image.width
-        return size if self._image.mode == "L" else (*size, 3)
-
-    def rows(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """The rows from `start` to `stop`: (stop - start, columns) or (stop - start, columns, 3)."""
-        return np.asarray(self._image.crop((0, start, self._image.width, stop)))
-
-
-class Canvas:
-    """An image that is made a few rows at a time, from the top."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self._image = Image.new("L" if len(shape) == 2 else "RGB", (shape[1], shape[0]))
-        self._next = 0
-
-    def add(self, strip: NDArray[np.uint8]) -> None:
-        self._image.paste(Image.fromarray(strip), (0, self._next))
-        self._next += len(strip)
-
-    def png(self) -> bytes:
-        """The bytes of a PNG file."""
-        buffer = io.BytesIO()
-        self._image.save(buffer, "PNG")
-        return buffer.getvalue()
-
-
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     """Columns and rows, as the orientation in EXIF says."""
     on_its_side = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
     return (image.height, image.width) if on_its_side else image.size
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """The image in this mode; no copy, if it has it."""
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _turned(image: Image.Image, original: Image.Image) -> Image.Image:
+    """The image turned as the orientation in the EXIF of the original says."""
+    method = TURNS.get(original.getexif().get(ORIENTATION, 1))
+    return image if method is None else image.transpose(method)
 
 
 def check_background(name: str | None) -> None:

@@ -1,5 +1,5 @@
 """Image files <-> uint8 arrays. Image files come in here, and `convert` makes them fit; the bridge `pillow` shows
-records as images. Only these, and the maps of `label_map`, know Pillow."""
+records as images. Only these, `colours`, `strips` and the maps of `label_map` know Pillow."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from atlcodec.convert import Canvas as Canvas
-from atlcodec.convert import Conversion, Prepared, Upright
+from atlcodec.convert import Conversion, Prepared
 from atlcodec.errors import AtlcError, BadImage, MissingFile
 from atlcodec.fit import NOTHING, Fit
 from atlcodec.grid import LARGEST as LARGEST_GRID
+from atlcodec.strips import Canvas as Canvas
+from atlcodec.strips import Upright
 
 LARGEST = 64_000_000  # pixels that are read; a small file with more could take all memory
 LARGEST_FILE = 256 << 20  # bytes read from a pipe
@@ -96,11 +97,14 @@ def upright(source: Source | NDArray[Any], how: Fit, *, name: str = "", grey: bo
     conversion = Conversion(name, (1, 1) if grey else None, how)
     with _explained(name):
         if isinstance(source, np.ndarray):
-            return Upright(conversion.upright(_as_image(source, conversion, name, LARGEST_GRID))), conversion
-        with _large(), _opened(source, name) as image:
-            _take_frame(image, name, how)
-            _check_size(image, name, LARGEST_GRID)
-            return Upright(conversion.upright(image)), conversion
+            found = conversion.upright(_as_image(source, conversion, name, LARGEST_GRID))
+        else:
+            with _large(), _opened(source, name) as image:
+                _take_frame(image, name, how)
+                _check_size(image, name, LARGEST_GRID)
+                found = conversion.upright(image)
+        conversion.losses |= conversion.lost
+        return Upright(found), conversion
 
 
 @contextlib.contextmanager
