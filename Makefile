@@ -24,7 +24,7 @@ test: lint types ## lint, types, and the tests (those on the data sets look for 
 test-all: test test-more ## the same, and what takes long: a cluster of Ray, the reader in JavaScript
 
 test-more: $(DEV)/.ray javascript
-	ATLC_TEST_ALL=1 $(DEV)/bin/pytest tests/core/test_ray.py tests/pages/test_javascript.py tests/pages/test_guide_page.py \
+	ATLC_TEST_ALL=1 $(DEV)/bin/pytest tests/core/test_ray.py tests/core/test_large_grids.py tests/pages/test_javascript.py tests/pages/test_guide_page.py \
 		tests/pages/test_web_package.py
 
 lint: $(DEV)/.ready ## ruff: rules and format; import-linter: the layers

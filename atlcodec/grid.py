@@ -221,7 +221,7 @@ def _smoothed_columns(strips: Iterator[Pixels], described: Description, at: Regi
 def _smoothed_rows(strips: Iterator[Pixels], described: Description, at: Region) -> Iterator[Pixels]:
     """The strips, smoothed where rows of tiles overlap. Each is held back until the row below its last one is there."""
     wanted = _places(at.rows, described.steps[0], described.overlap, described.height - at.top * described.steps[0])
-    held, begin = np.empty(0, np.uint8), 0  # the last two rows, of which one was given; the number of the first of them
+    held, begin = np.empty(0, np.uint8), 0  # the last two rows, the first of them given already; and its number
     for strip in strips:
         rows = np.concatenate([held, strip]) if len(held) else strip
         some = wanted[(wanted > begin) & (wanted < begin + len(rows) - 1)] - begin

@@ -16,30 +16,37 @@ from torch import Tensor, nn
 
 from atlcodec.training.layers import Scale
 
+GREY = (28, 28)
+
 
 class Pixels(nn.Module):
-    """Images uint8 (N, 28, 28) -> float (N, 1, 28, 28)."""
+    """Images uint8 (N, rows, columns) -> float (N, 1, rows, columns), or (N, rows, columns, 3) -> (N, 3, ...)."""
 
     def forward(self, images: Tensor) -> Tensor:
-        return images.unsqueeze(1).float()
+        return (images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)).float()
 
 
-def cnn(budget: int, classes: int) -> nn.Sequential:
-    """Images float (N, 1, 28, 28) -> logits (N, classes), with about `budget` multiplications, 6,000 at least: strides
-    instead of pooling, so that most of them go into what is kept. The weights are random, the same in every run."""
+def cnn(budget: int, classes: int, shape: tuple[int, ...] = GREY) -> nn.Sequential:
+    """Images float (N, channels, rows, columns) -> logits (N, classes), with about `budget` multiplications, 6,000 at
+    least: strides instead of pooling, so that most of them go into what is kept. The weights are random, the same in
+    every run."""
     torch.manual_seed(1)
-    costs = {c: 14 * 14 * 25 * c + 7 * 7 * 9 * c * 2 * c for c in range(1, 100)}
+    channels, half = (shape[2] if len(shape) == 3 else 1), math.prod(-(-side // 2) for side in shape[:2])
+    quarter = math.prod(-(-side // 4) for side in shape[:2])
+    costs = {c: half * 25 * channels * c + quarter * 9 * c * 2 * c for c in range(1, 100)}
     c = max((c for c, cost in costs.items() if cost < 0.6 * budget), default=1)
-    width = max(1, round((budget - costs[c]) / (98 * c + classes)))
-    layers = [nn.Conv2d(1, c, 5, 2, 2), nn.ReLU(), nn.Conv2d(c, 2 * c, 3, 2, 1), nn.ReLU(), nn.Flatten()]
-    return nn.Sequential(Scale(1 / 128), *layers, nn.Linear(98 * c, width), nn.ReLU(), nn.Linear(width, classes))
+    width = max(1, round((budget - costs[c]) / (2 * quarter * c + classes)))
+    layers = [nn.Conv2d(channels, c, 5, 2, 2), nn.ReLU(), nn.Conv2d(c, 2 * c, 3, 2, 1), nn.ReLU(), nn.Flatten()]
+    return nn.Sequential(
+        Scale(1 / 128), *layers, nn.Linear(2 * quarter * c, width), nn.ReLU(), nn.Linear(width, classes)
+    )
 
 
-def onnx_file(net: nn.Module) -> bytes:
-    """Images uint8 (N, 28, 28) -> logits float32 (N, classes)."""
+def onnx_file(net: nn.Module, shape: tuple[int, ...] = GREY) -> bytes:
+    """Images uint8 (N, *shape) -> logits float32 (N, classes)."""
     buffer: Any = io.BytesIO()
     names: dict[str, Any] = {"input_names": ["images"], "dynamic_axes": {"images": {0: "N"}}}
-    given = (torch.zeros(2, 28, 28, dtype=torch.uint8),)
+    given = (torch.zeros(2, *shape, dtype=torch.uint8),)
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # the new exporter needs onnxscript
         torch.onnx.export(nn.Sequential(Pixels(), net).eval(), given, buffer, dynamo=False, **names)
     return bytes(buffer.getvalue())

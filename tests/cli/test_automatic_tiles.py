@@ -1,4 +1,4 @@
-"""Tiles without -m: by the image, the bundled codecs `grey` and `colour` as soon as they exist. Grids unasked then."""
+"""Tiles without -m: by the image, the bundled codecs `grey` and `colour` as soon as they exist. Then all images become grids."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_without_tiles_of_a_kind_the_others_take_it(cli: Cli, place: Path, bundl
     assert "is in colour; --gray" in cli("encode", "colour.png", "--grid").complaint
 
 
-def test_images_of_other_shapes_become_grids_unasked(cli: Cli, place: Path, bundled: Path) -> None:
+def test_images_of_other_shapes_become_grids(cli: Cli, place: Path, bundled: Path) -> None:
     assert choice.grids_unasked()
     assert cli("encode", "grey.png", "colour.png").code == 0
     assert [written_by("grey.atlc"), written_by("colour.atlc")] == ["grey", "colour"]

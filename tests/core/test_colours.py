@@ -49,9 +49,9 @@ def profile(space: bytes, gamma: float, primaries: list[tuple[float, float, floa
     tags |= {b"cprt": tag(b"text", b"none\0")}
     if primaries is None:
         tags[b"kTRC"] = curve
-    for name, xyz in zip(b"rgb", primaries or [], strict=False):
-        tags[bytes([name]) + b"XYZ"] = tag(b"XYZ ", numbers(*xyz))
-        tags[bytes([name]) + b"TRC"] = curve
+    for channel, xyz in zip((b"r", b"g", b"b"), primaries or [], strict=False):
+        tags[channel + b"XYZ"] = tag(b"XYZ ", numbers(*xyz))
+        tags[channel + b"TRC"] = curve
     table, body, at = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
     for name, content in tags.items():
         table += name + struct.pack(">II", at + len(body), len(content))

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from atlcodec import grid
 from atlcodec.description import BESIDE, BLENDED, FILTERED, SMOOTHED, Description
 from atlcodec.grid import Region, Tiles
 
+Pixels = NDArray[np.uint8]
 READER = Path(__file__).parents[2] / "examples/javascript/atlc.mjs"
 NODE = shutil.which("node")
 PROGRAM = """
@@ -38,7 +40,7 @@ def test_the_same_bits(tmp_path: Path) -> None:
     package.mkdir(parents=True)
     (package / "package.json").write_text('{"name": "onnxruntime-node", "type": "module", "main": "index.js"}')
     (package / "index.js").write_text("export default {};")
-    rng, shapes, expected = np.random.default_rng(3), [], []
+    rng, shapes, expected = np.random.default_rng(3), list[tuple[int, ...]](), list[Pixels]()
     kinds = [(0, BESIDE), (0, FILTERED), (1, BLENDED), (4, BLENDED), (1, SMOOTHED), (3, SMOOTHED), (6, SMOOTHED)]
     for overlap, seams in kinds:
         for channels, (height, width) in ((1, (61, 47)), (3, (30, 66)), (1, (9, 80)), (3, (1, 1)), (1, (13, 15))):
