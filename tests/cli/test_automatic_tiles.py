@@ -1,4 +1,4 @@
-"""Tiles without -m: by the image, the bundled codecs `grey` and `colour` as soon as they exist. Then all images become grids."""
+"""Tiles without -m: by the image, `grey` or `colour`, as soon as both are bundled. Then grids come first."""
 
 from __future__ import annotations
 
