@@ -24,8 +24,8 @@ test: lint types ## lint, types, and the tests (those on the data sets look for 
 test-all: test test-more ## the same, and what takes long: a cluster of Ray, the reader in JavaScript, many faults on purpose
 
 test-more: $(DEV)/.ray javascript
-	ATLC_TEST_ALL=1 $(DEV)/bin/pytest tests/core/test_ray.py tests/pages/test_javascript.py tests/pages/test_guide_page.py \
-		tests/pages/test_web_package.py tests/pages/test_pages.py tests/pages/test_demo_page.py
+	ATLC_TEST_ALL=1 $(DEV)/bin/pytest tests/core/test_ray.py tests/core/test_large_grids.py tests/pages/test_javascript.py \
+		tests/pages/test_guide_page.py tests/pages/test_web_package.py tests/pages/test_pages.py tests/pages/test_demo_page.py
 	ATLC_TEST_ALL=1 $(DEV)/bin/pytest -n auto --dist load tests/faults
 
 lint: $(DEV)/.ready ## ruff: rules and format; import-linter: the layers

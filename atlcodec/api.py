@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from atlcodec import files, grid, grid_encoder, grid_file, grid_finder, metrics, record, zoo
 from atlcodec.arrays import as_array, as_images
-from atlcodec.choice import default_shape, defaults, suited
+from atlcodec.choice import default_shape, has_colours, suited, tile_codecs
 from atlcodec.codec import Codec, Images, Prediction
 from atlcodec.errors import LossWarning, NotARecord
 from atlcodec.fit import NOTHING, Fit, FitOptions, LookOptions
@@ -85,24 +85,25 @@ def encode_image(
 
     They are one record, if the image has the codec's shape, or else a grid: a description, and the tiles behind it.
 
-    Without `model`, the bundled model of the default list that reproduces some of the tiles best writes all of them. A
+    Without `model`, the bundled model of the default list that reproduces some of the tiles best writes all of them:
+    one in colour for an image in colour, if there is any. A
     codec in colour takes grey images, too; one in grey takes those in colour with gray=True. `overlap` is how many
     pixels neighbours share: see `grid_encoder.encode`. `how` are those options of `encode` that do not change the size.
     Raises `BadImage`, `UnknownModel`, `FileNotFoundError`."""
     if "fit" in how:
         raise TypeError("encode_image() keeps the size of an image; fit is an option of encode()")
-    codecs = defaults(default_shape()) if model is None else [codec_named(model)]
-    pixels, losses = _upright(image, Fit(**how), codecs[0].shape)
+    named = None if model is None else codec_named(model)
+    pixels, losses = _upright(image, Fit(**how), grey=len(named.shape) == 2 if named else not has_colours())
     for loss in losses:
         warnings.warn(loss, LossWarning, stacklevel=2)
-    if pixels.shape == codecs[0].shape:
-        return encode(pixels.rows(0, pixels.shape[0]), model, effort)
+    codecs = [named] if named else tile_codecs(colours=len(pixels.shape) == 3)
+    if same := [codec for codec in codecs if codec.shape == pixels.shape]:
+        return choose(pixels.rows(0, pixels.shape[0])[None], same, effort)[1].tobytes()
     return bytes(grid_encoder.encode(pixels, codecs, effort, overlap).data)
 
 
-def _upright(image: Any, how: Fit, shape: Shape) -> tuple[Rows, list[str]]:
-    """An image of any kind and size, in grey or in colour as the codecs of this shape take it; and what it lost."""
-    grey = len(shape) == 2
+def _upright(image: Any, how: Fit, *, grey: bool) -> tuple[Rows, list[str]]:
+    """An image of any kind and size, in `grey` or as it is; and what it lost."""
     whole = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.size and how == NOTHING
     if whole and (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3 and not grey)):
         return Whole(image), []

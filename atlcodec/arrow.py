@@ -4,6 +4,8 @@
     label     string, may be null        what the image shows, if that is known; whole numbers are read, too
     path      string, may be null        the image's path in its folder, as in the list beside an .atlc file
     model     string                     the name of its codec, only in tables with records of several ones
+    records   int32                      how many records an image has, only in tables of images in tiles: `record` is
+                                         then binary, 200 bytes for each of them
 
 The schema's metadata names the codecs under the key `atlc.ids`: ids of eight hex digits with commas between them. It is
 not checked: the seals say which records are whole. `sets.parquet` reads and writes Parquet files with these columns.
@@ -63,6 +65,24 @@ def batch(
             raise BadData(f"{len(packed)} records, but {len(models)} models")
         beside.append(pa.array(models, pa.string()))
     return pa.record_batch([column, *beside], schema=schema(models=models is not None))
+
+
+def images(records: Records, counts: Sequence[int], labels: Sequence[str | None], paths: Sequence[str | None]) -> Any:
+    """Images in tiles to a `pyarrow.RecordBatch`: the records of all of them, uint8 (N, 200), and how many each has."""
+    pa = require_pyarrow()
+    ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]) * RECORD_BYTES
+    if ends[-1] != records.size or ends[-1] > np.iinfo(np.int32).max:
+        raise NotARecord(f"{records.size} bytes of records, but the images have {ends[-1]}")
+    offsets, content = pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(np.ascontiguousarray(records).reshape(-1))
+    columns = [
+        pa.Array.from_buffers(pa.binary(), len(counts), [None, offsets, content]),
+        pa.array(labels, pa.string()),
+        pa.array(paths, pa.string()),
+        pa.array(counts, pa.int32()),
+    ]
+    texts = [field for field in schema() if field.name != "record"]
+    kinds = [pa.field("record", pa.binary(), nullable=False), *texts, pa.field("records", pa.int32(), nullable=False)]
+    return pa.record_batch(columns, schema=pa.schema(kinds))
 
 
 def records(source: Any) -> Records:

@@ -76,6 +76,27 @@ def default_shape() -> Shape:
     return zoo.default()[0].card.shape
 
 
+def has_colours() -> bool:
+    """Whether a bundled model of the default list takes images in colour."""
+    return any(len(model.card.shape) == 3 for model in zoo.default())
+
+
+def tile_codecs(*, colours: bool) -> list[Codec]:
+    """The codecs of the default list for the tiles of an image in grey or in `colours`; without any, the others, which
+    refuse colours or take grey as colour. They stay loaded. Raises `UnknownModel` if there are no models."""
+    models = zoo.default()
+    if not models:
+        raise UnknownModel("no models are installed to choose from")
+    found = [model for model in models if (len(model.card.shape) == 3) == colours]
+    return [cached_codec(model) for model in found or models]
+
+
+def grids_unasked() -> bool:
+    """Whether an image of another shape becomes a grid where nobody asks for it: as soon as the bundled models have
+    tiles for images of every kind."""
+    return {"grey", "colour"} <= {model.name for model in zoo.default()}
+
+
 def defaults(shape: tuple[int, ...]) -> list[Codec]:
     """The codecs of the default list that take images of this shape; they stay loaded."""
     models = zoo.default()

@@ -14,15 +14,26 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageOps
 from PIL.Image import Resampling
 
+from atlcodec import colours
 from atlcodec.errors import BadImage
 from atlcodec.fit import Fit
 from atlcodec.strips import STRIP, in_strips, is_grey, load, rows_of, shows, varies
 
 TRANSPARENT = "is partly transparent; --background auto (background='auto') puts it on black or white"
 RANGED = "--range LOW HIGH (range=(low, high)) says which becomes black and which white"
+OPAQUE = "lost its transparency: its background is a part of the image now"
 TENFOLD = 10  # pixels that become one: more than that is said
 DEEPEST = 0xFFFF
 ORIENTATION = 0x0112  # the tag of EXIF
+TURNS = {  # what makes an image upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,7 @@ class Prepared:
 
     pixels: NDArray[np.uint8]
     changes: dict[str, str] = field(default_factory=dict)  # "grey", "inverted", "scaled"
-    losses: dict[str, str] = field(default_factory=dict)  # "blank", "dark", "clipped", "reduced", "unranged"
+    losses: dict[str, str] = field(default_factory=dict)  # "blank", "dark", "profile" ...
 
     @property
     def against(self) -> str:
@@ -48,6 +59,7 @@ class Conversion:
         check_background(how.background)
         self.changes: dict[str, str] = {}  # both as in `Prepared`
         self.losses: dict[str, str] = {}
+        self.lost: dict[str, str] = {}  # what `how` allowed it to lose, which is told of whole images alone
         self._ranged = False  # whether the range was used
         self._flattened = False  # whether transparent parts were put on a ground
 
@@ -81,11 +93,16 @@ class Conversion:
     def upright(self, image: Image.Image) -> Image.Image:
         """The image, upright, in mode L or RGB: as its codec wants it, or without a shape as it is."""
         how, shape = self._how, self._shape
-        if image.mode in ("LA", "RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")) and not how.gray:
-            raise self._bad("has 16 bits a channel; --gray (gray=True) takes 8 of them")
+        if image.mode in ("LA", "RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")):
+            if not how.gray:
+                raise self._bad("has 16 bits a channel; --gray (gray=True) takes 8 of them")
+            self.lost["deep"] = "lost 8 of the 16 bits of each channel"
         load(image)
-        # It makes a copy otherwise, also of an image that is upright.
-        upright = ImageOps.exif_transpose(image) if image.getexif().get(ORIENTATION, 1) != 1 else image
+        upright, problem = colours.in_srgb(image)
+        if problem:
+            self.losses["profile"] = problem
+        if image.getexif().get(ORIENTATION, 1) != 1:  # a copy of a large image would need much memory
+            upright = _turned(upright, image)
         if how.transpose:
             upright = upright.transpose(Image.Transpose.TRANSPOSE)
         grey = how.gray or (shape is not None and len(shape) == 2)
@@ -95,7 +112,7 @@ class Conversion:
             self.changes["inverted"] = "inverted"
         if shape is None:
             return pixels.convert("L") if pixels.mode == "RGB" and is_grey(pixels) else pixels
-        return pixels.convert("RGB" if len(shape) == 3 else "L")
+        return _in_mode(pixels, "RGB" if len(shape) == 3 else "L")
 
     def values(self, deep: NDArray[Any], *, clear: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
         """Values of 16 bits, 32 bits or floating point -> uint8 of the same shape. `clear` are transparent, and do not
@@ -108,8 +125,10 @@ class Conversion:
                 raise self._bad(f"has floating-point pixels; {RANGED}{_usual(deep)}")
             if deep.size and (deep.min() < 0 or deep.max() > DEEPEST):
                 raise self._bad(f"has 32-bit values; {RANGED}")
-            if not self._how.gray and np.any(seen % 257):
-                raise self._bad(f"has 16 bits a pixel; --gray (gray=True) rounds them to 8; {RANGED}")
+            if np.any(seen % 257):
+                if not self._how.gray:
+                    raise self._bad(f"has 16 bits a pixel; --gray (gray=True) rounds them to 8; {RANGED}")
+                self.lost["deep"] = "lost 8 of the 16 bits of each pixel"
             brightest = int(seen.max(initial=0))
             if 0 < brightest < DEEPEST // 8:
                 top = (1 << brightest.bit_length()) - 1
@@ -138,7 +157,7 @@ class Conversion:
         if self._shape is None or self._how.fit or size == self._shape[1::-1]:
             return ""
         what = f"{size[0]} x {size[1]} pixels, not {self._shape[1]} x {self._shape[0]}"
-        return f"{what}; --fit contain (fit='contain') scales it"
+        return f"{what}; --fit contain (fit='contain') scales it, atlc encode --grid (encode_image) keeps its size"
 
     def _scaled(self, image: Image.Image, size: tuple[int, int]) -> tuple[Image.Image, Image.Image | None]:
         """The image scaled to (columns, rows), or into them; then also the bars, onto which it is to be put."""
@@ -164,12 +183,12 @@ class Conversion:
         """In mode RGB. Grey images, also those of 16 bits, get three equal channels."""
         if image.mode in ("1", "L", "F") or image.mode.startswith("I"):
             return self._grey(image).convert("RGB")
-        return self._opaque(image).convert("RGB")
+        return _in_mode(self._opaque(image), "RGB")
 
     def _grey(self, image: Image.Image) -> Image.Image:
         """In mode L."""
         if image.mode in ("1", "L") and "transparency" not in image.info:
-            return image.convert("L")
+            return _in_mode(image, "L")
         if image.mode == "F" or image.mode.startswith("I"):
             return self._eight_bits(image)
         opaque = self._opaque(image)
@@ -188,6 +207,7 @@ class Conversion:
         if not (self._how.gray or self._how.background):
             raise self._bad(TRANSPARENT)
         pixels = self.values(deep, clear=clear)
+        self.lost["transparent"] = OPAQUE
         pixels[clear] = self._ground(float(pixels[~clear].mean()) if not clear.all() else 0)[0]
         return Image.fromarray(pixels)
 
@@ -201,6 +221,7 @@ class Conversion:
         if not (self._how.gray or self._how.background):
             raise self._bad(TRANSPARENT)
         self._flattened = True
+        self.lost["transparent"] = OPAQUE
         total = weight = 0.0
         for part in parts:
             layers = rows_of(image, *part).convert("RGBA")
@@ -236,6 +257,17 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     """Columns and rows, as the orientation in EXIF says."""
     on_its_side = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
     return (image.height, image.width) if on_its_side else image.size
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """The image in this mode; no copy, if it has it."""
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _turned(image: Image.Image, original: Image.Image) -> Image.Image:
+    """The image turned as the orientation in the EXIF of the original says."""
+    method = TURNS.get(original.getexif().get(ORIENTATION, 1))
+    return image if method is None else image.transpose(method)
 
 
 def check_background(name: str | None) -> None:

@@ -4,7 +4,7 @@ files.
     byte    0  4  "ATLC"
             4  1  version: 1
             5  1  channels: 1 or 3
-            6  1  seams: 0 tiles side by side, 1 blended over their overlap, 2 filtered
+            6  1  seams: 0 tiles side by side, 1 blended over their overlap, 2 filtered, 3 blended and smoothed
             7  1  zero
             8  4  rows of the image, in pixels
            12  4  columns of the image
@@ -36,7 +36,7 @@ from atlcodec.shape import SIDES, Shape
 ID = 0x41544C01  # the CRC-32 of every description: one of the reserved ids
 MAGIC = b"ATLC"
 VERSION = 1
-BESIDE, BLENDED, FILTERED = range(3)  # how seams are treated
+BESIDE, BLENDED, FILTERED, SMOOTHED = range(4)  # how seams are treated
 
 _LAYOUT = struct.Struct(">4sBBBx II I HHH2x 16s 152x")
 _MOST = 0xFFFFFFFF  # rows or columns
@@ -67,7 +67,7 @@ class Description:
             raise _bad(f"{self.channels} channels, not 1 or 3")
         if not 0 <= self.overlap <= min(self.tile) // 2:
             raise _bad(f"an overlap of {self.overlap} pixels, which is more than half a tile")
-        if self.seams not in ((BLENDED,) if self.overlap else (BESIDE, FILTERED)):
+        if self.seams not in ((BLENDED, SMOOTHED) if self.overlap else (BESIDE, FILTERED)):
             raise _bad(f"seams of a kind that this version does not know ({self.seams} with overlap {self.overlap})")
 
     @property

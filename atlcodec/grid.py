@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec.description import BLENDED, FILTERED, Description
+from atlcodec.description import BLENDED, FILTERED, SMOOTHED, Description
 from atlcodec.shape import Shape
 
 Pixels = NDArray[np.uint8]
@@ -22,6 +22,7 @@ T = TypeVar("T", bound=np.generic)
 LARGEST = 500_000_000  # pixels of an image that are encoded or decoded at once
 BLOCK = 16 << 20  # bytes of tiles at a time, or one row of them
 EDGE = 32  # a larger step between two tiles is an edge in the image, which no filter may smooth
+STEEP = 64  # the same where tiles that overlap are smoothed: those of codecs that are bad at borders differ more
 UNKNOWN = 128  # fills a tile that has no neighbours
 
 
@@ -127,9 +128,12 @@ def join(described: Description, rows: Iterable[Tiles], at: Region, crop: Region
 
     A tile that is not there gets the mean of its neighbours."""
     grey = (_grey(described, row) for row in rows)
-    strips = _blended if described.seams == BLENDED else _side_by_side
+    parts = (row.pixels for row in _filled(grey))
+    strips = (_blended if described.seams in (BLENDED, SMOOTHED) else _side_by_side)(described, parts)
+    if described.seams == SMOOTHED:
+        strips = _smoothed_rows(_smoothed_columns(strips, described, at), described, at)
     top, (left, right) = at.top * described.steps[0], (side - at.left * described.steps[1] for side in crop[1::2])
-    for strip in strips(described, (row.pixels for row in _filled(grey))):
+    for strip in strips:
         first, last = max(crop.top - top, 0), min(crop.bottom - top, len(strip))
         top += len(strip)
         if first < last:
@@ -204,6 +208,43 @@ def _mix(before: NDArray[np.int32], after: NDArray[np.int32], axis: int) -> NDAr
     weights = 2 * np.arange(overlap, dtype=np.int32) + 1
     weights = weights.reshape(-1, *[1] * (after.ndim - axis - 1))
     return np.asarray(before * (2 * overlap - weights) + after * weights)
+
+
+def _smoothed_columns(strips: Iterator[Pixels], described: Description, at: Region) -> Iterator[Pixels]:
+    """The strips, smoothed where tiles of one row overlap."""
+    columns = _places(at.columns, described.steps[1], described.overlap, described.width - at.left * described.steps[1])
+    for strip in strips:
+        strip[:, columns] = _mean_of_three(strip.swapaxes(0, 1), columns).swapaxes(0, 1)
+        yield strip
+
+
+def _smoothed_rows(strips: Iterator[Pixels], described: Description, at: Region) -> Iterator[Pixels]:
+    """The strips, smoothed where rows of tiles overlap. Each is held back until the row below its last one is there."""
+    wanted = _places(at.rows, described.steps[0], described.overlap, described.height - at.top * described.steps[0])
+    held, begin = np.empty(0, np.uint8), 0  # the last two rows, the first of them given already; and its number
+    for strip in strips:
+        rows = np.concatenate([held, strip]) if len(held) else strip
+        some = wanted[(wanted > begin) & (wanted < begin + len(rows) - 1)] - begin
+        done = rows.copy()
+        done[some] = _mean_of_three(rows, some)
+        yield done[max(0, len(held) - 1) : -1]
+        held, begin = rows[-2:], begin + len(rows[:-2])
+    yield held[-1:]
+
+
+def _places(tiles: int, step: int, overlap: int, end: int) -> NDArray[np.int64]:
+    """The rows, or columns, that are smoothed: where two tiles overlap, and the next one; with a neighbour on both
+    sides, so before the last one, `end` - 1."""
+    begins = step * np.arange(1, tiles)[:, None]
+    found = np.unique(begins + np.arange(overlap + 1))
+    return np.asarray(found[found < end - 1])
+
+
+def _mean_of_three(pixels: Pixels, rows: NDArray[np.int64]) -> Pixels:
+    """These rows, each blended with those beside it, but not across edges."""
+    before, here, after = (pixels[rows + number].astype(np.int16) for number in (-1, 0, 1))
+    spread = np.maximum(np.maximum(before, here), after) - np.minimum(np.minimum(before, here), after)
+    return np.where(spread < STEEP, (before + 2 * here + after + 2) // 4, here).astype(np.uint8)
 
 
 def _side_by_side(described: Description, rows: Iterable[Pixels]) -> Iterator[Pixels]:

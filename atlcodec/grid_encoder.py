@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from atlcodec import grid
 from atlcodec.codec import Codec, Images
-from atlcodec.description import BESIDE, BLENDED, FILTERED, Description
+from atlcodec.description import BESIDE, BLENDED, FILTERED, SMOOTHED, Description
 from atlcodec.errors import BadImage
 from atlcodec.grid import Rows
 from atlcodec.record import RECORD_BYTES
@@ -46,7 +46,8 @@ def encode(
     """An image as tiles of the codec that reproduces a sample of it best: one for all of them.
 
     `overlap` is how many pixels neighbours share. 0 costs no bytes; seams are then filtered. None takes `OVERLAP` for a
-    codec that is much worse at the border of its images than inside, as those are that never saw an image go on there.
+    codec that is much worse at the border of its images than inside, as those are that never saw an image go on there;
+    the pixels that its tiles share are smoothed.
     `progress` is told the tiles that are done, and how many there are. Raises `BadImage` for an image in colour and a
     codec in grey, and for an overlap that its tiles cannot have."""
     tried = [_try(image, codec) for codec in codecs]
@@ -56,7 +57,7 @@ def encode(
         overlap = 0 if best.even else min(OVERLAP, most)
     if not 0 <= overlap <= most:
         raise BadImage(f"tiles of {codec.name} can overlap by 0 to {most} pixels, not by {overlap}")
-    described = _described(image, codec, overlap)
+    described = _described(image, codec, overlap, even=best.even)
     data, digest = bytearray(described.pack()), hashlib.sha256()
     for tiles in grid.cut(image, described, len(codec.shape) == 3):
         records = codec.encode(tiles, effort).tobytes()
@@ -69,13 +70,22 @@ def encode(
     return Encoded(data, described, codec)
 
 
-def _described(image: Rows, codec: Codec, overlap: int) -> Description:
+def choose(images: Iterable[Rows], codecs: Sequence[Codec]) -> Codec:
+    """The codec that reproduces samples of these images best. The first one, if there are no images."""
+    errors = np.zeros(len(codecs))
+    for image in images if len(codecs) > 1 else ():
+        errors += [_try(image, codec).error for codec in codecs]
+    return codecs[int(errors.argmin())]
+
+
+def _described(image: Rows, codec: Codec, overlap: int, *, even: bool = True) -> Description:
     height, width, *colours = image.shape
     if colours and len(codec.shape) == 2:
         raise BadImage(f"the image is in colour, and {codec.name} is a codec of grey images")
     rows, columns = codec.shape[:2]
     alone = height <= rows and width <= columns
-    seams = BESIDE if alone else BLENDED if overlap else FILTERED
+    shared = BLENDED if even else SMOOTHED
+    seams = BESIDE if alone else shared if overlap else FILTERED
     return Description(height, width, 3 if colours else 1, codec.id, (rows, columns), 0 if alone else overlap, seams)
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from atlcodec import files, record
+from atlcodec import description, files, record
 from atlcodec.codec import Codec
 from atlcodec.files import RecordSource
 from atlcodec.record import Records
@@ -32,11 +32,13 @@ def nearest(
     records: RecordSource | ArrayLike | bytes,
     top: int = 10,
     by: By = "latents",
+    tiles: bool = False,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The nearest of the `records`, uint8 (N, 200), to each of the `queries`, uint8 (Q, 200), all of one codec.
 
     Returns their numbers, int64 (Q, K), and distances, float32 (Q, K), nearest first; of equal distances, the lower
-    number comes first. K is `top`, or N if that is less. Raises `NotARecord`, `DamagedRecord` for a record of another
+    number comes first. K is `top`, or N if that is less. If `records` are of images in tiles (grids), `tiles=True`
+    leaves out the descriptions. Raises `NotARecord`, `DamagedRecord` for a record of another
     codec, or `ValueError` for another `by` or a `top` below 1."""
     if top < 1:
         raise ValueError(f"top must be at least 1, not {top}")
@@ -47,8 +49,12 @@ def nearest(
     rows = records if isinstance(records, RecordSource) else record.as_records(records)
     for start in range(0, len(rows), files.BATCH):
         batch = rows[start : start + files.BATCH]
-        codec.check(batch, start)
-        search.add(start + np.arange(len(batch)), features(batch))
+        numbers = start + np.arange(len(batch))
+        if tiles:
+            images = ~description.found(batch)
+            batch, numbers = batch[images], numbers[images]
+        codec.check_numbered(batch, numbers)
+        search.add(numbers, features(batch))
     return search.result()
 
 

@@ -1,5 +1,5 @@
 """Image files <-> uint8 arrays. Image files come in here, and `convert` makes them fit; the bridge `pillow` shows
-records as images. Only these, and the maps of `label_map`, know Pillow."""
+records as images. Only these, `colours`, `strips` and the maps of `label_map` know Pillow."""
 
 from __future__ import annotations
 
@@ -97,11 +97,14 @@ def upright(source: Source | NDArray[Any], how: Fit, *, name: str = "", grey: bo
     conversion = Conversion(name, (1, 1) if grey else None, how)
     with _explained(name):
         if isinstance(source, np.ndarray):
-            return Upright(conversion.upright(_as_image(source, conversion, name, LARGEST_GRID))), conversion
-        with _large(), _opened(source, name) as image:
-            _take_frame(image, name, how)
-            _check_size(image, name, LARGEST_GRID)
-            return Upright(conversion.upright(image)), conversion
+            found = conversion.upright(_as_image(source, conversion, name, LARGEST_GRID))
+        else:
+            with _large(), _opened(source, name) as image:
+                _take_frame(image, name, how)
+                _check_size(image, name, LARGEST_GRID)
+                found = conversion.upright(image)
+        conversion.losses |= conversion.lost
+        return Upright(found), conversion
 
 
 @contextlib.contextmanager

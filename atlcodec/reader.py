@@ -32,15 +32,16 @@ def _cached(model: Model, head: str | None, digest: str) -> Codec:
 
 
 def codec_of(packed: Records, name: str = "", model: str | os.PathLike[str] | None = None) -> Codec:
-    """The codec that you name, or else the one that wrote the first of these records, by its seal. `name` is the
-    file, for messages.
+    """The codec that you name, or else the one that wrote the first of these records, by its seal; not a description of
+    a grid. `name` is the file, for messages.
 
     Raises `UnknownModel`, or `NotARecord` if there are no records."""
     if model is not None:
         return cached_codec(zoo.find(model))
     if not len(packed):
         raise NotARecord(f"{name or 'the input'}: is empty (no records)")
-    models, ids = zoo.models(), record.ids(packed[:1])
+    models, ids = zoo.models(), record.ids(packed[:2])
+    ids = ids[1:] if len(ids) > 1 and ids[0] == description.ID else ids[:1]
     if int(ids[0]) not in models:
         where = f"{name}: record 0" if name else "the record"
         raise UnknownModel(f"{where}: {zoo.explain(ids, models)}")

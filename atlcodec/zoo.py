@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import record
+from atlcodec import description, record
 from atlcodec.card import BUNDLED, Head, Model, has_card, read_head, read_model, valid_name
 from atlcodec.errors import BadModel, MissingModel, UnknownModel
 
@@ -206,6 +206,8 @@ def codec_of(head: Head) -> Model:
 def explain(ids: NDArray[np.uint32], wanted: Mapping[int, Model]) -> str:
     """Why records with these CRC-32s cannot be read by the `wanted` models: the likeliest reason, and what to do."""
     first = int(ids[0])
+    if first == description.ID:
+        return "describes an image in tiles (a grid); tiles=True (--tiles) takes its tiles one by one"
     if first in record.RESERVED:
         return f"a kind that this version does not know (ATL {first & 255:#04x}); a newer atlcodec may read it"
     if not (ids == first).all():

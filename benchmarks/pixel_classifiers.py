@@ -18,15 +18,17 @@ from atlcodec.shape import Shape
 from atlcodec.training.layers import Scale
 from atlcodec.training.layout import sizes
 
+GREY: Shape = (28, 28)
+
 
 class Pixels(nn.Module):
-    """Images uint8 (N, 28, 28) -> float (N, 1, 28, 28)."""
+    """Images uint8 (N, rows, columns) -> float (N, 1, rows, columns), or (N, rows, columns, 3) -> (N, 3, ...)."""
 
     def forward(self, images: Tensor) -> Tensor:
-        return images.unsqueeze(1).float()
+        return (images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)).float()
 
 
-def cnn(budget: int, classes: int, shape: Shape = (28, 28)) -> nn.Sequential:
+def cnn(budget: int, classes: int, shape: Shape = GREY) -> nn.Sequential:
     """Images float (N, C, H, W) -> logits (N, classes), with about `budget` multiplications, 6,000 at least for 28 x 28
     grey pixels: strides instead of pooling, so that most of them go into what is kept. The weights are random, the same
     in every run."""
@@ -41,11 +43,11 @@ def cnn(budget: int, classes: int, shape: Shape = (28, 28)) -> nn.Sequential:
     return nn.Sequential(Scale(1 / 128), *layers, *dense)
 
 
-def onnx_file(net: nn.Module) -> bytes:
-    """Images uint8 (N, 28, 28) -> logits float32 (N, classes)."""
+def onnx_file(net: nn.Module, shape: Shape = GREY) -> bytes:
+    """Images uint8 (N, *shape) -> logits float32 (N, classes)."""
     buffer: Any = io.BytesIO()
     names: dict[str, Any] = {"input_names": ["images"], "dynamic_axes": {"images": {0: "N"}}}
-    given = (torch.zeros(2, 28, 28, dtype=torch.uint8),)
+    given = (torch.zeros(2, *shape, dtype=torch.uint8),)
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # the new exporter needs onnxscript
         torch.onnx.export(nn.Sequential(Pixels(), net).eval(), given, buffer, dynamo=False, **names)
     return bytes(buffer.getvalue())

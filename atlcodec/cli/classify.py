@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from atlcodec.cli.classify_grids import Place, labelled, map_options, save_map
 from atlcodec.cli.common import ErrorCount, escape, quiet_option, require_output
 from atlcodec.cli.confusion import Confusion
-from atlcodec.cli.decode_grids import has_grids, with_grids
+from atlcodec.cli.decode_grids import with_grids
 from atlcodec.cli.files import after_reading, all_names, files_from_option, open_set, refuse_twice, save
 from atlcodec.cli.help import Command, complete_files, group, model_option
 from atlcodec.errors import AtlcError
@@ -59,7 +60,8 @@ def classify(
 
     "-" is standard input; its records are answered as they arrive.
 
-    Each tile of a grid has its own label, and its row and column are printed with it.
+    Each tile of a grid has its own label, and its row and column are printed with it; or with --no-tiles, and in a set
+    with a list, each image has one.
 
     A label is "unsure" if the classifier is hardly ever so unsure of images like those that it has learned from.
 
@@ -84,12 +86,20 @@ def classify(
 
 
 def _classify(
-    records: RecordSet, errors: ErrorCount, *, top: int, min_probability: float | None, as_json: bool, summary: bool
+    records: RecordSet,
+    errors: ErrorCount,
+    *,
+    top: int,
+    min_probability: float | None,
+    as_json: bool,
+    summary: bool,
+    tiles: bool | None,
 ) -> None:
     """All records of one file."""
     least = min_probability
-    if has_grids(records):
-        _classify_grids(records, top, least, as_json, summary, errors)
+    if records.has_grids:
+        each = not records.has_list if tiles is None else tiles
+        _classify_grids(records, labelled(records, errors, tiles=each), top, least, as_json, summary)
         return
     found, line = Confusion(), _json if as_json else _text
     for rows, problem in records.map(lambda codec, some: codec.classify(some), entries=as_json or summary):
@@ -105,11 +115,16 @@ def _classify(
 
 
 def _classify_grids(
-    records: RecordSet, top: int, least: float | None, as_json: bool, summary: bool, errors: ErrorCount
+    records: RecordSet,
+    answers: Iterable[tuple[list[Row], list[Place] | None]],
+    top: int,
+    least: float | None,
+    as_json: bool,
+    summary: bool,
 ) -> None:
-    """All records of a file with grids, and where the tiles lie."""
+    """All images or tiles of a file with grids, and where the tiles lie."""
     found = Confusion()
-    for rows, places in labelled(records, errors):
+    for rows, places in answers:
         if summary:
             found.add(rows, least)
         elif rows:

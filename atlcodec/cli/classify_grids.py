@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
@@ -17,6 +17,7 @@ from atlcodec.files import RecordSource
 from atlcodec.grid_file import Grid, pixels
 from atlcodec.reader import Part, Reader
 from atlcodec.record import RECORD_BYTES
+from atlcodec.sets.manifest import Entry
 from atlcodec.sets.record_set import RecordSet, Row
 
 Place = tuple[int, int]  # the row and the column of a tile
@@ -25,6 +26,12 @@ Place = tuple[int, int]  # the row and the column of a tile
 def map_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options for a map of labels."""
     command = click.option("-f", "--force", is_flag=True, help="Overwrite an existing map.")(command)
+    command = click.option(
+        "--tiles/--no-tiles",
+        default=None,
+        help="Of images in tiles, a label for each tile, or one for each image: the mean of its tiles' probabilities. "
+        "[default: for each tile; in a set with a list, for each image]",
+    )(command)
     return click.option(
         "--map",
         "map_file",
@@ -34,26 +41,37 @@ def map_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def labelled(records: RecordSet, errors: ErrorCount) -> Iterator[tuple[list[Row], list[Place] | None]]:
-    """The probabilities of records, and their places if they are tiles."""
-    for one in grid_finder.images(records.reader, records.file):
+def labelled(records: RecordSet, errors: ErrorCount, *, tiles: bool) -> Iterator[tuple[list[Row], list[Place] | None]]:
+    """The probabilities of images or of `tiles`, and the places of tiles."""
+    for one, entries in records.images():
         if isinstance(one, Part):
             if one.codec is None:
                 errors.report(f"{records.name}: {one.problem}")
             else:
                 values = one.codec.classify(one.records)
-                yield [Row(k, one.codec, v, None) for k, v in zip(one.numbers.tolist(), values, strict=True)], None
+                listed: Sequence[Entry | None] = entries or [None] * len(values)
+                each = zip(one.numbers.tolist(), values, listed, strict=True)
+                yield [Row(number, one.codec, value, entry) for number, value, entry in each], None
             continue
         for why in one.problems:
             errors.report(f"{records.name}: {why}")
-        for start in range(0, len(one.numbers), files.BATCH):
-            numbers = one.numbers[start : start + files.BATCH]
-            packed, there = one.records(numbers)
-            numbers = numbers[there]
-            at = (one.places[start : start + files.BATCH][there] // RECORD_BYTES).tolist()
-            values = one.codec.classify(packed[there])
-            places = [divmod(number, one.description.columns) for number in numbers.tolist()]
-            yield [Row(k, one.codec, value, None) for k, value in zip(at, values, strict=True)], places
+        entry = entries[0] if entries else None
+        if tiles:
+            for at, values, places in _of_tiles(one):
+                yield [Row(k, one.codec, value, entry) for k, value in zip(at, values, strict=True)], places
+        elif len(one.numbers):
+            total = np.sum([values.sum(axis=0) for _, values, _ in _of_tiles(one)], axis=0)
+            yield [Row(one.number, one.codec, np.asarray(total / total.sum()), entry)], None
+
+
+def _of_tiles(one: Grid) -> Iterator[tuple[list[int], NDArray[np.float32], list[Place]]]:
+    """The numbers of the records of tiles, their probabilities and their places, some thousand at a time."""
+    for start in range(0, len(one.numbers), files.BATCH):
+        numbers = one.numbers[start : start + files.BATCH]
+        packed, there = one.records(numbers)
+        at = (one.places[start : start + files.BATCH][there] // RECORD_BYTES).tolist()
+        places = [divmod(number, one.description.columns) for number in numbers[there].tolist()]
+        yield at, one.codec.classify(packed[there]), places
 
 
 def map_of(reader: Reader, file: RecordSource, least: float | None) -> bytes:

@@ -15,6 +15,7 @@ from atlcodec.shape import Shape
 if TYPE_CHECKING:
     from atlcodec.sets.contents import Contents
     from atlcodec.sets.dataset import Dataset
+    from atlcodec.sets.sources import Source
 
 MOST_PROBLEMS = 10  # that are shown of images that cannot be read; all are counted
 
@@ -45,12 +46,18 @@ def show_contents(where: str, contents: Contents | None) -> None:
         tell(f"{where}: {contents.line()}")
 
 
-def dry_run(where: str, shape: Shape | None, how: Fit, crops: int = 0, *, learned: bool = True) -> None:
-    """Print what would be read of a set: notes, the line, and the first entries. `learned` is that of `Contents`."""
+def dry_run(
+    where: str, shape: Shape | None, how: Fit, crops: int = 0, *, learned: bool = True, whole: bool = False
+) -> None:
+    """Print what would be read of a set: notes, the line, and the first entries. `learned` is that of `Contents`; the
+    `whole` of image files of any size is read for grids."""
     from atlcodec.sets.contents import contents
-    from atlcodec.sets.finding import find
+    from atlcodec.sets.finding import find, find_files
+    from atlcodec.sets.paths import OutputPaths
 
-    about = replace(contents(find(where, shape=shape, how=how, crops=crops, log=log)), learned=learned)
+    files: Source | None = find_files(where, how, OutputPaths()) if whole else None
+    source = files or find(where, shape=shape, how=how, crops=crops, log=log)
+    about = replace(contents(source), learned=learned)
     for note in about.notes:
         log(f"{where}: {note}")
     for problem in about.problems[:MOST_PROBLEMS]:

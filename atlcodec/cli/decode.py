@@ -13,7 +13,7 @@ import numpy as np
 
 from atlcodec import picture, record
 from atlcodec.cli.common import ErrorCount, escape, progress, quiet_option, tell
-from atlcodec.cli.decode_grids import CropType, count_images, decode_grids, has_grids, with_grids
+from atlcodec.cli.decode_grids import CropType, count_images, decode_grids, with_grids
 from atlcodec.cli.files import (
     STANDARD,
     after_reading,
@@ -91,7 +91,7 @@ def decode(names: tuple[str, ...], files_from: str | None, model: str | None, **
             if isinstance(records.file, RecordStream):
                 records.file.peek(2)  # whether it has several decides where they go
             records = with_grids(records)
-            if options.crop or has_grids(records):
+            if options.crop or records.has_grids:
                 _decode_grids(name, records, places, options, names, errors)
                 continue
             places.check(name, records, options.force or options.skip_existing)
@@ -142,6 +142,11 @@ class _Places:
                 many = "several" if isinstance(records.file, RecordStream) else len(records)
                 raise NotARecord(f"{records.name}: has {many} records; name a folder for their images: -o DIR/")
             return
+        self.check_folder(name, records, force)
+
+    def check_folder(self, name: str, records: RecordSet, force: bool) -> None:
+        """The same for a folder."""
+        assert self.folder is not None
         if records.has_list and self._listed:
             raise AtlcError(
                 f"{records.name}: has paths, which could clash with those of {self._listed}; decode it by itself"
@@ -153,8 +158,8 @@ class _Places:
             targets = [self._numbered(name, number).is_file() for number in range(len(records))]
         else:
             targets = []
-        if len(records) > 1 and any(targets) and not force:
-            raise AtlcError(f"{self.folder}: {sum(targets)} of {len(records)} images already exist; -f replaces them")
+        if len(targets) > 1 and any(targets) and not force:
+            raise AtlcError(f"{self.folder}: {sum(targets)} of {len(targets)} images already exist; -f replaces them")
 
     def of(self, name: str, row: Row, many: bool) -> str:
         """Where the image of a record goes; creates the folders above it."""
@@ -178,10 +183,6 @@ class _Places:
             return STANDARD if self.folder is None else str(Path(self.folder) / "stdin.png")
         path = Path(name)
         return str((Path(self.folder) if self.folder is not None else path.parent) / f"{path.name}.png")
-
-    def numbered(self, name: str, number: int) -> str:
-        """Where the image of a record goes if there are several and no list."""
-        return str(self._numbered(name, number))
 
     def _numbered(self, name: str, number: int) -> Path:
         return Path(self.folder or ".") / f"{'stdin' if name == STANDARD else Path(name).name}.{number:06d}.png"
@@ -225,11 +226,13 @@ def _decode_grids(
     """All images of one file that has grids, or a part of its only image."""
     if not options.crop and places.folder is None and (count := count_images(records)) > 1:
         raise NotARecord(f"{records.name}: has {count} images; name a folder for them: -o DIR/")
+    if not options.crop and places.folder is not None and records.has_list:
+        places.check_folder(name, records, options.force or options.skip_existing)
 
-    def write(number: int, many: bool, image: bytes) -> str | None:
+    def write(row: Row, many: bool, image: bytes) -> str | None:
         if places.folder is not None:
             make_folder(places.folder)
-        target = places.numbered(name, number) if many else places.alone(name)
+        target = places.of(name, row, many)
         if options.skip_existing and target != STANDARD and exists(target):
             tell(f"{records.name}: skipped {target}, for it exists")
             return None

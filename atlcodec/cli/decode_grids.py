@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import click
 import numpy as np
@@ -14,15 +14,14 @@ from atlcodec.cli.common import ErrorCount, tell
 from atlcodec.cli.files import STANDARD
 from atlcodec.description import Description
 from atlcodec.errors import AtlcError, NotARecord
-from atlcodec.files import RecordFile
 from atlcodec.grid import Pixels, Region
 from atlcodec.grid_file import Grid, pixels
 from atlcodec.reader import Part
-from atlcodec.sets.manifest import counted
-from atlcodec.sets.record_set import RecordSet
+from atlcodec.sets.manifest import Entry, counted
+from atlcodec.sets.record_set import RecordSet, Row
 from atlcodec.stream import RecordStream
 
-Save = Callable[[int, bool, bytes], str | None]  # number, whether it is one of several, PNG -> its file
+Save = Callable[[Row, bool, bytes], str | None]  # an image, whether it is one of several, PNG -> its file
 
 
 class CropType(click.ParamType[Region]):
@@ -46,11 +45,6 @@ def with_grids(records: RecordSet) -> RecordSet:
     return records
 
 
-def has_grids(records: RecordSet) -> bool:
-    """Whether there are grids among the records of an .atlc file; other files have none."""
-    return isinstance(records.file, RecordFile) and grid_finder.has_grids(records.file)
-
-
 def count_images(records: RecordSet) -> int:
     """How many images a file with grids has."""
     return sum(
@@ -63,10 +57,11 @@ def decode_grids(
 ) -> None:
     """All images of a file, or a part of the only one. `save` writes one of them."""
     many, done, last = crop is None and count_images(records) > 1, 0, ""
-    for number, model, image in _images(records, errors, crop):
+    for row, image in _images(records, errors, crop):
+        model = row.codec.name
         try:
             canvas, shape = _drawn(image, crop, scale)
-            target = save(number, many, canvas.png())
+            target = save(row, many, canvas.png())
         except AtlcError as error:
             errors.report(f"{records.name}: {error}" if isinstance(error, NotARecord) else error)
             continue
@@ -74,32 +69,35 @@ def decode_grids(
             continue
         done, last = done + 1, target
         if as_json:
-            line = {"file": records.name, "record": number, "output": target, "model": model}
+            line = {"file": records.name, "record": row.number, "output": target, "model": model}
+            line |= {"path": row.entry.path, "label": row.entry.label} if row.entry else {}
             click.echo(json.dumps(line | {"width": shape[1], "height": shape[0]}))
     if done and not as_json and last != STANDARD:
         where, what = (os.path.dirname(last), counted(done, "image")) if many else (last, model)
         tell(f"{records.name} -> {where}  {what}")
 
 
-def _images(records: RecordSet, errors: ErrorCount, crop: Region | None) -> Iterator[tuple[int, str, Grid | Part]]:
-    """The number, the codec and the content of each image."""
+def _images(records: RecordSet, errors: ErrorCount, crop: Region | None) -> Iterator[tuple[Row, Grid | Part]]:
+    """Each image: where it is from, and its content."""
+    nothing = np.empty(0, np.uint8)
     if crop:
         found, problems = grid_finder.only(records.reader, records.file, complete=False)
-        images: Iterator[Grid | Part] = iter([found])
+        images: Iterator[tuple[Grid | Part, list[Entry] | None]] = iter([(found, None)])
         for why in problems:
             errors.report(f"{records.name}: {why}")
     else:
-        images = grid_finder.images(records.reader, records.file)
-    for one in images:
+        images = records.images()
+    for one, entries in images:
         if isinstance(one, Grid):
             for why in () if crop else one.problems:
                 errors.report(f"{records.name}: {why}")
-            yield one.number, one.codec.name, one
+            yield Row(one.number, one.codec, nothing, entries[0] if entries else None), one
         elif one.codec is None:
             errors.report(f"{records.name}: {one.problem}")
         else:
-            for number, packed in zip(one.numbers.tolist(), one.records, strict=True):
-                yield number, one.codec.name, Part(np.array([number]), packed[None], one.codec)
+            listed: Sequence[Entry | None] = entries or [None] * len(one.records)
+            for number, packed, entry in zip(one.numbers.tolist(), one.records, listed, strict=True):
+                yield Row(number, one.codec, nothing, entry), Part(np.array([number]), packed[None], one.codec)
 
 
 def _drawn(image: Grid | Part, crop: Region | None, scale: int) -> tuple[picture.Canvas, tuple[int, ...]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from atlcodec.choice import default_shape
+from atlcodec import choice
 from atlcodec.cli.common import ErrorCount, escape, log, meter, quiet_option, tell
 from atlcodec.cli.contents import dry_run, dry_run_option, show_contents
 from atlcodec.cli.encode_files import encode_files
@@ -76,7 +76,7 @@ def encode(images: tuple[str, ...], files_from: str | None, **given: Any) -> Non
     """Encode images to records of 200 bytes: img.png becomes img.atlc.
 
     With --grid, an image of any size becomes a description and the records of its tiles; atlc decode gives an image of
-    the same size back.
+    the same size back. Those of a folder become one set.
 
     Several images become one file with -o set.atlc. "-" is standard input or output.
 
@@ -104,7 +104,7 @@ def _encode_named(images: tuple[str, ...], sets: list[str], given: dict[str, Any
     fixed = Codec.load(given["model"]) if given["model"] is not None else None
     kept = {key: given[key] for key in ("output", "effort", "force", "each", "skip_existing", "as_json")}
     options = Options(fixed=fixed, how=convert, **kept)
-    if not given["grid"]:
+    if not given["grid"] and not _is_grid_unasked(images, options):
         encode_files(images, options)
         return
     from atlcodec.cli.encode_grids import encode_grids  # other images do not need it
@@ -112,7 +112,13 @@ def _encode_named(images: tuple[str, ...], sets: list[str], given: dict[str, Any
     encode_grids(images, options, given["overlap"])
 
 
-def _refuse_for_grids(sets: list[str], given: dict[str, Any]) -> None:
+def _is_grid_unasked(images: tuple[str, ...], options: Options) -> bool:
+    """Whether images of other shapes become grids though nobody asked for it: not in a file of several images."""
+    changed = options.how.fit or options.how.frame == "all" or options.each
+    return choice.grids_unasked() and not changed and (options.together is None or len(images) == 1)
+
+
+def _refuse_for_grids(given: dict[str, Any]) -> None:
     """Refuse what an image in tiles does not have."""
     if given["fit"]:
         raise click.UsageError("--grid keeps the size of an image, --fit changes it; give one of them")
@@ -120,13 +126,11 @@ def _refuse_for_grids(sets: list[str], given: dict[str, Any]) -> None:
         raise click.UsageError("--each is for the images of a set; the tiles of a grid have one model")
     if given["frame"] == "all":
         raise click.UsageError("--grid takes one frame: --frame 0 is the first")
-    if sets:
-        raise click.UsageError(f"{escape(sets[0])}: --grid takes image files, not a folder or a data set")
 
 
 def _refuse_contradictions(images: tuple[str, ...], sets: list[str], given: dict[str, Any]) -> None:
     if given["grid"]:
-        _refuse_for_grids(sets, given)
+        _refuse_for_grids(given)
     elif given["overlap"] is not None:
         raise click.UsageError("--overlap is for the tiles of --grid")
     if given["each"] and given["model"] is not None:
@@ -166,7 +170,8 @@ def _encode_set(folder: str, given: dict[str, Any], how: Fit) -> None:
     output = given["output"]
     if given["dry_run"]:
         model = Codec.load(given["model"]) if given["model"] is not None else None
-        dry_run(folder, model.shape if model else default_shape(), how, learned=False)
+        shape = model.shape if model else choice.default_shape()
+        dry_run(folder, shape, how, learned=False, whole=given["grid"])
         return
     if output is None:
         what = "folder" if Path(folder).is_dir() else "data set"
@@ -183,7 +188,8 @@ def _encode_set(folder: str, given: dict[str, Any], how: Fit) -> None:
     if given["skip_existing"] and not given["append"] and exists(output):
         tell(f"{output}: skipped, for it exists")
         return
-    options = {key: given[key] for key in ("model", "effort", "append", "each", "jobs", *Fit.__dataclass_fields__)}
+    names = ("model", "effort", "append", "each", "grid", "overlap", "jobs", *Fit.__dataclass_fields__)
+    options = {name: given[name] for name in names}
     errors = ErrorCount()
     try:
         with meter("encoding") as show:

@@ -11,7 +11,7 @@ import numpy as np
 
 from atlcodec import grid_finder, record
 from atlcodec.cli.common import ErrorCount, escape, require_output
-from atlcodec.cli.decode_grids import has_grids, with_grids
+from atlcodec.cli.decode_grids import with_grids
 from atlcodec.cli.files import after_reading, all_names, files_from_option, open_set, refuse_twice
 from atlcodec.cli.help import Command, complete_files, group
 from atlcodec.codec import Codec
@@ -58,7 +58,10 @@ def info(names: tuple[str, ...], files_from: str | None, summary: bool, as_json:
             labels = _labels(records, errors)
             if not as_json:
                 _summarise(records, models, labels)
-                if summary:
+                if summary and records.has_list and len(grids) > 1:
+                    tiles = sum(len(one.numbers) for one in grids)
+                    click.echo(escape(f"{records.name}: {len(grids)} images in {tiles} tiles"))
+                elif summary:
                     _show_grids(records.name, grids, as_json=False)
             elif summary:
                 named = {label: count for label, count in labels.items() if label is not None}
@@ -73,7 +76,7 @@ def info(names: tuple[str, ...], files_from: str | None, summary: bool, as_json:
 
 def _grids(records: RecordSet) -> list[Grid]:
     """The images in tiles."""
-    if not has_grids(records):
+    if not records.has_grids:
         return []
     return [one for one in grid_finder.images(records.reader, records.file) if isinstance(one, Grid)]
 

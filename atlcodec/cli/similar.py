@@ -20,11 +20,12 @@ from atlcodec.neighbours import By, Nearest, by_name
 from atlcodec.reader import Part, Reader
 from atlcodec.record import Records
 from atlcodec.sets.manifest import Entry, counted
-from atlcodec.sets.record_set import RecordSet, SetPart
+from atlcodec.sets.record_set import RecordSet, SetPart, refuse_grids
 
 if TYPE_CHECKING:
     from atlcodec.show.items import Item
 
+SAME = "only records of the same model can be compared: encode both with one"
 Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
 
 
@@ -47,6 +48,7 @@ Batches = list[tuple[NDArray[np.int64], Records]]  # record numbers, records
     type=click.Choice(["latents", "scores"]),
     help="Compare the records' latents, or the classifier's probabilities.",
 )
+@click.option("--tiles", is_flag=True, help="Compare the tiles of images (grids) one by one.")
 @model_option()
 @click.option("--head", help="The classifier for --by scores, by name. [default: the model's first]")
 def similar(
@@ -54,6 +56,7 @@ def similar(
     name: str,
     top: int,
     by: str,
+    tiles: bool,
     model: str | None,
     head: str | None,
     as_json: bool,
@@ -68,7 +71,7 @@ def similar(
     refuse_twice([query, name])
     ending = check_output(output, (".html", ".png"), "similar writes a page or a sheet")
     reader, errors = Reader(model, head), ErrorCount()
-    query_set, target_set = open_set(query, reader, whole=True), open_set(name, reader, whole=True)
+    query_set, target_set = (_open(each, reader, tiles) for each in (query, name))
     targets = _by_codec(target_set, errors) if len(query_set) and len(target_set) else {}
     compared: set[int] = set()  # ids
     shown: list[Item] = []
@@ -117,10 +120,8 @@ def _search(
             continue
         if part.codec.id not in targets:
             others = " and ".join(query_set.reader.codec(id).name for id in targets)
-            errors.report(
-                f"{query_set.name}: record {part.numbers[0]} is a record of {part.codec.name}, but {target_set.name} "
-                f"has records of {others}; only records of the same model can be compared: encode both with one"
-            )
+            own = f"{query_set.name}: record {part.numbers[0]} is a record of {part.codec.name}"
+            errors.report(f"{own}, but {target_set.name} has records of {others}; {SAME}")
             continue
         try:
             numbers, distances = _nearest(part.codec, part.records, targets[part.codec.id], top, by)
@@ -167,6 +168,13 @@ def _file(ending: str, shown: list[Item], title: str, errors: ErrorCount) -> byt
 
     sheet.check(shown, title, None)
     return sheet.draw(shown, items.decode(shown, errors.report), title, items.Tally(), None)
+
+
+def _open(name: str, reader: Reader, tiles: bool) -> RecordSet:
+    records = open_set(name, reader, whole=True)
+    if not tiles:
+        refuse_grids(records, "--tiles compares their tiles one by one")
+    return records
 
 
 def _note_others(others: dict[str, Batches], name: str) -> None:

@@ -31,6 +31,7 @@ INPUT = (
         **NAMES_DATA,
         help="Or labelled images, which are encoded first, with changed copies.",
     ),
+    click.option("--tiles", is_flag=True, help="Take the tiles of images (grids), each with the label of its image."),
     click.option("--labels", type=FILE, help="Their list, or labels in IDX format. [default: the list beside them]"),
     click.option(
         "-m",
@@ -119,8 +120,8 @@ def _examples(given: dict[str, Any], settings: HeadSettings) -> Examples:
     from atlcodec.training import heads
 
     if given["data"]:
-        if given["records"] or given["labels"] or not given["model"]:
-            raise click.UsageError("--data needs -m MODEL, and takes neither --records nor --labels")
+        if given["records"] or given["labels"] or given["tiles"] or not given["model"]:
+            raise click.UsageError("--data needs -m MODEL, and takes neither --records nor --labels nor --tiles")
         model = zoo.find(given["model"])
         data = load(given["data"], model.card.shape, fit_of(given))
         show_contents(given["data"], data.contents)
@@ -139,4 +140,6 @@ def _examples(given: dict[str, Any], settings: HeadSettings) -> Examples:
     labels: Path = given["labels"] or manifest.beside(records)
     if not labels.is_file():
         raise BadData(f"{labels}: no such file; name the labels of {records} with --labels")
-    return heads.load(records, labels, codec_of(files.open(records).array, str(records), given["model"]).model)
+    return heads.load(
+        records, labels, codec_of(files.open(records).array, str(records), given["model"]).model, tiles=given["tiles"]
+    )

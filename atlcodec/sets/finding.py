@@ -60,6 +60,18 @@ def find(
         raise BadData(f"{error.filename or path}: cannot be read ({error.strerror or error})") from error
 
 
+def find_files(where: str | os.PathLike[str], how: Fit, taken: OutputPaths, *, labelled: bool = False) -> ImageFolder:
+    """The image files of a folder, of any sizes; else as `find`."""
+    path = locate(where, lambda _: None)
+    if not path.is_dir() or _in_folder(path) is not None:
+        raise BadData(f"{where}: is a data set, whose images are of one size; --grid (grid=True) takes image files")
+    fewest = 1 if labelled else 2
+    source = ImageFolder(str(path), Reading(GREY, how), taken, folders.layout(str(path)), fewest=fewest)
+    if not len(source):
+        raise BadData(f"{path}: {_nothing(path)}")
+    return source
+
+
 def _in_folder(folder: Path) -> Found | None:
     """The set in a folder; None if it has image files."""
     place = folders.innermost(folder)

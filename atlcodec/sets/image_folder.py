@@ -142,6 +142,10 @@ class ImageFolder:
         split, label = self._layout.place(path)
         return Name(path, label if self.classes else None, split)
 
+    def files(self, names: list[Name]) -> list[str]:
+        """Where images with these names lie."""
+        return [os.path.join(self._root, self._frames.get(name.path, (name.path, None))[0]) for name in names]
+
     def listed(self, size: int | None = None) -> Iterator[Listed]:
         size = size or sources.BATCH
         for start in range(0, len(self), size):
@@ -156,8 +160,7 @@ class ImageFolder:
     def batches(self, size: int | None = None) -> Iterator[Batch]:
         for names, problems in self.listed(size):
             digest = hashlib.sha256()
-            for name in names:
-                file = os.path.join(self._root, self._frames.get(name.path, (name.path, None))[0])
+            for name, file in zip(names, self.files(names), strict=True):
                 digest.update(f"{tuple(name)} {state(file)}\0".encode("utf-8", "surrogateescape"))
             digest.update(repr(problems).encode())
             yield Batch(names, problems, digest.hexdigest())

@@ -19,6 +19,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -45,8 +46,9 @@ class Journal:
     """The journal for one output. In a `with` block it is locked for this process; afterwards it stays if a later run
     can use it."""
 
-    def __init__(self, output: str) -> None:
-        self._output = output
+    def __init__(self, output: str, *, in_tiles: bool = False) -> None:
+        """With `in_tiles`, an image may have several records."""
+        self._output, self.in_tiles = output, in_tiles
         self.folder = manifest.journal_of(Path(output))
         self._gone = self.folder.with_suffix(".gone")  # while it is removed
         self.records, self.list = self.folder / "records.atlc", self.folder / "list.csv"
@@ -169,7 +171,7 @@ class Journal:
             with path.open("ab") as file:
                 file.truncate(end)
         if not kept:
-            self.list.write_text(manifest.HEADER + "\n", "utf-8")
+            self.list.write_text(manifest.header(records=self.in_tiles) + "\n", "utf-8")
         with atomic.file(self._log) as file:
             file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
         with atomic.file(self._job) as file:
@@ -209,8 +211,13 @@ class Journal:
                 packed.write(records.tobytes())
                 _sync(packed)
             with self.list.open("a", encoding="utf-8", newline="") as listed:
-                entries = (Entry(self.count + n, one.path, one.label) for n, one in enumerate(loaded.names))
-                manifest.append(listed, entries)
+                counts = loaded.counts or [1] * len(loaded.names)
+                firsts = accumulate(counts, initial=self.count)
+                entries = (
+                    Entry(first, one.path, one.label, count)
+                    for first, count, one in zip(firsts, counts, loaded.names, strict=False)
+                )
+                manifest.append(listed, entries, records=self.in_tiles)
                 _sync(listed)
             size = self.list.stat().st_size
             self.count += len(records)

@@ -4,8 +4,9 @@
     0,cat/felix.png,cat         records are counted from 0; a path is relative, with / between its folders;
     1,train/00017.png,          an unknown label is empty
 
-If the records are of several models, a fourth column `model` names that of each. It is for people: the seal of a record
-says which codec wrote it.
+If the records are of several models, a column `model` names that of each. It is for people: the seal of a record says
+which codec wrote it. If images are cut into tiles, a column `records` says how many records each image has; `record` is
+then the number of its first one.
 
 What spreadsheets make of such a list is read, too: semicolons or tabs between the columns, quotes around them, a byte
 order mark, and columns that you added.
@@ -31,7 +32,7 @@ from atlcodec.errors import AtlcError, BadData, MissingFile
 from atlcodec.sets.paths import CONTROL, OutputPaths, why_unsafe
 
 HEADER = "record,path,label"
-HEADERS = HEADER, f"{HEADER},model"
+HEADERS = HEADER, f"{HEADER},model", f"{HEADER},records", f"{HEADER},model,records"
 DONE = "done"  # a file in the journal while a run replaces the set
 LONGEST_LINE = 16_384  # bytes: reading a line without an end stops here
 LONGEST_LABEL = 1024  # characters
@@ -40,11 +41,13 @@ BOM = b"\xef\xbb\xbf"  # the byte order mark that spreadsheets write first
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One record's image: the number of the record, the image's path in its folder, and its label if it is known."""
+    """One image: the number of its record, or of the first of its `records`; its path in its folder, and its label if
+    that is known."""
 
     record: int
     path: str
     label: str | None
+    records: int = 1
 
 
 def beside(path: str | os.PathLike[str]) -> Path:
@@ -54,7 +57,7 @@ def beside(path: str | os.PathLike[str]) -> Path:
 
 
 class _Dialect(NamedTuple):
-    """How a list is written: what divides its columns, how many there are, and which are those of `HEADERS[1]`."""
+    """How a list is written: what divides its columns, how many there are, and which are those of `HEADERS`."""
 
     delimiter: str
     width: int
@@ -62,6 +65,12 @@ class _Dialect(NamedTuple):
     path: int
     label: int
     model: int | None
+    records: int | None
+
+
+def header(*, models: bool = False, records: bool = False) -> str:
+    """The first line of a list, without or with these columns."""
+    return HEADERS[models + 2 * records]
 
 
 def _dialect(line: str) -> _Dialect | None:
@@ -69,9 +78,9 @@ def _dialect(line: str) -> _Dialect | None:
     for delimiter in ",;\t":
         names = [name.strip().strip('"').strip().lower() for name in line.split(delimiter)]
         if len(names) >= 3 and all(names.count(name) == 1 for name in HEADER.split(",")):
-            model = names.index("model") if "model" in names else None
+            model, records = (names.index(name) if name in names else None for name in ("model", "records"))
             record, path, label = (names.index(name) for name in HEADER.split(","))
-            return _Dialect(delimiter, len(names), record, path, label, model)
+            return _Dialect(delimiter, len(names), record, path, label, model, records)
     return None
 
 
@@ -139,25 +148,29 @@ def write(path: str | os.PathLike[str], entries: Iterable[Entry]) -> None:
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str], entries: Iterable[Entry]) -> Iterator[None]:
+def replacing(path: str | os.PathLike[str], entries: Iterable[Entry], *, records: bool = False) -> Iterator[None]:
     """The same, with a block that runs when the list is written, but before it is in its place; an error there leaves
-    the old list, or none."""
+    the old list, or none. `records` is that of `append`."""
     check = Check(f"{path}")
     with atomic.file(path) as raw:
         file = io.TextIOWrapper(raw, "utf-8", newline="")
-        file.write(HEADER + "\n")
-        append(file, map(check.accept, entries))
+        file.write(header(records=records) + "\n")
+        append(file, map(check.accept, entries), records=records)
         file.detach()
         raw.flush()
         yield
 
 
-def append(file: TextIO, entries: Iterable[Entry], models: Iterable[str] | None = None) -> None:
-    """Add lines to an open list, with the names of their models if it has that column. A `Check` must have accepted the
-    entries."""
-    lines = ((entry.record, entry.path, entry.label or "") for entry in entries)
-    rows = lines if models is None else ((*line, name) for line, name in zip(lines, models, strict=True))
-    csv.writer(file, lineterminator="\n").writerows(rows)
+def append(
+    file: TextIO, entries: Iterable[Entry], models: Iterable[str] | None = None, *, records: bool = False
+) -> None:
+    """Add lines to an open list, with the names of their models and how many `records` they have, if it has these
+    columns. A `Check` must have accepted the entries."""
+    named = ((entry, ()) for entry in entries) if models is None else zip(entries, zip(models), strict=True)
+    csv.writer(file, lineterminator="\n").writerows(
+        (entry.record, entry.path, entry.label or "", *model, *([entry.records] if records else []))
+        for entry, model in named
+    )
     file.flush()
 
 
@@ -201,6 +214,12 @@ def has_models(path: Path) -> bool:
     return dialect is not None and dialect.model is not None
 
 
+def has_tiles(path: Path) -> bool:
+    """Whether a list has the column `records`, so that its images may have several."""
+    dialect = _dialect(_first_line(path))
+    return dialect is not None and dialect.records is not None
+
+
 def length(path: str | os.PathLike[str]) -> int | None:
     """How many records a list has, by its first and its last line: this does not read the others. None if these are
     not lines of a list."""
@@ -217,10 +236,15 @@ def length(path: str | os.PathLike[str]) -> int | None:
     if _dialect(last.rstrip("\r")):
         return 0
     try:
-        number = _columns(last, dialect)[dialect.record]
+        columns = _columns(last, dialect)
+        number, count = columns[dialect.record], "1" if dialect.records is None else columns[dialect.records]
     except (csv.Error, IndexError):
         return None
-    return int(number) + 1 if number.isascii() and number.isdecimal() and len(number) <= 18 else None
+    return int(number) + int(count) if _is_number(number) and _is_number(count) else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 18
 
 
 def _columns(line: str, dialect: _Dialect) -> list[str]:
@@ -238,13 +262,13 @@ def _entry(line: str, path: str | os.PathLike[str], number: int, dialect: _Diale
         columns = _columns(line, dialect)
     except (csv.Error, ValueError) as error:
         raise BadData(f"{path}: line {number}: is not a line of CSV ({error})") from error
-    record = columns[dialect.record] if len(columns) == dialect.width else ""
-    if not (record.isascii() and record.isdecimal()) or len(record) > 18:
-        raise BadData(
-            f"{path}: line {number}: must contain the record's number, its path and its label: "
-            f"{HEADERS[dialect.model is not None]}"
-        )
-    return Entry(int(record), columns[dialect.path], columns[dialect.label] or None)
+    whole = len(columns) == dialect.width
+    record = columns[dialect.record] if whole else ""
+    records = columns[dialect.records] if whole and dialect.records is not None else "1"
+    if not _is_number(record) or not _is_number(records) or not int(records):
+        needed = header(models=dialect.model is not None, records=dialect.records is not None)
+        raise BadData(f"{path}: line {number}: must contain the record's number, its path and its label: {needed}")
+    return Entry(int(record), columns[dialect.path], columns[dialect.label] or None, int(records))
 
 
 # -- checking ----------------------------------------------------------------------------------------------------------
@@ -255,13 +279,14 @@ class Check:
 
     def __init__(self, name: str) -> None:
         self.paths = OutputPaths()
+        self.records = 0  # of the entries that were accepted
         self._name = name
 
     def accept(self, entry: Entry, line: int = 0) -> Entry:
         """The entry, if it is the next one, its path is safe and new, and its label is valid. Raises `BadData`."""
         count = len(self.paths)
-        if entry.record != count:
-            raise self._wrong(line, f"record {entry.record}, expected {count}")
+        if entry.record != self.records:
+            raise self._wrong(line, f"record {entry.record}, expected {self.records}")
         why = why_unsafe(entry.path)
         if why:
             raise self._wrong(line, f"the path {entry.path[:100]!a} {why}")
@@ -269,11 +294,13 @@ class Check:
             raise self._wrong(line, f"{entry.label[:100]!a} is not a label: too long, or with control characters")
         first = self.paths.add(entry.path)
         if first is not None:
-            raise BadData(f"{self._name}: records {first} and {count} have the same path")
+            which = "records" if self.records == count else "images"
+            raise BadData(f"{self._name}: {which} {first} and {count} have the same path")
+        self.records += entry.records
         return entry
 
     def _wrong(self, line: int, what: str) -> BadData:
-        return BadData(f"{self._name}: {f'line {line}' if line else f'record {len(self.paths)}'}: {what}")
+        return BadData(f"{self._name}: {f'line {line}' if line else f'record {self.records}'}: {what}")
 
 
 def counted(number: int, noun: str = "record") -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atlcodec import arrow, atomic, record
 from atlcodec.errors import BadData, NotARecord
@@ -40,16 +41,11 @@ def write(path: str | os.PathLike[str], batches: Iterable[Any], *, within: Path 
     batches = iter(batches)
     first = list(itertools.islice(batches, 1))
     columns = arrow.schema(models=any("model" in part.schema.names for part in first))
-    texts = columns.names[1:]
     ids: set[int] = set()
-    options = {
-        "compression": {"record": "none", **dict.fromkeys(texts, "zstd")},  # nothing makes a record smaller
-        "use_dictionary": [name for name in texts if name != "path"],
-        "write_statistics": [name for name in texts if name != "path"],
-        "write_page_checksum": True,
-        "store_schema": False,  # a copy of the schema would hide the ids, which are known only at the end
-    }
-    with atomic.file(path, within=within) as file, pa.parquet.ParquetWriter(file, columns, **options) as writer:
+    with (
+        atomic.file(path, within=within) as file,
+        pa.parquet.ParquetWriter(file, columns, **options(columns)) as writer,
+    ):
         waiting = columns.empty_table()
         for part in itertools.chain(first, batches):
             packed = arrow.records(part)
@@ -63,7 +59,24 @@ def write(path: str | os.PathLike[str], batches: Iterable[Any], *, within: Path 
                 waiting = waiting[GROUP:]
         if len(waiting):
             writer.write_table(waiting, row_group_size=GROUP)
-        writer.add_key_value_metadata({arrow.IDS.decode(): ",".join(f"{id:08x}" for id in sorted(ids))})
+        writer.add_key_value_metadata(ids_entry(ids))
+
+
+def options(columns: Any) -> dict[str, Any]:
+    """How a file with these columns is written."""
+    texts = columns.names[1:]
+    return {
+        "compression": {"record": "none", **dict.fromkeys(texts, "zstd")},  # nothing makes a record smaller
+        "use_dictionary": [name for name in texts if name != "path"],
+        "write_statistics": [name for name in texts if name != "path"],
+        "write_page_checksum": True,
+        "store_schema": False,  # a copy of the schema would hide the ids, which are known only at the end
+    }
+
+
+def ids_entry(ids: Iterable[int]) -> dict[str, str]:
+    """The metadata that name the codecs."""
+    return {arrow.IDS.decode(): ",".join(f"{id:08x}" for id in sorted(ids))}
 
 
 def _complete(part: Any, packed: Records, columns: Any) -> Any:
@@ -79,11 +92,20 @@ def _complete(part: Any, packed: Records, columns: Any) -> Any:
 def open(path: str | os.PathLike[str]) -> RecordTable:
     """The records of a Parquet file. Raises `FileNotFoundError`, or `NotARecord` if it is not a Parquet file with a
     column of records."""
-    return RecordTable(os.fspath(path))
+    name = os.fspath(path)
+    with reported(name):
+        in_tiles = "records" in arrow.require_pyarrow().parquet.read_schema(name).names
+    if not in_tiles:
+        return RecordTable(name)
+    from atlcodec.sets.parquet_tiles import TileTable  # few files are like that
+
+    return TileTable(name)
 
 
 class Rows(ABC):
     """Records that are read from any row to any other: what of a `files.RecordSource` follows from that."""
+
+    in_tiles = False  # whether a row is an image that may have several records
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -142,8 +164,9 @@ class RecordTable(Rows):
             self._starts = np.concatenate([[0], np.cumsum(groups, dtype=np.int64)])
             self.ids = _ids(meta.metadata)
         self._batches: Iterator[Any] = iter(())
-        self._first = 0  # the number of the first row in the batch at hand
+        self._first = 0  # the number of the first record in the batch at hand
         self._rows = np.empty((0, RECORD_BYTES), np.uint8)
+        self._counts: NDArray[np.int64] | None = None  # of the records of each row; None: one
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -182,9 +205,11 @@ class RecordTable(Rows):
                     if named and path is None:
                         raise BadData(f"{self.name}: record {number - begin}: has no path, but others have one")
                     given = path if named and path is not None else f"{number:0{width}d}.png"
-                    yield check.accept(Entry(number, given, label or None))
-        if len(check.paths) - begin != len(self):
-            raise BadData(f"{self.name}: {len(check.paths) - begin} paths, but {len(self)} records")
+                    count = 1 if self._counts is None else int(self._counts[number - begin])
+                    yield check.accept(Entry(check.records, given, label or None, count))
+        images = len(self) if self._counts is None else len(self._counts)
+        if len(check.paths) - begin != images:
+            raise BadData(f"{self.name}: {len(check.paths) - begin} paths, but {images} records")
 
     @property
     def has_list(self) -> bool:

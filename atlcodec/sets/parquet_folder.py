@@ -44,6 +44,7 @@ class RecordFolder(Rows):
         self.size = sum(file.size for file in files)
         self.ids = tuple(sorted({id for file in files for id in file.ids}))
         self._files = files
+        self.in_tiles = any(file.in_tiles for file in files)
         self._starts = [0, *accumulate(len(file) for file in files)]
 
     def __len__(self) -> int:

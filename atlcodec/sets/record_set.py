@@ -21,10 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from atlcodec import files
+from atlcodec import files, grid_finder
 from atlcodec.codec import Codec
-from atlcodec.errors import AtlcError, BadData
+from atlcodec.errors import AtlcError, BadData, NotARecord
 from atlcodec.files import RecordSource
+from atlcodec.grid_file import Grid
 from atlcodec.reader import Part, Reader
 from atlcodec.record import RECORD_BYTES, Records
 from atlcodec.sets import manifest
@@ -33,7 +34,7 @@ from atlcodec.sets.manifest import Entry
 
 @dataclass(frozen=True)
 class SetPart(Part):
-    """Records of one codec with their entries, or a `problem`: see `reader.Part`."""
+    """Records of one codec with their entries, or a `problem`: see `reader.Part`. A tile has the entry of its image."""
 
     entries: list[Entry] | None = None  # one for each record; None without a list, or if the numbers are a guess
 
@@ -98,12 +99,42 @@ class RecordSet:
         count = 0
         for entry in self._list.entries():
             yield entry
-            count += 1
+            count += entry.records
         self._check_length(count)
 
     def lookup(self, numbers: set[int]) -> dict[int, Entry]:
         """The entries of the records with these numbers. Raises `BadData` if the list is invalid."""
-        return {entry.record: entry for entry in self.entries() if entry.record in numbers}
+        left, found = sorted(numbers, reverse=True), dict[int, Entry]()
+        for entry in self.entries():
+            while left and left[-1] < entry.record + entry.records:
+                found[left.pop()] = entry
+        return found
+
+    @property
+    def has_grids(self) -> bool:
+        """Whether it holds images in tiles; of a stream, that is not known."""
+        may = isinstance(self.file, files.RecordFile) or getattr(self.file, "in_tiles", False)
+        return may and grid_finder.has_grids(self.file)
+
+    def images(self) -> Iterator[tuple[Grid | Part, list[Entry] | None]]:
+        """What `grid_finder.images` finds: images in tiles, records that are images by themselves, and problems; and
+        their entries, one for each image."""
+        left, why = self._first_entries()
+        if why:
+            yield _problem(why), None
+        window = list[Entry]()
+        for one in grid_finder.images(self.reader, self.file):
+            numbers = np.array([one.number]) if isinstance(one, Grid) else one.numbers
+            found: list[Entry] | None = None
+            if left is not None and len(numbers):
+                try:
+                    found = _follow(left, window, numbers)
+                except AtlcError as error:
+                    yield _problem(_without(error)), None
+                    left = None
+                if isinstance(one, Part) and not one.more:
+                    _forget(window, int(numbers[-1]))
+            yield one, found
 
     def __iter__(self) -> Iterator[SetPart]:
         return self.parts()
@@ -113,7 +144,7 @@ class RecordSet:
         left, why = self._first_entries() if entries else (None, "")
         if why:
             yield _problem(why)
-        window: dict[int, Entry] = {}  # entries that were read and may still be needed
+        window = list[Entry]()  # entries that were read and may still be needed
         for part in self.reader.parts(self.file):
             found: list[Entry] | None = None
             if left is not None and part.codec is not None and part.in_step:
@@ -123,7 +154,7 @@ class RecordSet:
                     yield _problem(_without(error))
                     left = None
                 if not part.more:
-                    window.clear()
+                    _forget(window, int(part.numbers[-1]))
             problem = f"{self.name}: {part.problem}" if part.problem else ""
             yield SetPart(part.numbers, part.records, part.codec, problem, part.more, part.in_step, found)
 
@@ -202,16 +233,32 @@ def open_with(reader: Reader, path: str | os.PathLike[str]) -> RecordSet:
     )
 
 
-def _follow(entries: Iterator[Entry], window: dict[int, Entry], numbers: NDArray[np.int64]) -> list[Entry]:
-    """The entries of records with ascending numbers. `window` keeps those that were read and not yet used."""
+def _follow(entries: Iterator[Entry], window: list[Entry], numbers: NDArray[np.int64]) -> list[Entry]:
+    """The entries of records with ascending numbers. `window` keeps those that were read and may be needed again."""
     last = int(numbers[-1])
-    while last not in window:
+    while not window or _end(window[-1]) <= last:
         entry = next(entries, None)
         if entry is None:
             raise BadData("the list became shorter while it was read")
-        if entry.record > last - files.BATCH:  # no part of this stretch needs earlier ones
-            window[entry.record] = entry
-    return [window[number] for number in numbers.tolist()]
+        if _end(entry) > last - files.BATCH:  # no part of this stretch needs earlier ones
+            window.append(entry)
+    begins = np.fromiter((entry.record for entry in window), np.int64, len(window))
+    return [window[at] for at in (np.searchsorted(begins, numbers, "right") - 1).tolist()]
+
+
+def _forget(window: list[Entry], last: int) -> None:
+    """Forget the entries of the records up to the `last`. An image in tiles may go on behind it."""
+    del window[: next((at for at, entry in enumerate(window) if _end(entry) > last + 1), len(window))]
+
+
+def _end(entry: Entry) -> int:
+    return entry.record + entry.records
+
+
+def refuse_grids(records: RecordSet, why: str) -> None:
+    """Raise `NotARecord` for a set of images in tiles, where each record is taken by itself."""
+    if records.has_grids:
+        raise NotARecord(f"{records.name}: holds images in tiles (grids); {why}")
 
 
 def _without(error: AtlcError) -> str:

@@ -47,7 +47,8 @@ class Batch:
 @dataclass(frozen=True)
 class Loaded:
     """The images of a batch that could be read, uint8 (N, *shape), their names, and why the others could not; and what
-    the images lost. Where parts of large images are taken, `counts` says how many each name has; else it is None."""
+    the images lost. `counts` says, where parts of large images are taken, how many each name has; where images become
+    tiles, how many records; else it is None."""
 
     images: Images
     names: list[Name]

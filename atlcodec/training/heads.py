@@ -27,7 +27,7 @@ from atlcodec.training.augment import augment
 from atlcodec.training.data import Domain, apart, torch_device
 from atlcodec.training.layout import GREY, chunks, planes, sizes
 from atlcodec.training.networks import CLASSIFIERS
-from atlcodec.training.records import UNKNOWN, read_labels
+from atlcodec.training.records import UNKNOWN, read_labels, tile_rows
 from atlcodec.training.settings import HeadSettings, Settings
 from atlcodec.training.trainer import Trainer
 
@@ -50,8 +50,9 @@ class Examples:
         return len(self.records)
 
 
-def load(path: Path, labels: Path, model: Model) -> Examples:
-    """The labelled records of a file. Records without a label are left out.
+def load(path: Path, labels: Path, model: Model, *, tiles: bool = False) -> Examples:
+    """The labelled records of a file. Records without a label are left out. Of images in tiles, which need `tiles`,
+    each tile has the label of its image.
 
     Raises `NotARecord`, `DamagedRecord` if a record was not written by the model, `BadData` if the labels do not fit
     the file or are too few."""
@@ -59,11 +60,14 @@ def load(path: Path, labels: Path, model: Model) -> Examples:
     if file.torn:
         raise NotARecord(f"{path}: the last record is cut off ({file.torn} of 200 bytes); get another copy")
     digest, codec = hashlib.sha256(), Codec(model)
+    rows = tile_rows(file, tiles=tiles)
+    taken = np.ones(len(file), bool) if rows is None else np.isin(np.arange(len(file)), rows)
     for number, batch in enumerate(file.batches()):
-        codec.check_numbered(batch, number * files.BATCH + np.arange(len(batch)), file.name)
+        some = np.flatnonzero(taken[number * files.BATCH :][: len(batch)])
+        codec.check_numbered(batch[some], number * files.BATCH + some, file.name)
         digest.update(batch.tobytes())
     numbers, classes = read_labels(labels, len(file))
-    known = numbers != UNKNOWN
+    known = (numbers != UNKNOWN) & taken
     if known.sum() < FEWEST:
         raise BadData(
             f"{labels}: {known.sum()} labelled records are too few to learn from; at least {FEWEST} are needed"

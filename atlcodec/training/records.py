@@ -17,9 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from atlcodec import files
+from atlcodec import description, files
 from atlcodec.codec import Codec
 from atlcodec.errors import BadData, NotARecord
+from atlcodec.files import RecordSource
 from atlcodec.reader import codec_of
 from atlcodec.record import Records
 from atlcodec.sets import manifest, official
@@ -40,7 +41,8 @@ class RecordDataset(Dataset[Any]):
 
     `labels` are a list (`set.csv`), a file of labels in IDX format, or integers (N,); `classes` are then their names,
     if known. An empty label in a list is `UNKNOWN`. `model` is the codec, by name, id or path; without it, the first
-    record decides.
+    record decides. A file of images in tiles (grids) is taken only with `tiles=True`: each tile is an item, with the
+    label of its image.
 
     Raises `NotARecord`, `UnknownModel`, `BadData`; and `DamagedRecord` when a damaged record is read."""
 
@@ -50,6 +52,7 @@ class RecordDataset(Dataset[Any]):
         labels: str | os.PathLike[str] | ArrayLike | None = None,
         yields: Yields = "records",
         model: str | os.PathLike[str] | None = None,
+        tiles: bool = False,
     ) -> None:
         if yields not in ("records", "latents", "images"):
             raise ValueError(f"a RecordDataset yields records, latents or images, not {yields!r}")
@@ -58,19 +61,21 @@ class RecordDataset(Dataset[Any]):
             raise NotARecord(f"{path}: the last record is cut off ({file.torn} of 200 bytes); get another copy")
         self.path, self.yields = os.path.abspath(path), yields  # a worker may stand in another folder
         self.model = codec_of(file.array, file.name, model).model
+        self._rows = tile_rows(file, tiles=tiles)
+        self._count = len(file) if self._rows is None else len(self._rows)
         self.classes: tuple[str, ...] = ()
         self.labels: NDArray[np.int64] | None = None
         if isinstance(labels, str | os.PathLike):
-            self.labels, self.classes = read_labels(labels, len(file))
+            numbers, self.classes = read_labels(labels, len(file))
+            self.labels = numbers if self._rows is None else numbers[self._rows]
         elif labels is not None:
             self.labels = np.asarray(labels)
-            if self.labels.shape != (len(file),) or self.labels.dtype.kind not in "ui":
+            if self.labels.shape != (self._count,) or self.labels.dtype.kind not in "ui":
                 raise BadData(
-                    f"{path}: {len(file)} records need as many integers for labels, not {self.labels.dtype} "
+                    f"{path}: {self._count} records need as many integers for labels, not {self.labels.dtype} "
                     f"{self.labels.shape}"
                 )
             self.labels = self.labels.astype(np.int64)
-        self._count = len(file)
         self._opened: tuple[int, Records, Codec] | None = None
 
     def __len__(self) -> int:
@@ -97,6 +102,7 @@ class RecordDataset(Dataset[Any]):
         if self._opened is None or self._opened[0] != os.getpid():  # not opened yet, or before a fork
             self._opened = os.getpid(), files.open(self.path).array, Codec(self.model)
         _, array, decoder = self._opened
+        rows = rows if self._rows is None else self._rows[rows]
         records = array[rows]
         decoder.check_numbered(records, rows, self.path)
         if self.yields == "records":
@@ -106,8 +112,20 @@ class RecordDataset(Dataset[Any]):
         return torch.from_numpy(decoder.decode(records, verify=False))
 
 
+def tile_rows(file: RecordSource, *, tiles: bool) -> NDArray[np.intp] | None:
+    """The numbers of the records that are tiles or images of a file with grids; None for all. Raises `NotARecord` for
+    such a file without `tiles`: looks for them among the first records, others show when they are read."""
+    first = next(file.batches(), None)
+    if not tiles:
+        if first is not None and description.found(first).any():
+            raise NotARecord(f"{file.name}: holds images in tiles (grids); tiles=True (--tiles) takes each tile")
+        return None
+    parts = [np.flatnonzero(~description.found(batch)) + at * files.BATCH for at, batch in enumerate(file.batches())]
+    return np.concatenate([np.empty(0, np.intp), *parts])
+
+
 def read_labels(path: str | os.PathLike[str], count: int) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """The labels of a file of `count` records, int64 (count,), and what they stand for.
+    """The labels of a file of `count` records, int64 (count,), and what they stand for. Tiles have that of their image.
 
     From a list as it lies beside the file (`set.csv`), where a label may be empty (`UNKNOWN`); or from a file of labels
     in IDX format (`train-labels-idx1-ubyte.gz`), which stand for names in the official sets, and for numbers in others.
@@ -118,7 +136,7 @@ def read_labels(path: str | os.PathLike[str], count: int) -> tuple[NDArray[np.in
         names = official.label_names(digest)
         classes = names or tuple(str(n) for n in range(int(numbers.max(initial=-1)) + 1))
     else:
-        texts = [entry.label for entry in manifest.entries(path)]
+        texts = [entry.label for entry in manifest.entries(path) for _ in range(entry.records)]
         classes = tuple(sorted({text for text in texts if text is not None}, key=in_order))
         index = {text: number for number, text in enumerate(classes)}
         numbers = np.array([UNKNOWN if text is None else index[text] for text in texts], np.int64)

@@ -54,7 +54,7 @@ export function describe(record) {
   const [tile, overlap] = [[bytes.getUint16(20), bytes.getUint16(22)], bytes.getUint16(24)];
   const zero = ![7, 26, 27].some((at) => record[at]) && !record.subarray(44, 196).some(Boolean);
   const sides = tile.every((side) => side >= 8 && side <= 256 && 2 * overlap <= side) && rows && columns;
-  const known = record[4] === 1 && zero && sides && [1, 3].includes(channels) && (overlap ? seams === 1 : [0, 2].includes(seams));
+  const known = record[4] === 1 && zero && sides && [1, 3].includes(channels) && (overlap ? [1, 3] : [0, 2]).includes(seams);
   if (bytes.getUint32(0) !== 0x41544c43 || !known) throw new Error("a description of a later version, or a damaged one");
   const count = (side, size) => Math.max(1, Math.ceil((side - overlap) / (size - overlap)));
   return { rows, columns, channels, seams, id: bytes.getUint32(16), tile, overlap, down: count(rows, tile[0]), across: count(columns, tile[1]) };
@@ -79,6 +79,7 @@ export function assemble(grid, tiles) {
   const half = 2 * overlap * overlap;
   if (overlap) sums.forEach((sum, at) => (sums[at] = Math.floor((sum + half) / (2 * half))));
   if (grid.seams === 2) smooth(grid, sums);
+  if (grid.seams === 3) soften(grid, sums);
   return { pixels: Uint8Array.from(sums), shape: channels === 3 ? [rows, columns, 3] : [rows, columns] };
 }
 
@@ -114,6 +115,27 @@ function smooth({ rows, columns, channels, tile }, values) {
   for (let x = tile[1]; x < columns; x += tile[1])
     for (let y = 0; y < rows; y++) for (let c = 0; c < channels; c++) both((y * columns + x - 1) * channels + c, (y * columns + x) * channels + c);
   for (let y = tile[0]; y < rows; y += tile[0]) for (let k = 0; k < columns * channels; k++) both((y - 1) * columns * channels + k, y * columns * channels + k);
+}
+
+/** Smooth where tiles overlap: first along the rows, then, with the result, along the columns. */
+function soften({ rows, columns, channels, tile, overlap, down, across }, values) {
+  const places = (count, size, end) => {
+    const found = new Set();
+    for (let n = 1; n < count; n++) for (let i = 0; i <= overlap; i++) if (n * (size - overlap) + i < end - 1) found.add(n * (size - overlap) + i);
+    return [...found];
+  };
+  const pass = (at, step, lines) => {
+    const before = values.slice();
+    for (const place of at)
+      for (const line of lines) {
+        const k = line + place * step;
+        const three = [before[k - step], before[k], before[k + step]];
+        if (Math.max(...three) - Math.min(...three) < 64) values[k] = (three[0] + 2 * three[1] + three[2] + 2) >> 2;
+      }
+  };
+  const starts = (count, stride) => Array.from({ length: count * channels }, (_, n) => Math.floor(n / channels) * stride + (n % channels));
+  pass(places(across, tile[1], columns), channels, starts(rows, columns * channels));
+  pass(places(down, tile[0], rows), columns * channels, starts(columns, channels));
 }
 
 /** Images of one shape as a PGM file, or in colour as a PPM file: one below the other. */

@@ -178,7 +178,7 @@ def test_a_full_disk_is_said_once(cli: Cli, here: Path, monkeypatch: pytest.Monk
     assert "seven.atlc: cannot be written (No space" in cli("encode", "seven.png", "b.png", "-m", MNIST).complaint
     assert "cannot be written (No space" in cli("encode", "seven.png", "b.png", "-o", "t.atlc", "-m", MNIST).complaint
     monkeypatch.undo()
-    monkeypatch.setattr(manifest, "append", lambda *_: full(0))
+    monkeypatch.setattr(manifest, "append", lambda *_, **__: full(0))
     os.chdir(here)
     assert "t.csv: cannot be written" in cli("encode", "seven.png", "b.png", "-o", "t.atlc", "-m", MNIST).complaint
     assert files_in(here) == ["b.png", "out", "s.atlc", "seven.png"]

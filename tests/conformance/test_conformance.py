@@ -153,7 +153,7 @@ def test_damaged_files(case: dict[str, Any]) -> None:
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node.js here")
 def test_javascript() -> None:
-    command = ["node", ROOT / "tests/conformance/check.mjs", make.CASES, card.BUNDLED]
+    command = ["node", *map(str, (ROOT / "tests/conformance/check.mjs", make.CASES, card.BUNDLED))]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     heads = sum(len(case["heads"]) for case in SET["codecs"])
     count = sum(2 + 2 * len(case["records"]) for case in SET["codecs"]) + 2 * heads

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,19 @@ import pytest
 from PIL import Image
 
 import atlcodec
-from atlcodec import description, grid, grid_encoder, metrics, picture
+from atlcodec import description, grid, grid_encoder, metrics, picture, zoo
 from atlcodec.codec import Codec
-from atlcodec.description import BLENDED, FILTERED
+from atlcodec.description import BLENDED, FILTERED, SMOOTHED, Description
 from atlcodec.errors import BadImage, LossWarning, NotARecord
 from atlcodec.grid import Whole
+from atlcodec.reader import cached_codec
+from drawings import Pixels
 from grid_kit import COLOUR, add_colours, scene
 from kit import MNIST, SHAPE, environment
 
 SIZES = [(1, 1), (1, 300), (300, 1), (28, 28), (28, 29), (27, 56), (29, 29), (100, 73), (300, 300)]
 rng = np.random.default_rng(4)
-SIZES += [(int(h), int(w)) for h, w in rng.integers(1, 301, (6, 2))]
+SIZES += [(int(h), int(w)) for h, w in rng.integers(1, 301, (12, 2))]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -44,24 +47,64 @@ def test_every_size_comes_back(size: tuple[int, int], channels: int, tmp_path: P
         assert (described.codec, described.channels, described.tile) == (colours.id, 3, COLOUR[:2])
     again = atlcodec.decode_image(np.frombuffer(data, np.uint8).reshape(-1, 200))
     assert np.array_equal(back, again)
+    assert psnr(back, image) > psnr_of_tiles(image, data) - 0.3
+
+
+def psnr(made: Pixels, image: Pixels) -> float:
+    return metrics.psnr(float(((made.astype(float) - image) ** 2).mean()))
+
+
+def psnr_of_tiles(image: Pixels, data: bytes) -> float:
+    """What the codec makes of the tiles, each by itself, without what lies beyond the image."""
+    described = description.unpack(data[:200])
+    codec = cached_codec(zoo.models()[described.codec])
+    tiles = np.concatenate(list(grid.cut(Whole(image), described, len(codec.shape) == 3)))
+    inside = np.concatenate(list(grid.cut(Whole(np.ones(image.shape[:2], np.uint8)), described, False)))
+    (height, width), (down, across) = described.tile, described.steps
+    for number in range(len(tiles)):
+        row, column = divmod(number, described.columns)
+        inside[number, max(0, min(height, described.height - row * down)) :] = 0
+        inside[number, :, max(0, min(width, described.width - column * across)) :] = 0
+    squared = (codec.decode(data[200:]).astype(float) - tiles) ** 2
+    return metrics.psnr(float(squared[inside == 1].mean()))
 
 
 def test_the_image_is_at_least_as_good_as_its_tiles() -> None:
     image = scene(300, 260)
     for overlap in (None, 0, 4, 14):
         data = atlcodec.encode_image(image, "fashion", 0, overlap)
-        described = description.unpack(data[:200])
-        codec = Codec.load("fashion")
-        tiles = np.concatenate(list(grid.cut(Whole(image), described, False)))
-        alone = metrics.psnr(metrics.squared_error(tiles, codec.decode(data[200:])).mean())
-        whole = metrics.psnr(float(((atlcodec.decode_image(data).astype(float) - image) ** 2).mean()))
-        assert whole > alone - 0.3
+        assert psnr(atlcodec.decode_image(data), image) > psnr_of_tiles(image, data) - 0.3
+
+
+@pytest.mark.parametrize("size", [(300, 260), (150, 410)], ids=str)
+def test_seams_are_not_seen(size: tuple[int, int]) -> None:
+    """With a codec that is bad at borders: the mean step between pixels where tiles overlap, less that of the image, is
+    not above that elsewhere; and to smooth there makes the image better, at no cost."""
+    image = scene(*size)
+    data = atlcodec.encode_image(image, "fashion", 0)
+    described = description.unpack(data[:200])
+    assert described.seams == SMOOTHED
+    blended = atlcodec.decode_image(replace(described, seams=BLENDED).pack() + data[200:])
+    smooth = atlcodec.decode_image(data)
+    assert psnr(smooth, image) > psnr(blended, image) + 0.3
+    assert above_others(smooth, image, described) <= 0.5 < above_others(blended, image, described)
+
+
+def above_others(made: Pixels, image: Pixels, described: Description) -> float:
+    found = []
+    for axis in (0, 1):
+        more = np.abs(np.diff(made.astype(int), axis=axis)) - np.abs(np.diff(image.astype(int), axis=axis))
+        means, step = more.mean(axis=1 - axis), described.steps[axis]
+        place = np.arange(len(means)) + 1
+        seam = (place >= step) & (place % step <= described.overlap)
+        found.append(means[seam].mean() - means[~seam].mean())
+    return float(np.mean(found))
 
 
 def test_the_overlap_follows_from_the_codec(tmp_path: Path, user_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image, colours = scene(100, 110), add_colours(tmp_path)
     made = grid_encoder.encode(Whole(image), [Codec.load("fashion")], 0)
-    assert (made.described.overlap, made.described.seams) == (grid_encoder.OVERLAP, BLENDED)
+    assert (made.described.overlap, made.described.seams) == (grid_encoder.OVERLAP, SMOOTHED)
     monkeypatch.setattr(grid_encoder, "WORSE", 100.0)  # as if it were as good everywhere in its tiles
     made = grid_encoder.encode(Whole(image), [colours], 0)
     assert (made.described.overlap, made.described.seams) == (0, FILTERED)

@@ -43,7 +43,11 @@ def test_the_layers_hold(copy: Path) -> None:
         ("new_room.py", "x = 1", "new_room"),  # every room has its layer
         ("refine.py", "import torch", "Only training imports PyTorch"),
         ("codec.py", "import onnxruntime", "Only engine imports ONNX Runtime"),
-        ("card.py", "import PIL", "Only picture, convert, label_map, pillow and show.sheet import Pillow"),
+        (
+            "card.py",
+            "import PIL",
+            "Only picture, convert, colours, strips, label_map, pillow and show.sheet import Pillow",
+        ),
         ("codec.py", "import pyarrow", "import pyarrow"),
         ("reader.py", "import click", "Only the command line imports click"),
     ],
