@@ -49,7 +49,7 @@ def roads() -> Iterator[Road]:
         yield Road("signs", pictures)
         yield Road("letters", pictures)
     yield Road("letters", FEW, ("--start", "kmnist"))
-    installed = zoo.models()
+    installed = {model.name for model in zoo.models().values()}
     for kind, start in (("letters", "grey"), ("signs", "colour")):
         if start in installed:
             yield Road(kind, FEW, ("--start", start))
