@@ -1,7 +1,7 @@
 """Fuzz the readers with atheris: `python tests/fuzz/fuzz.py SECONDS [TARGET...]`.
 
-Each target runs in a process of its own, for its share of the time. An input that crashes it, takes more than ten seconds
-or more than a gigabyte is kept in build/fuzz, and ends the run with the exit code 1."""
+Each target runs in a process of its own, for its share of the time. An input that crashes it, takes more than ten
+seconds or more than a gigabyte is kept in build/fuzz, and the exit code is then 1."""
 
 from __future__ import annotations
 
@@ -25,22 +25,14 @@ def one(name: str, seconds: int) -> None:
     found.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(targets.corpus(name)):
         (found / f"seed-{number}").write_bytes(seed)
-    limits = [
-        f"-max_total_time={seconds}",
-        "-timeout=10",
-        "-rss_limit_mb=1024",
-        "-max_len=65536",
-        "-print_final_stats=1",
-    ]
-    atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={found.parent}/{name}-", str(found)], _body(targets, name))
-    atheris.Fuzz()
+    limits = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=1024", "-max_len=65536"]
+    settings = [*limits, "-print_final_stats=1", f"-artifact_prefix={found.parent}/{name}-", str(found)]
 
-
-def _body(targets, name):  # type: ignore[no-untyped-def]
     def body(data: bytes) -> None:
         targets.run(name, data)
 
-    return body
+    atheris.Setup([sys.argv[0], *settings], body)
+    atheris.Fuzz()
 
 
 def main(seconds: int, *names: str) -> int:
