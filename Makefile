@@ -8,9 +8,15 @@ JAVASCRIPT := examples/javascript
 
 SHIPPED := $(shell find atlcodec -type f ! -name '*.py[co]')
 BENCHMARKS := $(wildcard $(addprefix benchmarks/,throughput.py startup.py quality.py colour.py own.py choice.py million.py heads.py training_speed.py))
+MINIMAL := .venv-minimal
+LATEST := .venv-latest
+MINUTES ?= 10
+# Those of the core and of the bridges that need neither PyTorch nor the onnx package.
+WITHOUT_TORCH := $(addprefix tests/core/test_,record.py files.py damaged_files.py description.py grid.py picture.py \
+	bad_images.py fit.py latents.py reader.py pillow.py arrow.py zarr.py neighbours.py) tests/conformance tests/fuzz tests/faults
 PIP := -m pip --disable-pip-version-check --quiet --quiet
 
-.PHONY: help demo test test-all test-more lint types javascript benchmarks page docs clean
+.PHONY: help demo test test-all test-more test-minimal test-latest fuzz lint types javascript benchmarks page docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 /p' Makefile | awk '{ printf "  %s %-12s", $$1, $$2; $$1 = $$2 = ""; print }'
@@ -27,6 +33,16 @@ test-more: $(DEV)/.ray javascript
 	ATLC_TEST_ALL=1 $(DEV)/bin/pytest tests/core/test_ray.py tests/core/test_large_grids.py tests/pages/test_javascript.py \
 		tests/pages/test_guide_page.py tests/pages/test_web_package.py tests/pages/test_pages.py tests/pages/test_demo_page.py
 	ATLC_TEST_ALL=1 $(DEV)/bin/pytest -n auto --dist load tests/faults
+
+fuzz: $(DEV)/.fuzz ## all readers with atheris, for MINUTES=10
+	$(DEV)/bin/python tests/fuzz/fuzz.py $$(($(MINUTES) * 60))
+
+# Without PyTorch. The tests of what needs it are skipped, or not among these.
+test-minimal: $(MINIMAL)/.ready ## the core and the bridges with the oldest versions that pyproject.toml allows
+	$(MINIMAL)/bin/python -m pytest $(WITHOUT_TORCH)
+
+test-latest: $(LATEST)/.ready ## the same with the newest versions
+	$(LATEST)/bin/python -m pytest $(WITHOUT_TORCH)
 
 lint: $(DEV)/.ready ## ruff: rules and format; import-linter: the layers
 	$(DEV)/bin/ruff check .
@@ -48,7 +64,7 @@ docs: $(DEV)/.docs ## the site of documentation, in build/docs; a warning is an 
 	@echo "The site is build/docs/docs/site/index.html"
 
 clean: ## remove the environments, caches and what the demo and builds left; trained runs stay
-	rm -rf $(DEV) $(DEMO) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(DEV) $(DEMO) $(MINIMAL) $(LATEST) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	rm -rf $(JAVASCRIPT)/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -61,6 +77,23 @@ $(DEV)/.ready: pyproject.toml setup.py requirements-dev.txt
 $(DEV)/.ray: $(DEV)/.ready
 	@echo "Adding Ray to $(DEV) ..."
 	@$(DEV)/bin/python $(PIP) install -e '.[ray]'
+	@touch $@
+
+$(DEV)/.fuzz: $(DEV)/.ready
+	@echo "Adding atheris to $(DEV) ..."
+	@$(DEV)/bin/python $(PIP) install -e '.[fuzz]'
+	@touch $@
+
+# The lower bounds, as pyproject.toml has them.
+$(MINIMAL)/.ready: pyproject.toml
+	$(call setup,$(MINIMAL),the oldest versions)
+	@$(MINIMAL)/bin/python $(PIP) install pytest bitstring $$($(MINIMAL)/bin/python docs/bounds.py)
+	@$(MINIMAL)/bin/python $(PIP) install --no-deps -e .
+	@touch $@
+
+$(LATEST)/.ready: pyproject.toml
+	$(call setup,$(LATEST),the newest versions)
+	@$(LATEST)/bin/python $(PIP) install --upgrade pytest bitstring -e '.[arrow,zarr]'
 	@touch $@
 
 $(DEV)/.docs: $(DEV)/.ready

@@ -181,7 +181,7 @@ def _write_state() -> str:
 
 
 def _added_state() -> str:
-    """An append may be torn; what was there before is there."""
+    """An append may be torn; the older records stay."""
     held, old, new = Path("x.atlc").read_bytes(), _records(1), _records(2)
     assert (old + new).startswith(held)
     assert len(held) >= len(old)

@@ -153,7 +153,7 @@ def test_damaged_files(case: dict[str, Any]) -> None:
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node.js here")
 def test_javascript() -> None:
-    command = ["node", *map(str, (ROOT / "tests/conformance/check.mjs", make.CASES, card.BUNDLED))]
+    command: list[str | Path] = ["node", ROOT / "tests/conformance/check.mjs", make.CASES, card.BUNDLED]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     heads = sum(len(case["heads"]) for case in SET["codecs"])
     count = sum(2 + 2 * len(case["records"]) for case in SET["codecs"]) + 2 * heads
@@ -190,7 +190,7 @@ def test_c(case: dict[str, Any], program: Path) -> None:
         assert [[int(logit) for logit in logits] for _, *logits in found] == head["logits"]
 
 
-def test_c_refuses_what_is_no_exact_network(program: Path, tmp_path: Path) -> None:
+def test_c_refuses_damaged_networks(program: Path, tmp_path: Path) -> None:
     """Cut off, or with bytes changed: one line, or an answer; no crash."""
     whole, rng = (card.BUNDLED / "mnist-lenet/decompressor.onnx").read_bytes(), np.random.default_rng(3)
     refused = 0

@@ -1,5 +1,5 @@
 """Faults on purpose: kills at random moments, disks that are full or broken, two writers at a time, power cuts.
-Whatever happens, there is the old state or the new one, and the same command then does its work.
+After each, the state is the old one or the new one, and the same command then does its work.
 
 A few of each here; with ATLC_TEST_ALL=1, as `make test-more` sets it, many."""
 
@@ -114,7 +114,7 @@ def test_a_disk_that_fails(scene: str, error: int, double: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("scene", ["encode", "append", "models add", "write"])
 def test_two_writers(scene: str, tmp_path: Path) -> None:
-    """Both end, one of them at least with its work done; what is there is whole."""
+    """Both end, one of them at least with its work done; the files are whole."""
     wanted = whole_result(SCENES[scene], tmp_path / "whole")
     for turn in range(10 if ALL else 2):
         fresh(scene, tmp_path / f"now{turn}")
