@@ -52,12 +52,12 @@ def all_of_them() -> Iterator[BackEnd]:
     yield BackEnd("ONNX Runtime of this environment", "native", lambda: [sys.executable, WORKER])
     yield BackEnd(f"ONNX Runtime {OLDEST}", "native", lambda: [*_venv(f"onnxruntime=={OLDEST}"), WORKER])
     yield BackEnd("ONNX Runtime, the newest", "native", lambda: [*_venv("onnxruntime"), WORKER])
-    yield BackEnd("Haswell (AVX2)", "emulated", lambda: [*emulated("Haswell"), WORKER])
-    yield BackEnd("Nehalem (SSE)", "emulated", lambda: [*emulated("Nehalem"), WORKER])
-    yield BackEnd("aarch64", "emulated", lambda: [*_aarch64(), WORKER])
     yield BackEnd("plain JavaScript", "javascript", lambda: [_tool("node"), WORKER_JS, "plain"])
     yield BackEnd("onnxruntime-web", "javascript", lambda: _npm("onnxruntime-web"))
     yield BackEnd("onnxruntime-node", "javascript", lambda: _npm("onnxruntime-node"))
+    yield BackEnd("Haswell (AVX2)", "emulated", lambda: [*emulated("Haswell"), WORKER])
+    yield BackEnd("Nehalem (SSE)", "emulated", lambda: [*emulated("Nehalem"), WORKER])
+    yield BackEnd("aarch64", "emulated", lambda: [*_aarch64(), WORKER])
 
 
 def emulated(processor: str) -> Command:

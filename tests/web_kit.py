@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
-from atlcodec import record
+from atlcodec import bounds, graph, record
 from atlcodec.codec import Codec
+from atlcodec.errors import BadModel
 from atlcodec.training import exact_codec, onnx_exact
 from atlcodec.training.pretrained import Modules
 from exact_kit import HIGH, random_decompressor, random_records
@@ -85,3 +88,22 @@ def run_all(folder: Path, files: dict[str, bytes], records: Bytes, *sizes: int) 
         if "refused" not in line:
             line["out"] = [(folder / f"{name}.{size}.bin").read_bytes() for size in sizes]
     return said
+
+
+def is_exact(file: bytes) -> bool:
+    try:
+        graph.check(file, "x")
+        bounds.check(file, "x")
+    except BadModel:
+        return False
+    return True
+
+
+def small(*nodes: onnx.NodeProto, **weights: NDArray[Any]) -> bytes:
+    """A decompressor of few nodes; the last one computes `images`."""
+    ports = [
+        helper.make_tensor_value_info(name, TensorProto.UINT8, ["N", *sizes])
+        for name, sizes in (("records", (200,)), ("images", (20, 10)))
+    ]
+    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()]
+    return bytes(helper.make_model(helper.make_graph(nodes, "g", ports[:1], ports[1:], tensors)).SerializeToString())
