@@ -46,10 +46,7 @@ LIMITS = {"": 40, ".png": 400, ".html": 200_000}  # images, by the ending of -o
     "first, with --original.",
 )
 @click.option(
-    "--limit",
-    type=click.IntRange(1),
-    metavar="N",
-    help="The first N images. [default: 40; 400 in a sheet; 200,000 in a page]",
+    "--limit", type=click.IntRange(1), metavar="N", help="At most N. [default: 40; sheet: 400; page: 200,000]"
 )
 @click.option("--scale", type=click.IntRange(1, 32), metavar="N", help="Show each pixel as N x N pixels.")
 @click.option("--head", help="The classifier to use, by name. [default: the model's first]")
