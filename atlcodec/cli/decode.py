@@ -239,7 +239,8 @@ def _decode_grids(
         save(target, image, options.force, inputs, sync=not many)
         return target
 
-    decode_grids(records, write, errors, crop=options.crop, scale=options.scale, as_json=options.as_json)
+    how: dict[str, Any] = {"crop": options.crop, "scale": options.scale, "as_json": options.as_json}
+    decode_grids(records, write, errors, folder=places.folder, **how)
 
 
 def _refuse_other_files(records: RecordSet) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 
 import click
@@ -53,9 +52,16 @@ def count_images(records: RecordSet) -> int:
 
 
 def decode_grids(
-    records: RecordSet, save: Save, errors: ErrorCount, *, crop: Region | None, scale: int, as_json: bool
+    records: RecordSet,
+    save: Save,
+    errors: ErrorCount,
+    *,
+    folder: str | None,
+    crop: Region | None,
+    scale: int,
+    as_json: bool,
 ) -> None:
-    """All images of a file, or a part of the only one. `save` writes one of them."""
+    """All images of a file, or a part of the only one. `save` writes one of them, several into a `folder`."""
     many, done, last = crop is None and count_images(records) > 1, 0, ""
     for row, image in _images(records, errors, crop):
         model = row.codec.name
@@ -73,7 +79,7 @@ def decode_grids(
             line |= {"path": row.entry.path, "label": row.entry.label} if row.entry else {}
             click.echo(json.dumps(line | {"width": shape[1], "height": shape[0]}))
     if done and not as_json and last != STANDARD:
-        where, what = (os.path.dirname(last), counted(done, "image")) if many else (last, model)
+        where, what = (folder, counted(done, "image")) if many else (last, model)
         tell(f"{records.name} -> {where}  {what}")
 
 
