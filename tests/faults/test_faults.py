@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from atlcodec import sets
 from faults_kit import NEW, OLD, SCENES, enter, result, run, whole_result
 from kills_kit import again, child, finish, kills
 from kit import environment
@@ -63,6 +64,18 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> No
     assert len(os.listdir()) == 2
     assert run(SCENES["write"].command) == 0
     assert os.listdir() == ["x.atlc"]
+
+
+def test_a_set_is_read_without_its_list_if_only_that_is_new(tmp_path: Path) -> None:
+    """Killed between the two renames: the new list must not give its labels to the old records."""
+    fresh("append", tmp_path / "now")
+    assert sets.open("set.atlc").has_list
+    Path(".set.atlc.part").mkdir()
+    Path(".set.atlc.part/done").touch()
+    found = sets.open("set.atlc")
+    assert not found.has_list
+    assert found.note.startswith("set.csv: is not used, for a run stopped while it replaced set.atlc")
+    assert len(list(found)) > 0
 
 
 # -- disks -------------------------------------------------------------------------------------------------------------
