@@ -189,6 +189,271 @@ return { size, move, padded, joined };
 })();
 
 const module4 = (() => {
+// What an exact network can do in the worst case, computed from its file before it runs, as `atlcodec/bounds.py` does:
+// a file that is not exact on all machines is refused here, too.
+//
+// Every value of a record gets a range, from its least to its largest number; numbers get a unit that they are
+// multiples of. Bytes that stand for numbers keep the range of the bytes.
+
+const { padded } = module3;
+
+const SUM = 2 ** 24; // units: float32 and int32 hold all whole numbers below
+const PAIR = 32_767; // two products of bytes and int8, which some processors add in 16 bits
+const ROUND = 1.5 * 2 ** 52; // added and taken away again, it rounds to whole numbers, halves to the even one
+const LIMITS = { Uint8Array: [0, 255], Int8Array: [-128, 127] };
+
+/** Refuse a network that breaks a bound. `nodes` are those of a plan for one record: {site, node, inputs, value, run,
+ *  about}; `source` is the name of its input, which has `length` bytes. */
+function check(nodes, source, length) {
+  const ranges = new Map([[source, { low: new Float64Array(length), high: new Float64Array(length).fill(255) }]]);
+  for (const known of nodes) {
+    if (known.value.kind === "factors") continue; // weights
+    const step = { ...known, names: known.node.inputs };
+    const range = (OPERATORS[known.node.operator] ?? moved)(step, ranges);
+    ranges.set(known.node.output, range);
+    if (step.value.kind !== "numbers") continue;
+    const most = range.unit.reduce((found, unit, at) => {
+      return Math.max(found, Math.max(Math.abs(range.low[at]), Math.abs(range.high[at])) / unit);
+    }, 0);
+    if (!(most < SUM)) throw step.site.refused(`numbers up to ${most.toExponential(2)} units, 2^24 or more`);
+  }
+}
+
+/** The range of an input as numbers. */
+function numbers({ names, inputs }, ranges, which = 0) {
+  const [range, { kind, zero, scale }] = [ranges.get(names[which]), inputs[which]];
+  if (kind !== "operand") return range;
+  const of = (bytes) => bytes.map((byte) => (byte - zero) * scale);
+  return { low: of(range.low), high: of(range.high), unit: new Float64Array(range.low.length).fill(scale) };
+}
+
+/** The same function of the least and of the largest number. */
+function both(range, change) {
+  return { ...range, low: range.low.map(change), high: range.high.map(change), rounded: null };
+}
+
+const limited = (least, most) => (value) => Math.min(Math.max(value, least), most);
+const whole = (value) => value + ROUND - ROUND;
+
+// -- operators --------------------------------------------------------------------------------------------------------
+
+/** The same values elsewhere. */
+function moved({ names, run }, ranges) {
+  const parts = names.filter((name) => ranges.has(name)).map((name) => ranges.get(name));
+  const of = (key) => run(...parts.map((part) => part[key]));
+  return { low: of("low"), high: of("high"), unit: parts[0].unit && of("unit") };
+}
+
+function dequantised({ names, value }, ranges) {
+  const { low, high, rounded } = ranges.get(names[0]);
+  const same = rounded && rounded.scale === value.scale && rounded.zero === value.zero;
+  return { low, high, rounded: same ? rounded : null };
+}
+
+function quantised(step, ranges) {
+  const range = numbers(step, ranges);
+  const [scale, zero] = [step.inputs[1].data[0], step.inputs[2].data[0]];
+  const [least, most] = LIMITS[step.value.type.name];
+  const { low, high } = both(range, (value) => whole(value / scale) + zero);
+  const inside = low.every((value) => value >= least) && high.every((value) => value <= most);
+  const clipped = both({ low, high }, limited(least, most));
+  return { ...clipped, rounded: inside ? { name: step.names[0], scale, zero } : null };
+}
+
+function total(step, ranges, sign) {
+  const [a, b] = [0, 1].map((which) => numbers(step, ranges, which));
+  const [less, more] = sign > 0 ? [b.low, b.high] : [b.high, b.low];
+  return {
+    low: a.low.map((value, at) => value + sign * less[at]),
+    high: a.high.map((value, at) => value + sign * more[at]),
+    unit: a.unit.map((value, at) => Math.min(value, b.unit[at])),
+  };
+}
+
+/** What a rounding has left is at most half of its scale. */
+function difference(step, ranges) {
+  const range = total(step, ranges, -1);
+  const rounded = ranges.get(step.names[1]).rounded;
+  if (rounded?.name !== step.names[0]) return range;
+  const half = rounded.scale / 2;
+  return {
+    ...range,
+    low: range.low.map((value) => Math.max(value, -half)),
+    high: range.high.map((value) => Math.min(value, half)),
+  };
+}
+
+function clip(step, ranges) {
+  const change = limited(step.inputs[1].data[0], step.inputs[2].data[0]);
+  if (step.value.kind === "bytes") return both(ranges.get(step.names[0]), change);
+  const range = numbers(step, ranges);
+  return { ...both(range, change), unit: range.unit.map((unit) => Math.min(unit, 1)) };
+}
+
+function round(step, ranges) {
+  const range = numbers(step, ranges);
+  return { ...both(range, whole), unit: range.unit.map((unit) => Math.max(unit, 1)) };
+}
+
+function mask({ names, inputs }, ranges) {
+  const { high } = ranges.get(names[0]);
+  const { data } = inputs[1];
+  return { low: new Float64Array(high.length), high: high.map((byte, at) => Math.min(byte, data[at % data.length])) };
+}
+
+function shift({ names, inputs }, ranges) {
+  const { data } = inputs[1];
+  const range = ranges.get(names[0]);
+  const of = (bytes) => bytes.map((byte, at) => Math.floor(byte / 2 ** data[at % data.length]));
+  return { low: of(range.low), high: of(range.high) };
+}
+
+const OPERATORS = {
+  Add: (step, ranges) => total(step, ranges, 1),
+  BitShift: shift,
+  BitwiseAnd: mask,
+  Clip: clip,
+  Conv: product,
+  DequantizeLinear: dequantised,
+  Gemm: product,
+  MatMul: product,
+  QuantizeLinear: quantised,
+  Relu: (step, ranges) => both(numbers(step, ranges), (value) => Math.max(value, 0)),
+  Round: round,
+  Sub: difference,
+};
+
+// -- products ---------------------------------------------------------------------------------------------------------
+
+/** Sums of a product: see `about` in products.js. */
+function product({ site, names, inputs, about: known }, ranges) {
+  const about = known();
+  const { layout, outputs, weights, x, pads } = about;
+  const name = names[inputs.indexOf(x)];
+  const extended = (bytes) => (pads ? padded(bytes, x.shape, pads, x.zero) : bytes);
+  const [lows, highs] = [ranges.get(name).low, ranges.get(name).high].map(extended);
+  const each = layout.height * layout.width;
+  const length = layout.groups * each * outputs;
+  const range = { low: new Float64Array(length), high: new Float64Array(length), unit: new Float64Array(length) };
+  const units = about.scales.map((scale) => unitOf(scale) * x.scale);
+  const factor = about.scales.map((scale) => scale * x.scale);
+  const pairs = new Pairs(site, about);
+  let most = 0;
+  eachRow(layout, (start, row) => {
+    const gathered = (bytes) => Float64Array.from(layout.table, (term) => bytes[start + term] - x.zero);
+    const [low, high] = [lows, highs].map(gathered);
+    pairs.see(low, high);
+    for (let output = 0; output < outputs; output += 1) {
+      const sum = sums(low, high, weights, output * layout.table.length);
+      const at = Math.floor(row / each) * each * outputs + (row % each) + output * each;
+      range.low[at] = sum.low * factor[output] + about.biases[output];
+      range.high[at] = sum.high * factor[output] + about.biases[output];
+      range.unit[at] = units[output];
+      most = Math.max(most, (sum.size * factor[output] + Math.abs(about.biases[output])) / units[output]);
+    }
+  });
+  if (!(most < SUM)) throw site.refused(`sums up to ${most.toExponential(2)} units, 2^24 or more`);
+  pairs.check();
+  return range;
+}
+
+/** Calls a function with the place of the first term of each row, and with the number of the row. */
+function eachRow({ groups, height, width, size: length, down, right }, see) {
+  for (let row = 0; row < groups * height * width; row += 1) {
+    const [line, column] = [Math.floor(row / width), row % width];
+    see(Math.floor(line / height) * length + (line % height) * down + column * right, row);
+  }
+}
+
+/** The least and the largest sum of a row, and the largest of all its parts. */
+function sums(low, high, weights, from) {
+  let [least, most, parts] = [0, 0, 0];
+  for (let term = 0; term < low.length; term += 1) {
+    const weight = weights[from + term];
+    const [one, other] = [weight * low[term], weight * high[term]];
+    least += one < other ? one : other;
+    most += one < other ? other : one;
+    parts += Math.max(one, -one, other, -other);
+  }
+  return { low: least, high: most, size: parts };
+}
+
+/** The largest power of two that divides a scale. */
+function unitOf(scale) {
+  let [unit, digits] = [1, scale];
+  for (; !Number.isInteger(digits); unit /= 2) digits *= 2;
+  for (; digits % 2 === 0; unit *= 2) digits /= 2;
+  return unit;
+}
+
+/** The largest sum of two products of bytes, as they are stored, on the left and int8 on the right. */
+class Pairs {
+  #site;
+  #about;
+  #largest; // of the stored bytes, by term
+  #most = 0;
+  #kept = null;
+
+  constructor(site, about) {
+    [this.#site, this.#about] = [site, about];
+    const [left, right] = about.left ? [about.type, about.x.type] : [about.x.type, about.type];
+    if (left !== Uint8Array) throw site.refused("a product whose first operand is not uint8");
+    this.#largest = right === Int8Array ? new Float64Array(about.layout.table.length) : null;
+  }
+
+  /** A row of operands, without their zero. */
+  see(low, high) {
+    if (!this.#largest) return;
+    const { zero } = this.#about.x; // beyond an edge, bytes are the zero
+    const found = low.map((least, term) => {
+      return Math.max(Math.abs(least + zero), Math.abs(high[term] + zero), Math.abs(zero));
+    });
+    if (this.#about.left) {
+      this.#most = Math.max(this.#most, twoLargest(found, (term) => this.#weights[term]));
+    } else {
+      this.#largest = this.#largest.map((known, term) => Math.max(known, found[term]));
+    }
+  }
+
+  /** Of weights on the left, the largest of each term. */
+  get #weights() {
+    if (this.#kept) return this.#kept;
+    const { stored, outputs, layout } = this.#about;
+    this.#kept = new Float64Array(layout.table.length).map((_, term) => {
+      let most = 0;
+      for (let output = 0; output < outputs; output += 1) most = Math.max(most, stored(output, term));
+      return most;
+    });
+    return this.#kept;
+  }
+
+  check() {
+    if (!this.#largest) return;
+    const { stored, outputs, left } = this.#about;
+    for (let output = 0; !left && output < outputs; output += 1) {
+      const pair = twoLargest(this.#largest, (term) => Math.abs(stored(output, term)));
+      this.#most = Math.max(this.#most, pair);
+    }
+    if (this.#most > PAIR) {
+      throw this.#site.refused(`two products of bytes and int8 weights may add up to ${this.#most}, more than ${PAIR}`);
+    }
+  }
+}
+
+function twoLargest(values, weight) {
+  let [first, second] = [0, 0];
+  values.forEach((value, term) => {
+    const found = value * weight(term);
+    if (found > first) [first, second] = [found, first];
+    else if (found > second) second = found;
+  });
+  return first + second;
+}
+
+return { check };
+})();
+
+const module5 = (() => {
 // The wire format of protobuf, in which ONNX files are written: a message is a row of fields, each a number and an
 // integer or bytes.
 
@@ -281,11 +546,11 @@ function text(value) {
 return { NotProtobuf, Fields, varint, content, text };
 })();
 
-const module5 = (() => {
+const module6 = (() => {
 // The nodes and the weights of an ONNX file (the numbers of fields are those of onnx.proto).
 
 const { BadModel, shown } = module0;
-const { Fields, NotProtobuf, content, text } = module4;
+const { Fields, NotProtobuf, content, text } = module5;
 
 const LARGEST = 2 ** 26; // bytes of a file
 const DIMENSIONS = 8; // of weights
@@ -431,7 +696,7 @@ function half(bits) {
 return { read };
 })();
 
-const module6 = (() => {
+const module7 = (() => {
 // Products of bytes and weights: where nearly all of the time goes.
 //
 // A double holds whole numbers of 53 bits, and a sum of an exact network has 24 and a sign. So two weights are packed
@@ -559,7 +824,7 @@ function fourRows(rows, at, packed, from, terms) {
 return { pack, multiply };
 })();
 
-const module7 = (() => {
+const module8 = (() => {
 // What is known of a value before anything is computed: its shape, and what its array holds.
 //
 //   bytes      Uint8Array or Int8Array, as they are
@@ -673,20 +938,21 @@ function repeats(site, shape, whole) {
 return { DIMENSIONS, bytes, numbers, real, scalar, integers, axis, power, factors, rows, weight, same, repeats };
 })();
 
-const module8 = (() => {
+const module9 = (() => {
 // The products of exact networks, bytes times weights: Gemm, MatMul and Conv. All three are sums along rows that lie
 // in the bytes in some order, which `multiply` is told.
 
 const { give } = module2;
 const { padded, size } = module3;
-const { multiply, pack } = module6;
-const { numbers, rows, weight } = module7;
+const { multiply, pack } = module7;
+const { numbers, rows, weight } = module8;
 
 const LONGEST = 2 ** 15; // terms of a sum
 
 /** Of weights (outputs, terms), the weight of a term is at output * `across` + term * `along`. `outputAxis` is the axis
- *  of the outputs. Gives the function of the bytes of `x`. */
-function product(site, x, weights, bias, { outputs, terms, across, along, outputAxis }, layout) {
+ *  of the outputs. Gives the function of the bytes of `x`, and what is known `about` it, from which its worst case is
+ *  computed. */
+function product(site, x, weights, bias, { outputs, terms, across, along, outputAxis, ...form }, layout) {
   const { scales, zero } = rows(site, weights, outputAxis, outputs);
   if (terms > LONGEST) throw site.refused(`sums of more than ${LONGEST} terms`);
   if (layout.table.length !== terms) throw site.refused("the shapes do not fit");
@@ -696,7 +962,15 @@ function product(site, x, weights, bias, { outputs, terms, across, along, output
   );
   const factor = scales.map((scale) => scale * x.scale);
   const added = biases(site, bias, factor);
-  return (data) => multiply(data, x.zero, layout, packed, factor, added);
+  const stored = (output, term) => weights.data[output * across + term * along];
+  const about = () => ({
+    ...{ x, layout, outputs, scales, stored, biases: added, type: weights.type, ...form },
+    weights: Float64Array.from({ length: outputs * terms }, (_, at) => {
+      const output = Math.floor(at / terms);
+      return stored(output, at % terms) - zero(output);
+    }),
+  });
+  return { run: (data) => multiply(data, x.zero, layout, packed, factor, added), about };
 }
 
 /** Biases as numbers. Their scale is that of the sums. */
@@ -748,8 +1022,8 @@ function gemm(site, x, weights, bias) {
     outputAxis,
     ...(outputAxis ? { across: 1, along: outputs } : { across: terms, along: 1 }),
   };
-  const run = product(site, x, weights, bias, form, plain(x.shape[0], x.shape[1]));
-  return { value: numbers([x.shape[0], outputs]), run };
+  const { run, about } = product(site, x, weights, bias, form, plain(x.shape[0], x.shape[1]));
+  return { value: numbers([x.shape[0], outputs]), run, about };
 }
 
 function matmul(site, a, b) {
@@ -760,7 +1034,7 @@ function matmul(site, a, b) {
   const before = a.shape.slice(0, -1);
   return {
     value: numbers([...before, outputs]),
-    run: product(site, a, b, null, form, plain(size(before), a.shape.at(-1))),
+    ...product(site, a, b, null, form, plain(size(before), a.shape.at(-1))),
   };
 }
 
@@ -774,10 +1048,10 @@ function fromLeft(site, weights, x) {
   const table = Int32Array.from({ length }, (_, term) => term * columns);
   const groups = size(x.shape.slice(0, -2));
   const layout = { groups, height: 1, width: columns, size: length * columns, down: 0, right: 1, table };
-  const form = { outputs, terms, across: terms, along: 1, outputAxis: 0 };
+  const form = { outputs, terms, across: terms, along: 1, outputAxis: 0, left: true };
   return {
     value: numbers([...x.shape.slice(0, -2), outputs, columns]),
-    run: product(site, x, weights, null, form, layout),
+    ...product(site, x, weights, null, form, layout),
   };
 }
 
@@ -806,21 +1080,21 @@ function conv(site, x, weights, bias) {
     return (channel * tall + Math.floor(place / kernel[1])) * wide + (place % kernel[1]);
   });
   const layout = { groups, height, width, size: channels * tall * wide, down: steps[0] * wide, right: steps[1], table };
-  const form = { outputs, terms, across: terms, along: 1, outputAxis: 0 };
-  const sums = product(site, x, weights, bias, form, layout);
+  const form = { outputs, terms, across: terms, along: 1, outputAxis: 0, pads };
+  const { run: sums, about } = product(site, x, weights, bias, form, layout);
   const run = (data) => {
     const wide = padded(data, x.shape, pads, x.zero);
     const result = sums(wide);
     give(wide);
     return result;
   };
-  return { value: numbers([groups, outputs, height, width]), run };
+  return { value: numbers([groups, outputs, height, width]), run, about };
 }
 
 return { gemm, matmul, conv };
 })();
 
-const module9 = (() => {
+const module10 = (() => {
 // The operators of exact networks, with the meaning that ONNX gives them. Each is a function of what is known of its
 // inputs before anything is computed; it gives what is known of its output, and a function from the arrays of its
 // inputs to the array of its output.
@@ -829,13 +1103,13 @@ const module9 = (() => {
 
 const { take } = module2;
 const { joined, move, size } = module3;
-const { conv, gemm, matmul } = module8;
-const { DIMENSIONS, axis, bytes, factors, integers, numbers, power, real, repeats, same, scalar } = module7;
+const { conv, gemm, matmul } = module9;
+const { DIMENSIONS, axis, bytes, factors, integers, numbers, power, real, repeats, same, scalar } = module8;
 
 const MOST = { Uint8Array: [0, 255], Int8Array: [-128, 127] };
 const ROUND = 1.5 * 2 ** 52; // added and taken away again, it rounds to whole numbers, halves to the even one
 const PARTS = 64; // of a Concat
-const SHIFTS = 8; // further ones leave nothing of a byte
+const SHIFTS = 7; // bits, at most
 
 /** A function of each number of an array. */
 function each(make, type) {
@@ -874,10 +1148,11 @@ function quantise(site, x, scale, zero) {
 // -- bytes ------------------------------------------------------------------------------------------------------------
 
 /** An operator on a byte and a weight that is repeated. */
-function withWeights(change) {
+function withWeights(change, most = 255) {
   return (site, x, weights) => {
     if (x.kind !== "bytes" || x.type !== Uint8Array) throw site.refused("takes uint8");
     if (weights.kind !== "weights" || weights.type !== Uint8Array) throw site.refused("takes uint8 of the file");
+    if (weights.data.some((weight) => weight > most)) throw site.refused(`a shift by more than ${most} bits`);
     const [length, data] = [repeats(site, weights.shape, x.shape), weights.data];
     const run = each((from, result) => {
       for (let start = 0; start < from.length; start += length) change(from, result, data, start, length);
@@ -887,8 +1162,8 @@ function withWeights(change) {
 }
 
 const shift = withWeights((from, result, by, start, length) => {
-  for (let at = 0; at < length; at += 1) result[start + at] = from[start + at] >> Math.min(by[at], SHIFTS);
-});
+  for (let at = 0; at < length; at += 1) result[start + at] = from[start + at] >> by[at];
+}, SHIFTS);
 const mask = withWeights((from, result, by, start, length) => {
   for (let at = 0; at < length; at += 1) result[start + at] = from[start + at] & by[at];
 });
@@ -1031,16 +1306,17 @@ const OPERATORS = new Map([
 return { OPERATORS };
 })();
 
-const module10 = (() => {
+const module11 = (() => {
 // A network, and how it is computed for some number of records: all shapes and costs are known, and checked, before
 // anything is computed.
 
 const { give } = module2;
+const { check } = module4;
 const { BadModel, shown } = module0;
-const { read } = module5;
+const { read } = module6;
 const { size } = module3;
-const { OPERATORS } = module9;
-const { bytes } = module7;
+const { OPERATORS } = module10;
+const { bytes } = module8;
 
 const RECORD = 200; // bytes
 const MULTIPLY_ADDS = 1e9; // of an image
@@ -1049,7 +1325,7 @@ const ELEMENTS = 2 ** 28; // of all values of an image together
 const WEIGHTS = 2 ** 26; // of all products together
 const PLANS = 8; // that are kept
 
-/** An exact ONNX file. Throws `BadModel` if it has other operators, or would take too much. */
+/** An exact ONNX file. Throws `BadModel` if it has other operators, would take too much, or is not exact. */
 class Network {
   #graph;
   #name;
@@ -1065,6 +1341,7 @@ class Network {
       throw new BadModel(`${name}: must give one output for each record`);
     }
     this.output = { ...one, shape: one.shape.slice(1) };
+    check(this.#plan(1).nodes(), this.#graph.source, RECORD);
   }
 
   /** Records, Uint8Array (N * 200) -> the array of the output. */
@@ -1094,6 +1371,7 @@ class Network {
 
 class Plan {
   #steps = [];
+  #nodes = [];
   #source;
 
   constructor(graph, name, count, keep) {
@@ -1104,7 +1382,9 @@ class Plan {
     for (const node of graph.nodes) {
       const site = new Site(node, name, budget, keep);
       if (values.has(node.output)) throw site.refused(`a second value ${shown(node.output)}`);
-      const { value, run } = site.compiled(values);
+      const inputs = node.inputs.map((input) => values.get(input));
+      const { value, run, about } = site.compiled(inputs);
+      this.#nodes.push({ site, node, inputs, value, run, about });
       values.set(node.output, value);
       if (run) this.#steps.push({ inputs: this.#computed(node, values), output: node.output, run, drop: [] });
     }
@@ -1117,6 +1397,11 @@ class Plan {
   }
 
   #target;
+
+  /** The nodes, with what is known of their inputs and outputs, for `check`. Afterwards they are forgotten. */
+  nodes() {
+    return this.#nodes.splice(0);
+  }
 
   /** The inputs of a node that are not weights. */
   #computed(node, values) {
@@ -1166,7 +1451,7 @@ class Site {
     [this.#node, this.#name, this.#budget, this.#keep] = [node, name, budget, keep];
   }
 
-  compiled(values) {
+  compiled(inputs) {
     const known = OPERATORS.get(this.#node.operator);
     if (!known) throw this.#wrong(`${shown(this.#node.operator)} is not an operator of exact networks`);
     const [make, fewest, most, allowed] = known;
@@ -1178,7 +1463,6 @@ class Site {
     if (this.#node.operator === "BitShift" && this.#node.attributes.get("direction") !== "RIGHT") {
       throw this.refused("must go to the right");
     }
-    const inputs = this.#node.inputs.map((input) => values.get(input));
     if (inputs.includes(undefined)) throw this.refused("takes a value that does not exist before it");
     if (inputs.length < fewest || inputs.length > most) throw this.refused(`takes ${inputs.length} inputs`);
     const found = make(this, ...inputs);
@@ -1227,20 +1511,22 @@ class Site {
 return { RECORD, Network };
 })();
 
-const module11 = (() => {
+const module12 = (() => {
 // What a program calls: a file of a codec, and its records.
 
-const { BadModel, BadRecord } = module0;
+const { BadModel, BadRecord, shown } = module0;
 const { crc32, hexadecimal, sha256 } = module1;
 const { size } = module3;
-const { Network, RECORD } = module10;
+const { Network, RECORD } = module11;
 
 const [FEWEST, MOST, TOGETHER] = [4, 32, 2 ** 18]; // records that are computed at a time; values of their outputs
 const LOGIT = 1 / 256; // a step of logits
+const LEAST = 2 ** -126; // scale of logits: float32 holds it
 
-/** A decompressor or a classifier from its ONNX file: bytes, a URL, or in Node a path. `sha256` is what the card says;
- *  a file with another one is refused. */
-async function load(source, options = {}) {
+/** A decompressor or a classifier from its ONNX file: bytes, a URL, or in Node a path. `card` is the card.json of the
+ *  codec or of the head; other options stand for single entries of it. A file with another SHA-256 is refused. */
+async function load(source, { card, ...given } = {}) {
+  const options = { ...(card && entries(card, nameOf(source, given))), ...given };
   const { file, name, found } = await fileOf(source, options);
   return new Decoder(file, name, found, options);
 }
@@ -1248,13 +1534,29 @@ async function load(source, options = {}) {
 /** The bytes of a file, its name in messages, and its SHA-256, which must be that of the options. */
 async function fileOf(source, options) {
   const file = await bytesOf(source);
-  const name =
-    options.name ?? (ArrayBuffer.isView(source) || source instanceof ArrayBuffer ? "the file" : String(source));
+  const name = nameOf(source, options);
   const found = await sha256(file);
   if (options.sha256 !== undefined && options.sha256.toLowerCase() !== found) {
     throw new BadModel(`${name}: has the SHA-256 ${found}, not ${options.sha256}; fetch it again`);
   }
   return { file, name, found };
+}
+
+function nameOf(source, options) {
+  const bytes = ArrayBuffer.isView(source) || source instanceof ArrayBuffer;
+  return options.name ?? (bytes ? "the file" : String(source));
+}
+
+/** The options that a card stands for. That of a codec has no labels, and a SHA-256 for each file. */
+function entries(card, name) {
+  const head = card.labels !== undefined;
+  const digest = head ? card.sha256 : card.sha256?.["decompressor.onnx"];
+  if (typeof digest !== "string") {
+    throw new BadModel(`${name}: its card has no SHA-256 of it; give the card.json beside it`);
+  }
+  if (!head) return { sha256: digest };
+  const id = typeof card.codec === "string" ? card.codec.slice(0, 8) : undefined;
+  return { sha256: digest, labels: card.labels, scale: card.scale ?? 1, id };
 }
 
 async function bytesOf(source) {
@@ -1293,6 +1595,9 @@ class Decoder {
       return;
     }
     if (shape.length !== 1) throw new BadModel(`${name}: gives no logits`);
+    if (!(scale >= LEAST && scale <= 1 / LEAST && Number.isInteger(Math.log2(scale)))) {
+      throw new BadModel(`${name}: its scale must be a power of two, not ${shown(scale)}`);
+    }
     this.labels = labels ?? Array.from({ length: shape[0] }, (_, label) => String(label));
     if (this.labels.length !== shape[0])
       throw new BadModel(`${name}: has ${shape[0]} labels, not ${this.labels.length}`);
@@ -1355,7 +1660,7 @@ class Decoder {
 return { load, fileOf, check, Decoder };
 })();
 
-const module12 = (() => {
+const module13 = (() => {
 // The operators of compressors, in floats, for one image. A compressor need not be exact: any record that it makes is
 // valid. A value is {shape, data}; all numbers are float32, the bytes of images and quantised values, too.
 
@@ -1583,12 +1888,12 @@ const FLOATS = {
 return { FLOATS };
 })();
 
-const module13 = (() => {
+const module14 = (() => {
 // Latents to a sealed record: 400 symbols whose CRC-32 is the id of the codec. The rules are those of docs/format.md.
 
 const { BadRecord } = module0;
 const { crc32 } = module1;
-const { RECORD } = module10;
+const { RECORD } = module11;
 
 const [SYMBOLS, NEVER] = [400, 1e30]; // the cost of a move that changes the image much
 
@@ -1705,16 +2010,16 @@ function bytesOf(symbols) {
 return { sealed };
 })();
 
-const module14 = (() => {
+const module15 = (() => {
 // Images to records, at effort 0: the compressor's latents, rounded and sealed. In floats, so that another machine may
 // write another record of the same image; both are valid.
 
-const { fileOf } = module11;
+const { fileOf } = module12;
 const { BadModel, BadRecord, shown } = module0;
-const { FLOATS } = module12;
+const { FLOATS } = module13;
 const { size } = module3;
-const { read } = module5;
-const { sealed } = module13;
+const { read } = module6;
+const { sealed } = module14;
 
 /** A compressor from its ONNX file: bytes, a URL, or in Node a path. `id` is the codec's, eight hexadecimal digits;
  *  `shape`, `latents` and `labels` are `shape`, `latents` and `label_latents` of its card. */
@@ -1765,12 +2070,12 @@ class Compressor {
 return { loadCompressor, Compressor };
 })();
 
-const module15 = (() => {
+const module16 = (() => {
 // Images of any size: a description, and behind it the tiles. docs/format.md says how they are joined.
 
 const { BadRecord } = module0;
 const { crc32, hexadecimal } = module1;
-const { RECORD } = module10;
+const { RECORD } = module11;
 
 const [ID, MAGIC, VERSION] = [0x41544c01, 0x41544c43, 1];
 const [BLENDED, FILTERED] = [1, 2]; // how seams are treated
@@ -1906,14 +2211,14 @@ function blended({ rows, columns, tile, overlap, channels }, tiles, tall, wide) 
 return { describe, join };
 })();
 
-const module16 = (() => {
+const module17 = (() => {
 // How far records are from each other: the Euclidean distance of their latents, as similarity search computes it.
 //
 // The squared distance is a sum over the latents. A table for each byte has what its latents add, by the value of the
 // byte; latents of 3 and 6 bits fill 12 bits together, so that three bytes have two tables.
 
 const { BadRecord } = module0;
-const { RECORD } = module10;
+const { RECORD } = module11;
 
 const SYMBOLS = [[4, 400]]; // what a codec has whose card says nothing of its latents
 const HALF = 4096; // values of 12 bits
@@ -1998,17 +2303,17 @@ function level(records, bit, bits) {
 return { distances };
 })();
 
-const module17 = (() => {
+const module18 = (() => {
 // Reads .atlc records in plain JavaScript: see README.md.
 
-const { Compressor, loadCompressor } = module14;
-const { Decoder, check, load } = module11;
+const { Compressor, loadCompressor } = module15;
+const { Decoder, check, load } = module12;
 const { BadModel, BadRecord } = module0;
-const { describe, join } = module15;
-const { distances } = module16;
+const { describe, join } = module16;
+const { distances } = module17;
 
 return { Compressor, loadCompressor, Decoder, check, load, BadModel, BadRecord, describe, join, distances };
 })();
 
-return module17;
+return module18;
 })();
