@@ -11,7 +11,7 @@ import pytest
 
 from atlcodec import description, grid, neighbours
 from atlcodec.codec import Codec
-from atlcodec.description import BESIDE, BLENDED, FILTERED, Description
+from atlcodec.description import BESIDE, BLENDED, FILTERED, SMOOTHED, Description
 from atlcodec.grid import Region, Tiles
 from atlcodec.latents import Packing
 from web_kit import NODE, program
@@ -25,6 +25,10 @@ GRIDS = [
     Description(64, 90, 3, 7, (16, 20), 8, BLENDED),
     Description(9, 5, 1, 7, (16, 20), 4, BLENDED),
     Description(40, 48, 1, 7, (20, 24), 0, FILTERED),
+    Description(57, 100, 1, 7, (20, 24), 5, SMOOTHED),
+    Description(64, 90, 3, 7, (16, 20), 8, SMOOTHED),
+    Description(9, 23, 1, 7, (16, 20), 3, SMOOTHED),
+    Description(21, 18, 1, 7, (16, 16), 2, SMOOTHED),
 ]
 
 
@@ -35,7 +39,7 @@ GRIDS = [
 def test_tiles_are_joined_to_the_same_bits(described: Description, colours: bool, tmp_path: Path) -> None:
     rng = np.random.default_rng(described.tiles)
     shape = (described.rows, described.columns, *described.tile, *([3] if colours else []))
-    tiles = np.clip(rng.integers(0, 256) + rng.integers(-30, 30, shape), 0, 255).astype(np.uint8)
+    tiles = np.clip(rng.integers(0, 256) + rng.integers(-34, 34, shape), 0, 255).astype(np.uint8)
     there = rng.random(shape[:2]) > 0.2
     (tmp_path / "tiles").write_bytes(tiles.tobytes())
     (tmp_path / "description").write_bytes(described.pack())

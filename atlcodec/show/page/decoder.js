@@ -2078,9 +2078,9 @@ const { crc32, hexadecimal } = module1;
 const { RECORD } = module11;
 
 const [ID, MAGIC, VERSION] = [0x41544c01, 0x41544c43, 1];
-const [BLENDED, FILTERED] = [1, 2]; // how seams are treated
+const [BLENDED, FILTERED, SMOOTHED] = [1, 2, 3]; // how seams are treated; the last ones are blended, too
 const LARGEST = 2 ** 26; // pixels
-const [EDGE, UNKNOWN] = [32, 128];
+const [EDGE, SHARP, UNKNOWN] = [32, 64, 128];
 
 /** What the description of a grid says, or null for another record. Throws `BadRecord` for one of a later version. */
 function describe(record) {
@@ -2089,7 +2089,7 @@ function describe(record) {
   const [channels, seams, height, width] = [record[5], record[6], view.getUint32(8), view.getUint32(12)];
   const [tile, overlap] = [[view.getUint16(20), view.getUint16(22)], view.getUint16(24)];
   const zeros = [record[7], ...record.subarray(26, 28), ...record.subarray(44, 196)].every((byte) => byte === 0);
-  const kind = overlap ? seams === BLENDED : seams === 0 || seams === FILTERED;
+  const kind = (overlap ? [BLENDED, SMOOTHED] : [0, FILTERED]).includes(seams);
   const sizes = height && width && tile.every((side) => side >= 8 && side <= 256 && overlap <= side / 2);
   if (view.getUint32(0) !== MAGIC || record[4] !== VERSION || !zeros || !kind || !sizes || ![1, 3].includes(channels)) {
     throw new BadRecord("a description that is damaged, or of a later version");
@@ -2118,6 +2118,7 @@ function join(described, tiles, there) {
     const from = row * wide * channels;
     made.set(whole.subarray(from, from + width * channels), row * width * channels);
   }
+  if (described.seams === SMOOTHED) soften(described, made);
   return made;
 }
 
@@ -2206,6 +2207,36 @@ function blended({ rows, columns, tile, overlap, channels }, tiles, tall, wide) 
   }
   const [half, divisor] = [2 * overlap ** 2, 4 * overlap ** 2];
   return Uint8Array.from(sums, (sum) => Math.floor((sum + half) / divisor));
+}
+
+/** Smooths an image where its tiles overlap: along its rows, then, with the result, along its columns. */
+function soften({ height, width, channels, tile, overlap, rows, columns }, made) {
+  const line = width * channels;
+  const starts = (count, stride) =>
+    Array.from({ length: count * channels }, (_, at) => Math.floor(at / channels) * stride + (at % channels));
+  pass(made, overlaps(columns, tile[1], overlap, width), channels, starts(height, line));
+  pass(made, overlaps(rows, tile[0], overlap, height), line, starts(width, channels));
+}
+
+/** The columns, or the rows, where tiles overlap, and the one behind each overlap, if they have two neighbours. */
+function overlaps(count, side, overlap, end) {
+  const found = new Set();
+  for (let tile = 1; tile < count; tile += 1) {
+    for (let at = 0; at <= overlap; at += 1) found.add(tile * (side - overlap) + at);
+  }
+  return [...found].filter((at) => at < end - 1);
+}
+
+/** The values at these places of all lines become means with their neighbours, unless there is an edge. */
+function pass(made, places, step, lines) {
+  const before = made.slice();
+  for (const place of places) {
+    for (const start of lines) {
+      const at = start + place * step;
+      const [p, q, r] = [before[at - step], before[at], before[at + step]];
+      if (Math.max(p, q, r) - Math.min(p, q, r) < SHARP) made[at] = (p + 2 * q + r + 2) >> 2;
+    }
+  }
 }
 
 return { describe, join };
