@@ -68,7 +68,7 @@ def test_files_with_several_images(cli: Cli, place: Path) -> None:
     data = records(2).tobytes() + atlcodec.encode_image("scene.png") + atlcodec.encode_image(scene(30, 40))
     (place / "x.atlc").write_bytes(data)
     assert cli("decode", "x.atlc").complaint == "atlc: x.atlc: has 4 images; name a folder for them: -o DIR/"
-    assert cli("decode", "x.atlc", "-o", "out/").err == "x.atlc -> out  4 images\n"
+    assert cli("decode", "x.atlc", "-o", "out/").err == "x.atlc -> out/  4 images\n"
     assert files_in(place / "out") == [f"x.atlc.{number:06}.png" for number in (0, 1, 2, 27)]
     assert np.array_equal(shown("out/x.atlc.000002.png"), atlcodec.decode_image(data[400 : 27 * 200]))
     assert "has several images" in cli("decode", "x.atlc", "--crop", "0,0,5,5").complaint
