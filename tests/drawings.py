@@ -16,6 +16,16 @@ def seven(slant: float = 0.0) -> Pixels:
     return drawn((8, 7), (20, 7), (12 + slant, 22))
 
 
+def sample(shape: tuple[int, ...]) -> Pixels:
+    """The seven in the middle of an image of a codec's shape, uint8 (*shape); in colour, orange on blue."""
+    beyond = [(side - 28) // 2 for side in shape[:2]]
+    figure = np.pad(seven(), [(each, side - 28 - each) for each, side in zip(beyond, shape[:2], strict=True)])
+    if len(shape) == 2:
+        return figure
+    share = figure[..., None] / 255
+    return np.rint(share * (240, 150, 40) + (1 - share) * (30, 60, 140)).astype(np.uint8)
+
+
 def one(slant: float = 0.0) -> Pixels:
     """A one, uint8 (28, 28)."""
     return drawn((14 + slant, 6), (14 - slant, 22))

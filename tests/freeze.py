@@ -14,7 +14,7 @@ import numpy as np
 
 from atlcodec import exact, zoo
 from atlcodec.codec import Codec
-from drawings import seven
+from drawings import sample
 
 FIXTURES = Path(__file__).parent / "fixtures"
 FORMAT = Path(__file__).parents[1] / "docs/format.md"
@@ -46,12 +46,12 @@ def main() -> None:
         path = FIXTURES / f"{model.id:08x}.json"
         if model.bundled and not path.exists():
             codec = Codec(model)
-            record = codec.encode(seven()[None])
+            record = codec.encode(sample(codec.shape)[None])
             frozen = {
                 "model": model.name,
                 "id": f"{model.id:08x}",
                 "record": record.tobytes().hex(),
-                "pixels": [bytes(row).hex() for row in codec.decode(record)[0]],
+                "pixels": [row.tobytes().hex() for row in codec.decode(record)[0]],
             }
             path.write_text(json.dumps(frozen, indent=1) + "\n")
             print(path)

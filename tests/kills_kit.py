@@ -52,7 +52,8 @@ def again(scene: Scene, said: Path, wanted: dict[str, str]) -> None:
     assert "Traceback" not in lines, lines
     assert code == 0 or any(word in lines for word in scene.again), lines
     assert scene.state() == NEW
-    assert result() == wanted, lines
+    found = result()
+    assert found == wanted, (sorted(set(found.items()) ^ set(wanted.items())), lines)
 
 
 def kills(name: str, count: int, seed: int = 0) -> Counter[str]:

@@ -73,17 +73,15 @@ def similar(
     reader, errors = Reader(model, head), ErrorCount()
     query_set, target_set = (_open(each, reader, tiles) for each in (query, name))
     targets = _by_codec(target_set, errors) if len(query_set) and len(target_set) else {}
-    compared: set[int] = set()  # ids
-    shown: list[Item] = []
+    compared, shown = set[int](), list["Item"]()  # ids
     for codec, part, numbers, distances in _search(query_set, target_set, targets, top, cast(By, by), errors):
         compared.add(codec.id)
         entries = _lookup(target_set, numbers, errors)
         if ending:
             shown += _items(query_set, target_set, codec, part, targets[codec.id], numbers, distances, entries, errors)
             continue
-        for number, found, at in zip(part.numbers.tolist(), numbers.tolist(), distances.tolist(), strict=True):
-            nearest = [(n, distance, entries.get(n)) for n, distance in zip(found, at, strict=True)]
-            click.echo(_line(query_set, target_set, codec, by, number, nearest, as_json))
+        for hits in zip(part.numbers.tolist(), numbers.tolist(), distances.tolist(), strict=True):
+            click.echo(_line(query_set, target_set, codec, by, *hits, entries, as_json))
     if compared:
         _note_others({reader.codec(id).name: targets[id] for id in targets if id not in compared}, target_set.name)
     if output is not None and shown:
@@ -99,10 +97,13 @@ def _line(
     codec: Codec,
     by: str,
     number: int,
-    nearest: list[tuple[int, float, Entry | None]],
+    found: list[int],
+    distances: list[float],
+    entries: dict[int, Entry],
     as_json: bool,
 ) -> str:
     """What is printed for one record of the query."""
+    nearest = [(n, distance, entries.get(n)) for n, distance in zip(found, distances, strict=True)]
     if as_json:
         line = {"file": query_set.name, "record": number, "model": codec.name, "by": by}
         return json.dumps(line | {"set": target_set.name, "nearest": [_as_dict(*one) for one in nearest]})

@@ -31,6 +31,7 @@ from atlcodec.errors import AtlcError
 from atlcodec.record import RECORD_BYTES, Records
 from atlcodec.sets import manifest
 from atlcodec.sets.encoder import Quality
+from atlcodec.sets.half_replaced import DONE, journal_of
 from atlcodec.sets.losses import Losses
 from atlcodec.sets.manifest import Entry
 from atlcodec.sets.sources import Batch, Loaded
@@ -49,10 +50,10 @@ class Journal:
     def __init__(self, output: str, *, in_tiles: bool = False) -> None:
         """With `in_tiles`, an image may have several records."""
         self._output, self.in_tiles = output, in_tiles
-        self.folder = manifest.journal_of(Path(output))
+        self.folder = journal_of(Path(output))
         self._gone = self.folder.with_suffix(".gone")  # while it is removed
         self.records, self.list = self.folder / "records.atlc", self.folder / "list.csv"
-        self._job, self._log, self._done = (self.folder / name for name in ("job.json", "log.jsonl", manifest.DONE))
+        self._job, self._log, self._done = (self.folder / name for name in ("job.json", "log.jsonl", DONE))
         self.count = 0  # of records
         self.seen = 0  # of images, including those that could not be read
         self.discarded = 0  # records of a stopped run that this one cannot use

@@ -33,7 +33,6 @@ from atlcodec.sets.paths import CONTROL, OutputPaths, why_unsafe
 
 HEADER = "record,path,label"
 HEADERS = HEADER, f"{HEADER},model", f"{HEADER},records", f"{HEADER},model,records"
-DONE = "done"  # a file in the journal while a run replaces the set
 LONGEST_LINE = 16_384  # bytes: reading a line without an end stops here
 LONGEST_LABEL = 1024  # characters
 BOM = b"\xef\xbb\xbf"  # the byte order mark that spreadsheets write first
@@ -109,22 +108,6 @@ def why_unused(path: Path) -> str:
     if first.encode("latin-1")[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return f"{path}: is not used, for it is UTF-16 text; save it as CSV in UTF-8"
     return f"{path}: is not used, for its first line is not {HEADER}"
-
-
-def journal_of(output: Path) -> Path:
-    """The folder in which a run keeps what it has encoded of a set: see `journal`."""
-    return output.with_name(f".{output.name}.part")
-
-
-def why_half(output: Path) -> str:
-    """Why the list beside a set may be of another run than its records; "" if it is not."""
-    folder = journal_of(output)
-    if not (folder / DONE).exists():
-        return ""
-    return (
-        f"{beside(output)}: is not used, for a run stopped while it replaced {output.name}; give the same command "
-        f"again, or delete {folder}"
-    )
 
 
 def is_plain(path: Path) -> bool:

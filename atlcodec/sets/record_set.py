@@ -29,6 +29,7 @@ from atlcodec.grid_file import Grid
 from atlcodec.reader import Part, Reader
 from atlcodec.record import RECORD_BYTES, Records
 from atlcodec.sets import manifest
+from atlcodec.sets.half_replaced import why_half
 from atlcodec.sets.manifest import Entry
 
 
@@ -225,7 +226,7 @@ def open_with(reader: Reader, path: str | os.PathLike[str]) -> RecordSet:
         listed = RecordList(name, table.entries, table.__len__)
         return RecordSet(table, reader, listed if table.has_list else None)
     file, beside = files.open(name), manifest.beside(name)
-    why = manifest.why_unused(beside) or manifest.why_half(Path(name))
+    why = manifest.why_unused(beside) or why_half(Path(name))
     if why or not manifest.is_list(beside):
         return RecordSet(file, reader, note=why)
     return RecordSet(

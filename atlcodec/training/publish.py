@@ -111,7 +111,7 @@ def head(output: Path, trainer: Trainer, examples: Examples, card: Mapping[str, 
 
     Returns the accuracy (0..1) of the written file on the validation split."""
     classes = len(examples.classes)
-    file, exact = finish.head(trainer, card["recipe"].get("exact_epochs", 0))
+    file, exact = finish.head(trainer, card.get("recipe", {}).get("exact_epochs", 0))
     scale = np.float32(exact.get("scale", 1))
     graph = engine.Graph(file, engine.classifier(classes), str(output / "classifier.onnx"))
     held_out = trainer.domains[0].held_out

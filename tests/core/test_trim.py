@@ -31,7 +31,8 @@ def test_the_outputs_that_are_left_do_not_change(outputs: list[str]) -> None:
 def test_nothing_is_left_that_the_outputs_do_not_need() -> None:
     whole, less = onnx.load_from_string(REFINER), onnx.load_from_string(trim(REFINER, ["linear_step"]))
     onnx.checker.check_model(less)
-    assert 0 < len(less.graph.node) < len(whole.graph.node) / 2
+    computing, all_of_them = ([node for node in each.graph.node if node.op_type != "Cast"] for each in (less, whole))
+    assert 0 < len(computing) < len(all_of_them) / 2
     used = {name for node in less.graph.node for name in node.input}
     assert {weight.name for weight in less.graph.initializer} <= used
     assert {node.output[0] for node in less.graph.node} <= used | {"linear_step"}

@@ -42,7 +42,7 @@ def test_a_bundled_codec_stays_what_it_is(name: str, head: str) -> None:
     was, now = (metrics.psnr(metrics.squared_error(images, each).mean()) for each in (codec.decode(records), pixels))
     assert now > was - 0.3
     assert (logits.argmax(axis=1) == codec.classify(records).argmax(axis=1)).mean() > 0.96
-    assert len(decoder) < 0.7 * len(codec.model.file("refiner"))  # which is in floats
+    assert len(decoder) < 1.4 * len(codec.model.file("refiner"))  # which has floats of 16 bits
 
 
 def test_an_id_is_not_taken_twice() -> None:
