@@ -21,7 +21,7 @@ NAMES = [model.name for model in MODELS]
 
 
 def test_the_default_list_is_bundled() -> None:
-    assert [model.name for model in zoo.default()] == ["mnist", "fashion", "kmnist"]
+    assert [model.name for model in zoo.default()] == ["mnist", "fashion", "kmnist", "colour"]
 
 
 @pytest.mark.parametrize("path", sorted(freeze.FIXTURES.glob("*.json")), ids=lambda path: path.stem)
