@@ -16,10 +16,12 @@ def seven(slant: float = 0.0) -> Pixels:
     return drawn((8, 7), (20, 7), (12 + slant, 22))
 
 
-def sample(shape: tuple[int, ...]) -> Pixels:
-    """The seven in the middle of an image of a codec's shape, uint8 (*shape); in colour, orange on blue."""
+def sample(shape: tuple[int, ...], figure: Pixels | None = None) -> Pixels:
+    """A figure, or the seven, in the middle of an image of a codec's shape, uint8 (*shape); in colour, orange on
+    blue."""
     beyond = [(side - 28) // 2 for side in shape[:2]]
-    figure = np.pad(seven(), [(each, side - 28 - each) for each, side in zip(beyond, shape[:2], strict=True)])
+    figure = seven() if figure is None else figure
+    figure = np.pad(figure, [(each, side - 28 - each) for each, side in zip(beyond, shape[:2], strict=True)])
     if len(shape) == 2:
         return figure
     share = figure[..., None] / 255

@@ -49,7 +49,10 @@ def test_json_and_the_decibels_of_the_whole_image(cli: Cli, place: Path) -> None
 
 
 def test_colours(cli: Cli, place: Path, user_folder: Path) -> None:
-    assert "is in colour; --gray (gray=True) takes its luminance" in cli("encode", "colour.png", "--grid").complaint
+    assert (
+        "is in colour; --gray (gray=True) takes its luminance"
+        in cli("encode", "colour.png", "--grid", "-m", MNIST).complaint
+    )
     assert "in grey" in cli("encode", "colour.png", "--grid", "--gray").err
     add_colours(place)
     assert cli("encode", "scene.png", "colour.png", "--grid", "-m", "colours", "-o", "out/").code == 0

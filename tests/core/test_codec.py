@@ -178,7 +178,7 @@ def test_without_a_model_the_nearest_is_chosen_once_for_all() -> None:
     for pixels in (SEVEN[None], coats):
         chosen, records, errors = api.choose(pixels)
         fit = {}
-        for model in zoo.default():
+        for model in (each for each in zoo.default() if each.card.shape == pixels.shape[1:]):
             own = Codec(model)
             plain = own.encode(pixels, 0)
             error = ((pixels.astype(float) - own.decode(plain)) ** 2).mean(axis=(1, 2))

@@ -144,7 +144,7 @@ def test_what_is_refused(tmp_path: Path, user_folder: Path) -> None:
     image = scene(50, 60, 3)
     for source in (image, picture.png(image)):
         with pytest.raises(BadImage, match=r"is in colour; --gray \(gray=True\) takes its luminance"):
-            atlcodec.encode_image(source)
+            atlcodec.encode_image(source, model="mnist")
     assert atlcodec.decode_image(atlcodec.encode_image(image, gray=True)).shape == (50, 60)
     for wrong in (np.zeros((0, 5), np.uint8), np.zeros((2, 5, 5, 3), np.uint8)):
         with pytest.raises(BadImage, match="one image must be"):

@@ -11,7 +11,7 @@ import pytest
 
 from atlcodec import metrics, record, zoo
 from atlcodec.codec import Codec
-from drawings import Pixels
+from drawings import Pixels, sample
 from web_kit import NODE, WEB, program
 
 pytestmark = pytest.mark.skipif(shutil.which(NODE) is None, reason="there is no Node.js here")
@@ -28,20 +28,23 @@ def images(codec: Codec, digit: Pixels) -> Pixels:
     """A digit, noise, and the ends of the range."""
     rng = np.random.default_rng(3)
     noise = rng.integers(0, 256, (3, *codec.shape))
-    return np.concatenate([digit[None], noise, 0 * noise[:1], 0 * noise[:1] + 255]).astype(np.uint8)
+    return np.concatenate([sample(codec.shape, digit)[None], noise, 0 * noise[:1], 0 * noise[:1] + 255]).astype(
+        np.uint8
+    )
 
 
 @pytest.mark.parametrize("model", [model.name for model in zoo.models().values() if model.bundled])
 def test_a_record_is_as_good_as_that_of_python(model: str, tmp_path: Path, digit: Pixels) -> None:
     codec = Codec.load(model)
     given = images(codec, digit)
+    size = given[0].size
     (tmp_path / "images").write_bytes(given.tobytes())
     out = program(
         tmp_path,
         f"""import {{ readFileSync, writeFileSync }} from "node:fs"; import {{ loadCompressor }} from "atlcodec";
         const path = {str(codec.model.folder / "compressor.onnx")!r};
         const [compressor, images] = [await loadCompressor(path, {options(codec)}), readFileSync("images")];
-        const image = (at) => new Uint8Array(images.subarray(784 * at, 784 * (at + 1)));
+        const image = (at) => new Uint8Array(images.subarray({size} * at, {size} * (at + 1)));
         const each = Array.from({{ length: {len(given)} }}, (_, at) => image(at));
         writeFileSync("x.atlc", Buffer.concat(each.map((image) => compressor.encode(image))));
         console.log(JSON.stringify(each.map((image) => [...compressor.latents(image)])));""",

@@ -200,7 +200,7 @@ def test_the_codec_of_a_set_is_chosen_once(cli: Cli, place: Path, user_folder: P
     models = {part.codec.name for part in sets.open("set.atlc") if part.codec}
     assert models == {done.model}
     put(place / "pictures/c.png", scene(40, 40, 3))
-    ran = cli("encode", "pictures", "-o", "again.atlc", "--grid")
+    ran = cli("encode", "pictures", "-o", "again.atlc", "--grid", "-m", MNIST)
     assert (ran.code, len(sets.open("again.atlc").paths)) == (1, 4)
     assert "c.png: is in colour; --gray" in ran.err
     add_colours(place)
