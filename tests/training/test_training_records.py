@@ -20,8 +20,9 @@ from atlcodec.codec import Codec
 from atlcodec.errors import BadData, BadModel, DamagedRecord, NotARecord, UnknownModel
 from atlcodec.sets import manifest, parquet
 from atlcodec.shape import Shape
+from atlcodec.training.layout import planes
 from atlcodec.training.records import UNKNOWN, RecordDataset, Yields
-from drawings import Pixels
+from drawings import Pixels, sample
 from shape_kit import pictures, write_codec
 
 
@@ -49,9 +50,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory, sevens: Pixels) -> Path:
 def test_the_modules_agree_with_the_onnx_files(name: str, sevens: Pixels) -> None:
     codec, modules = Codec.load(name), training.load(name)
     assert modules.classifier is not None
+    sevens = np.stack([sample(codec.shape, each) for each in sevens])
     assert modules.labels == codec.labels
     with torch.no_grad():
-        latents = modules.compressor(torch.from_numpy(sevens).unsqueeze(1).float())
+        latents = modules.compressor(planes(torch.from_numpy(sevens)))
         latents = torch.minimum(latents.clamp(min=0), modules.top)
         uniform = codec.model.card.packing.uniform
         assert np.abs(latents.numpy() - codec.latents(sevens)).max() <= (1e-3 if uniform else 1e-2)  # 0..15 or 0..255
