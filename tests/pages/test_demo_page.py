@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import demo_page
-from atlcodec import metrics, neighbours, picture, record
+from atlcodec import metrics, neighbours, picture, record, zoo
 from atlcodec.codec import Codec
 from browser_kit import Page, browser, in_browser
 from drawings import Pixels
@@ -85,7 +85,8 @@ def test_a_picture_becomes_a_record_that_python_reads(page: Page, address: str, 
     decoded = codec.decode(packed)
     assert np.array_equal(pixels(page, "decoded", (28, 28)), decoded[0])
     psnr = metrics.psnr_each(metrics.squared_error(digit[None], decoded))[0]
-    assert page.run("document.querySelector('#status').textContent") == f"mnist, chosen among 3 codecs: {psnr:.1f} dB"
+    said = f"mnist, chosen among {len(zoo.default())} codecs: {psnr:.1f} dB"
+    assert page.run("document.querySelector('#status').textContent") == said
     assert page.run("document.querySelector('#facts dd:nth-of-type(2)').previousSibling.textContent") == "7"
     symbols = pixels(page, "symbols", (400,))
     assert np.array_equal(symbols, 17 * record.unpack(packed).ravel())

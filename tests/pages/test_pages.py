@@ -140,7 +140,7 @@ def test_the_keyboard_reaches_everything(cli: Cli, folder: Path, page: Page) -> 
     assert text(page, "#name") == "x/5.png"
     page.key("Escape")
     page.wait("!document.querySelector('#detail').open")
-    assert page.run("document.activeElement.dataset.image") == "5"
+    page.wait("document.activeElement.dataset.image === '5'")
     page.key("End")
     page.wait("document.activeElement.dataset.image === '299'")
     page.wait(READY)
