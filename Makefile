@@ -16,7 +16,7 @@ WITHOUT_TORCH := $(addprefix tests/core/test_,record.py files.py damaged_files.p
 	bad_images.py fit.py latents.py reader.py pillow.py arrow.py zarr.py neighbours.py) tests/conformance tests/fuzz tests/faults
 PIP := -m pip --disable-pip-version-check --quiet --quiet
 
-.PHONY: help demo test test-all test-more test-minimal test-latest fuzz lint types javascript benchmarks page docs clean
+.PHONY: help demo test test-all test-more test-minimal test-latest faults fuzz lint types javascript benchmarks page docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1 /p' Makefile | awk '{ printf "  %s %-12s", $$1, $$2; $$1 = $$2 = ""; print }'
@@ -27,11 +27,13 @@ demo: $(DEMO)/.ready ## encode, decode and classify a drawn digit; no PyTorch is
 test: lint types ## lint, types, and the tests (those on the data sets look for them in $ATLC_DATA)
 	$(DEV)/bin/pytest -n auto --dist loadfile --no-loadscope-reorder
 
-test-all: test test-more ## the same, and what takes long: a cluster of Ray, the reader in JavaScript, many faults on purpose
+test-all: test test-more ## the same, and what takes long: a cluster of Ray, JavaScript, pages in Chromium
 
 test-more: $(DEV)/.ray javascript
 	ATLC_TEST_ALL=1 $(DEV)/bin/pytest tests/core/test_ray.py tests/core/test_large_grids.py tests/pages/test_javascript.py \
 		tests/pages/test_guide_page.py tests/pages/test_web_package.py tests/pages/test_pages.py tests/pages/test_demo_page.py
+
+faults: $(DEV)/.ready ## many faults on purpose: kills, full disks, power cuts; `make test` tries a few of each
 	ATLC_TEST_ALL=1 $(DEV)/bin/pytest -n auto --dist load tests/faults
 
 fuzz: $(DEV)/.fuzz ## all readers with atheris, for MINUTES=10

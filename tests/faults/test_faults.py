@@ -1,7 +1,7 @@
 """Faults on purpose: kills at random moments, disks that are full or broken, two writers at a time, power cuts.
 After each, the state is the old one or the new one, and the same command then does its work.
 
-A few of each here; with ATLC_TEST_ALL=1, as `make test-more` sets it, many."""
+A few of each here; with ATLC_TEST_ALL=1, as `make faults` sets it, many."""
 
 from __future__ import annotations
 
