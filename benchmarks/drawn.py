@@ -117,13 +117,24 @@ def letter(rng: np.random.Generator) -> tuple[str, Image.Image]:
     font = _font(str(rng.choice(FONTS)), int(rng.uniform(0.55, 0.75) * side))
     weight = int(rng.integers(0, 4))
     ImageDraw.Draw(canvas).text((side / 2, side / 2), ALPHABET[number], 255, font, "mm", stroke_width=weight)
-    angle, shear, (dx, dy) = rng.normal(0, 0.12), rng.normal(0, 0.15), rng.uniform(-0.05, 0.05, 2) * side
+    return f"{number:02}-U+{ord(ALPHABET[number]):04X}", reduced(rng, bent(rng, canvas, 0.05), LETTER, 0.5)
+
+
+def bent(rng: np.random.Generator, canvas: Image.Image, most: float) -> Image.Image:
+    """A square picture turned and sheared a little, and moved by at most this share of its side."""
+    side = canvas.width
+    angle, shear, (dx, dy) = rng.normal(0, 0.12), rng.normal(0, 0.15), rng.uniform(-most, most, 2) * side
     cos, sin, half = math.cos(angle), math.sin(angle), side / 2
     a, b, d, e = cos, sin + shear, -sin, cos
     matrix = (a, b, half - a * (half + dx) - b * (half + dy), d, e, half - d * (half + dx) - e * (half + dy))
-    bent = canvas.transform(canvas.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
-    soft = bent.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.5) * FINE))
-    return f"{number:02}-U+{ord(ALPHABET[number]):04X}", soft.resize((LETTER, LETTER), Image.Resampling.BOX)
+    return canvas.transform(canvas.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+
+
+def reduced(rng: np.random.Generator, canvas: Image.Image, side: int, most: float) -> Image.Image:
+    """A picture that was drawn `FINE` times as large, in its size, with soft edges: blurred by at most so many
+    pixels."""
+    soft = canvas.filter(ImageFilter.GaussianBlur(rng.uniform(0, most) * FINE))
+    return soft.resize((side, side), Image.Resampling.BOX)
 
 
 @functools.cache

@@ -8,20 +8,15 @@ nearest that have the same label."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import tempfile
-import time
-from pathlib import Path
 
 import inputs
+import new_heads
 import numpy as np
 import report
 from inputs import LabelledSet
 from report import Row, Table
 
-import atlcodec
 from atlcodec import metrics, neighbours
 from atlcodec.codec import Codec
 from atlcodec.record import Records
@@ -59,19 +54,10 @@ def main() -> None:
 
 def train(codec: Codec, data: LabelledSet, records: Records, sealed: Records) -> Row:
     """Train a head from records with the command line, and compare it with the bundled head."""
-    with tempfile.TemporaryDirectory() as folder:
-        held, labels = Path(folder, "set.atlc"), Path(folder, "train-labels-idx1-ubyte")
-        out = Path(folder, "heads", f"{codec.id:08x}", "new")  # found through ATLC_MODELS
-        atlcodec.write(held, records)
-        labels.write_bytes(np.array([0x801, len(records)], ">u4").tobytes() + data.train_labels.astype("u1").tobytes())
-        command = ["train-head", "--records", held, "--labels", labels, "-m", codec.name, "-o", out]
-        begun = time.perf_counter()
-        subprocess.run([*inputs.ATLC, *map(str, command)], check=True)
-        seconds = time.perf_counter() - begun
-        steps = [json.loads(line) for line in (out.with_name("new.run") / "metrics.jsonl").read_text().splitlines()]
-        os.environ["ATLC_MODELS"] = folder
-        heads = Codec(codec.model, "new"), codec
+    with new_heads.trained(codec, records, data.train_labels) as found:
+        heads = found.codec, codec
         new, old = (100 * metrics.accuracy(each.classify(sealed), data.test_labels) for each in heads)
+    steps, seconds = found.steps, found.seconds
     epochs = sum(step["name"] != "accuracy" for step in steps)
     return {
         "records": len(records),

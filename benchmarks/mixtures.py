@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from drawn import FINE, bent, reduced
 from fontTools.ttLib import TTLibError
 from fontTools.ttLib.ttFont import TTFont
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from atlcodec.sets import official
 from atlcodec.sets.dataset import Dataset, load
@@ -55,7 +56,7 @@ LEARNED = (
 # Georgian, Armenian, Thai, Ethiopic, Cherokee
 HELD_OUT = [(0x10D0, 0x10F0), (0x531, 0x586), (0xE01, 0xE30), (0x1200, 0x135A), (0x13A0, 0x13F4)]
 
-FINE = 4  # characters and drawings are made so many times as large, then reduced
+SOFTEST = 0.6  # pixels by which characters and drawings are blurred at most
 SCALES = (0.5, 4.0)  # of crops: pixels of a crop for a pixel of the photograph
 PHOTOGRAPHS, UNSEEN = ("Flowers", "Caltech101"), ("Flowers", "Caltech101", "Clothing")
 VALIDATION = 5000  # images of each labelled set
@@ -111,17 +112,7 @@ def _character(rng: np.random.Generator, path: Path, text: str, side: int) -> Im
         ImageDraw.Draw(canvas).text((half, half), text, 255, font, "mm", stroke_width=int(rng.integers(0, 5)))
     except OSError:  # a glyph that FreeType cannot draw
         return np.zeros((side, side), np.uint8)
-    angle, shear, (dx, dy) = rng.normal(0, 0.12), rng.normal(0, 0.15), rng.uniform(-0.08, 0.08, 2) * large
-    cos, sin = np.cos(angle), np.sin(angle)
-    a, b, d, e = cos, sin + shear, -sin, cos
-    matrix = (a, b, half - a * (half + dx) - b * (half + dy), d, e, half - d * (half + dx) - e * (half + dy))
-    bent = canvas.transform(canvas.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
-    return _reduced(rng, bent, side)
-
-
-def _reduced(rng: np.random.Generator, canvas: Image.Image, side: int) -> Images:
-    soft = canvas.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.6) * FINE))
-    return np.asarray(soft.resize((side, side), Image.Resampling.BOX), np.uint8)
+    return np.asarray(reduced(rng, bent(rng, canvas, 0.08), side, SOFTEST), np.uint8)
 
 
 # -- drawings ----------------------------------------------------------------------------------------------------------
@@ -154,7 +145,7 @@ def _drawing(rng: np.random.Generator, side: int) -> Images:
             case _:
                 points = rng.uniform(0.05, 0.95, (int(rng.integers(3, 6)), 2)) * large
                 pen.polygon(points.ravel().tolist(), None if sketch or rng.random() < 0.5 else grey, grey, width)
-    return _reduced(rng, canvas, side)
+    return np.asarray(reduced(rng, canvas, side, SOFTEST), np.uint8)
 
 
 def _curve(rng: np.random.Generator, large: int) -> list[float]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import math
 import os
+import tempfile
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,22 @@ import torch
 from inputs import Images, Labels
 from torch import Tensor, nn
 
+from atlcodec.sets.dataset import Dataset
 from atlcodec.shape import Shape
+from atlcodec.training import measure
 from atlcodec.training.layers import Scale
 from atlcodec.training.layout import sizes
+from atlcodec.training.loop import Phase
+from atlcodec.training.settings import Settings
+from atlcodec.training.trainer import Trainer
 
 GREY: Shape = (28, 28)
+
+
+# What all of them are trained with.
+SETTINGS = Settings(
+    architecture="lenet", label_smoothing=0.1, lr_warmup_steps=400, weight_decay=0.01, precision="bfloat16"
+)
 
 
 class Pixels(nn.Module):
@@ -41,6 +54,19 @@ def cnn(budget: int, classes: int, shape: Shape = GREY) -> nn.Sequential:
     layers = [nn.Conv2d(channels, c, 5, 2, 2), nn.ReLU(), nn.Conv2d(c, 2 * c, 3, 2, 1), nn.ReLU(), nn.Flatten()]
     dense = [nn.Linear(2 * second * c, hidden), nn.ReLU(), nn.Linear(hidden, classes)]
     return nn.Sequential(Scale(1 / 128), *layers, *dense)
+
+
+def train(net: nn.Sequential | None, data: Dataset, settings: Settings, epochs: int) -> tuple[float, float]:
+    """Train a network on the pixels of a set as teachers are trained; without one, a teacher. Returns its accuracy in
+    percent on the images held out and on the test images."""
+    assert data.test is not None
+    learned = Dataset(data.name, data.train, None, data.classes)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(settings, learned, Path(folder), taught_by="small")
+        trainer.nets.teacher = net or trainer.nets.teacher
+        trainer.train(Phase(("teacher",), "teacher"), epochs)
+        test = measure.teacher_accuracy(trainer.nets, data.test)
+        return 100 * trainer.measure("teacher"), 100 * test
 
 
 def onnx_file(net: nn.Module, shape: Shape = GREY) -> bytes:

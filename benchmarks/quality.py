@@ -8,14 +8,12 @@ runs/quality.json. Needs the extras `train` and `dev`, and two hours."""
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import inputs
@@ -24,7 +22,8 @@ import pillow_jxl.JpegXLImagePlugin  # noqa: F401
 import report
 import torch
 from inputs import Images, LabelledSet
-from pixel_classifiers import cnn, multiplications, onnx_file
+from pixel_classifiers import SETTINGS as PIXELS
+from pixel_classifiers import cnn, multiplications, onnx_file, train
 from report import Row, T, Table
 from rivals import IMAGE_CODECS, Components, ImageCodec, load
 from skimage.metrics import structural_similarity
@@ -33,11 +32,7 @@ from torch import nn
 from atlcodec import evaluation, metrics, record, zoo
 from atlcodec.codec import Codec
 from atlcodec.sets.dataset import Dataset, Split
-from atlcodec.training import measure
-from atlcodec.training.loop import Phase
-from atlcodec.training.settings import Settings
 from atlcodec.training.teacher import teacher
-from atlcodec.training.trainer import Trainer
 
 BYTES = record.RECORD_BYTES
 # Table 5 of the paper: PSNR pooled, accuracy.
@@ -45,9 +40,6 @@ PAPER = {"MNIST": (22.8, 97.2), "FashionMNIST": (18.5, 85.2), "KMNIST": (17.6, 8
 WINDOW = 7  # side of SSIM's window
 # How classifiers of pixels are trained: random changes and their strength, by data set, and what all share.
 CHANGES = {"MNIST": ("elastic", 1.0), "FashionMNIST": ("affine+mirror", 0.4), "KMNIST": ("elastic", 1.0)}
-PIXELS = Settings(
-    architecture="lenet", label_smoothing=0.1, lr_warmup_steps=400, weight_decay=0.01, precision="bfloat16"
-)
 RATES, EPOCHS = (3e-3, 6e-3), 12
 Figures = dict[str, Any]
 KNOWN = report.Known("quality")
@@ -117,14 +109,9 @@ def of_pixels(data: LabelledSet, net: nn.Sequential | None, rate: float, share: 
     with a share of the images changed; without one, of a teacher."""
     changes, strength = CHANGES[data.name] if share else ("none", 1.0)
     changed: dict[str, Any] = {"augment": changes, "augment_strength": strength, "augment_share": share or 1.0}
-    split, phase = Split(data.train, data.train_labels), Phase(("teacher",), "teacher")
-    with tempfile.TemporaryDirectory() as folder:
-        settings = replace(PIXELS, learning_rate=rate, validation=held, **changed)
-        trainer = Trainer(settings, Dataset(data.name, split, None, data.classes), Path(folder), taught_by="small")
-        trainer.nets.teacher = net or trainer.nets.teacher
-        trainer.train(phase, EPOCHS)
-        test = measure.teacher_accuracy(trainer.nets, Split(data.test, data.test_labels))
-        return [100 * trainer.measure("teacher"), 100 * test]
+    splits = Split(data.train, data.train_labels), Split(data.test, data.test_labels)
+    settings = replace(PIXELS, learning_rate=rate, validation=held, **changed)
+    return list(train(net, Dataset(data.name, *splits, data.classes), settings, EPOCHS))
 
 
 def version(*codecs: Codec) -> str:
@@ -192,8 +179,8 @@ def label_rows(data: LabelledSet) -> Iterator[Row]:
     yield row("ATL in the paper, its Table 5 (given)", BYTES, None, PAPER[data.name][1])
     budget, tried = max(multiplications(codec.head.file()) for codec in codecs), list[list[float]]()
     for rate, share in product(RATES, (0.0, 0.5)):
-        train = partial(of_pixels, data, cnn(budget, classes), rate, share, 5000)
-        tried.append(find(f"CNN of {budget} multiplications, rate {rate}, {share} changed", data, train))
+        learn = partial(of_pixels, data, cnn(budget, classes), rate, share, 5000)
+        tried.append(find(f"CNN of {budget} multiplications, rate {rate}, {share} changed", data, learn))
     yield row("CNN", size, onnx_file(cnn(budget, classes)), max(tried)[1])
     resnet = find("ResNet", data, partial(of_pixels, data, None, RATES[0], 1.0, 1))
     yield row("ResNet", size, onnx_file(teacher(classes)), resnet[1])

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import inputs
+import new_heads
 import numpy as np
+import pixel_classifiers
 import report
 import torch
 from inputs import ATLC
-from pixel_classifiers import cnn, multiplications
+from pixel_classifiers import cnn, multiplications, train
 from report import Row, Table
 
 from atlcodec import metrics, zoo
@@ -32,17 +33,13 @@ from atlcodec.codec import Codec
 from atlcodec.fit import Fit
 from atlcodec.record import RECORD_BYTES
 from atlcodec.sets.dataset import Dataset, load
-from atlcodec.training import measure
-from atlcodec.training.loop import Phase
-from atlcodec.training.settings import Settings
-from atlcodec.training.trainer import Trainer
 
 RUNS = Path(__file__).parents[1] / "runs" / "universal"
 KNOWN = report.Known("universal")
 PHOTOGRAPHS = ("Flowers", "Clothing")  # of which a codec of previews never saw the labels
 PAIR_EPOCHS, CNN_EPOCHS = 10, 12
 FIT = Fit("stretch", background="auto")
-PIXELS = Settings(label_smoothing=0.1, lr_warmup_steps=400, weight_decay=0.01, precision="bfloat16", learning_rate=3e-3)
+PIXELS = replace(pixel_classifiers.SETTINGS, architecture="pca", learning_rate=3e-3, validation=1)  # takes any shape
 
 
 @dataclass(frozen=True)
@@ -129,46 +126,22 @@ def head(codec: Codec, data: Dataset) -> Measured:
         assert data.test is not None
         assert data.test.labels is not None
         assert data.train.labels is not None
-        with tempfile.TemporaryDirectory() as folder:
-            held, labels = Path(folder, "set.atlc"), Path(folder, "train-labels-idx1-ubyte")
-            held.write_bytes(codec.encode(data.train.images, effort=0).tobytes())
-            header = np.array([0x801, len(data.train)], ">u4").tobytes()
-            labels.write_bytes(header + data.train.labels.astype("u1").tobytes())
-            out = Path(folder, "heads", f"{codec.id:08x}", "new")  # found through ATLC_MODELS
-            given = ["--records", held, "--labels", labels, "-m", codec.model.folder, "--architecture", "dense"]
-            begun = time.perf_counter()
-            subprocess.run([*ATLC, "train-head", *map(str, given), "-o", str(out)], check=True)
-            seconds = time.perf_counter() - begun
-            os.environ["ATLC_MODELS"] = folder
-            try:
-                new = Codec(codec.model, "new")
-                scores = new.classify(codec.encode(data.test.images, effort=0))
-                accuracy = 100 * metrics.accuracy(scores, data.test.labels)
-                return [accuracy, seconds, dense_cost(new)]
-            finally:
-                del os.environ["ATLC_MODELS"]
+        records, sealed = (codec.encode(each.images, effort=0) for each in (data.train, data.test))
+        with new_heads.trained(codec, records, data.train.labels, "--architecture", "dense") as found:
+            accuracy = 100 * metrics.accuracy(found.codec.classify(sealed), data.test.labels)
+            return [accuracy, found.seconds, multiplications(found.codec.head.file())]
 
     accuracy, seconds, cost = KNOWN.find(f"head on {codec.name} {codec.id:08x}: {data.name}", run)
     return Measured(accuracy, seconds, int(cost))
 
 
-def dense_cost(codec: Codec) -> int:
-    return multiplications(codec.head.file())
-
-
 def on_pixels(data: Dataset, budget: int) -> Measured:
     """A CNN of the same cost, trained on raw pixels."""
-    net = cnn(budget, len(data.classes), data.shape)
 
     def run() -> list[float]:
-        assert data.test is not None
-        split, phase = Dataset(data.name, data.train, None, data.classes), Phase(("teacher",), "teacher")
         begun = time.perf_counter()
-        with tempfile.TemporaryDirectory() as folder:
-            trainer = Trainer(replace(PIXELS, validation=1), split, Path(folder), taught_by="small")
-            trainer.nets.teacher = net
-            trainer.train(phase, CNN_EPOCHS)
-            return [100 * measure.teacher_accuracy(trainer.nets, data.test), time.perf_counter() - begun]
+        _, accuracy = train(cnn(budget, len(data.classes), data.shape), data, PIXELS, CNN_EPOCHS)
+        return [accuracy, time.perf_counter() - begun]
 
     accuracy, seconds = KNOWN.find(f"CNN of {budget}: {data.name} {data.shape}", run)
     return Measured(accuracy, seconds, budget)
