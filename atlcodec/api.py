@@ -86,9 +86,10 @@ def encode_image(
     They are one record, if the image has the codec's shape, or else a grid: a description, and the tiles behind it.
 
     Without `model`, the bundled model of the default list that reproduces some of the tiles best writes all of them:
-    one in colour for an image in colour, if there is any. A
-    codec in colour takes grey images, too; one in grey takes those in colour with gray=True. `overlap` is how many
-    pixels neighbours share: see `grid_encoder.encode`. `how` are those options of `encode` that do not change the size.
+    one in colour for an image in colour, if there is any. A codec in colour takes grey images, too; one in grey takes
+    those in colour with gray=True. `overlap` is how many pixels neighbours share: see `grid_encoder.encode`. `how` are
+    those options of `encode` that do not change the size.
+
     Raises `BadImage`, `UnknownModel`, `FileNotFoundError`."""
     if "fit" in how:
         raise TypeError("encode_image() keeps the size of an image; fit is an option of encode()")

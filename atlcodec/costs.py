@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from atlcodec import cost_rules
 from atlcodec.cost_values import FEW, Call, Unfit, Value
 from atlcodec.errors import BadModel
-from atlcodec.protobuf import Value as Field
-from atlcodec.protobuf import content, fields, varint
+from atlcodec.protobuf import as_integers, as_text, content, fields
 
 MULTIPLY_ADDS = 10**9  # of an image; those of the bundled codecs take a fiftieth
 MOST = 10**11  # of a call: some seconds, after which Ctrl-C is heard
@@ -102,11 +101,11 @@ def _node(message: memoryview) -> _Node:
     node = _Node()
     for number, value, _ in fields(message):
         if number == 1:
-            node.inputs.append(_text(value))
+            node.inputs.append(as_text(value))
         elif number == 2:
-            node.outputs.append(_text(value))
+            node.outputs.append(as_text(value))
         elif number == 4:
-            node.operator = _text(value)
+            node.operator = as_text(value)
         elif number == 5:
             _attribute(content(value), node)
     return node
@@ -116,13 +115,13 @@ def _attribute(message: memoryview, node: _Node) -> None:
     name, integers, floats, text, tensor = "", list[int](), 0, None, None
     for number, value, _ in fields(message):
         if number == 1:
-            name = _text(value)
+            name = as_text(value)
         elif number in (3, 8):
-            integers += _list(value)
+            integers += as_integers(value)
         elif number in (2, 7):
             floats += 1 if isinstance(value, int) else len(value) // 4
         elif number == 4:
-            text = _text(value)
+            text = as_text(value)
         elif number == 5:
             _, tensor = _tensor(content(value))
     if name in node.integers or name in node.texts or node.constant is not None:
@@ -147,11 +146,11 @@ def _tensor(message: memoryview) -> tuple[str, Value]:
     listed: dict[int, list[int]] = {}
     for number, value, _ in fields(message):
         if number == 1:
-            shape += _list(value)
+            shape += as_integers(value)
         elif number == 2 and isinstance(value, int):
             kind = value
         elif number == 8:
-            name = _text(value)
+            name = as_text(value)
         elif number in (_RAW, _FLOATS):
             part = content(value)
             if len(part) > 8 * FEW:
@@ -159,7 +158,7 @@ def _tensor(message: memoryview) -> tuple[str, Value]:
                 continue
             stored[number] = bytes(part) if number == _RAW else stored.get(number, b"") + bytes(part)
         elif number in (_INT32, _INT64) and (isinstance(value, int) or len(value) <= 10 * FEW):
-            listed.setdefault(number, []).extend(_list(value))
+            listed.setdefault(number, []).extend(as_integers(value))
     return name, Value(tuple(shape), _small(tuple(shape), kind, stored, listed))
 
 
@@ -179,21 +178,3 @@ def _small(
     if (number == _FLOATS and kind != 1) or len(raw) != math.prod(shape) * np.dtype(_TYPES[kind]).itemsize:
         return None
     return np.frombuffer(raw, np.dtype(_TYPES[kind]).newbyteorder("<")).astype(_TYPES[kind]).reshape(shape)
-
-
-def _text(value: Field) -> str:
-    return bytes(content(value)).decode()
-
-
-def _list(value: Field) -> list[int]:
-    if isinstance(value, int):
-        return [_signed(value)]
-    numbers, at = [], 0
-    while at < len(value):
-        number, at = varint(value, at)
-        numbers.append(_signed(number))
-    return numbers
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value

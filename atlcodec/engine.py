@@ -88,9 +88,11 @@ class Graph:
         fast = trusted
         if not trusted:
             graph.check(file, name)
+        file = self._part(file)
+        if not trusted:
             fast = self._is_exact(file, claims)
             if not fast:  # the bounds of an exact network hold for any number of rows
-                self._costs = costs.Costs(self._part(file), name)
+                self._costs = costs.Costs(file, name)
                 self._afford(1)
         self._session = self._load(file, optimise=fast)
         self._check()
@@ -150,9 +152,7 @@ class Graph:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
             options.add_session_config_entry("session.disable_prepacking", "1")
         try:  # once: its "fallback" would print, and try the same again
-            return ort.InferenceSession(
-                self._part(file), options, providers=["CPUExecutionProvider"], enable_fallback=0
-            )
+            return ort.InferenceSession(file, options, providers=["CPUExecutionProvider"], enable_fallback=0)
         except Exception as error:
             raise BadModel(f"{self._name}: cannot be loaded ({_one_line(error)})") from error
 

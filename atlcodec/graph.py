@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 
 from atlcodec.errors import BadModel
-from atlcodec.protobuf import Value, content, fields, varint
+from atlcodec.protobuf import Value, content, fields, signed, varint
 
 # No Div: the smallest integer over -1 kills the process. Mul by a Reciprocal does the same for floats.
 OPERATORS = frozenset(
@@ -157,12 +157,12 @@ class _Check:
     def _list(self, value: Value) -> list[int]:
         """A field of a list of integers: one of them, or many packed together. Each counts as a field."""
         if isinstance(value, int):
-            return [_signed(value)]
+            return [signed(value)]
         integers, at = [], 0
         while at < len(value):
             self._count()
             integer, at = varint(value, at)
-            integers.append(_signed(integer))
+            integers.append(signed(integer))
         return integers
 
     def _text(self, value: Value) -> str:
@@ -187,10 +187,6 @@ class _Check:
 
     def _refused(self, what: str) -> BadModel:
         return BadModel(f"{self._name}: contains {what}, which is not allowed in a model")
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value
 
 
 def _size(value: Value) -> int:

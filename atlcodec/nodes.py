@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlcodec.errors import BadModel
-from atlcodec.protobuf import Value, content, fields, varint
+from atlcodec.protobuf import as_integers, as_text, content, fields
 
 TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64}  # of weights
 
@@ -65,7 +65,7 @@ class _Reader:
                 weight_name, weight = self._tensor(content(value))
                 weights[weight_name] = weight
             elif number in (11, 12):
-                (port,) = [_text(each) for which, each, _ in fields(content(value)) if which == 1]
+                (port,) = [as_text(each) for which, each, _ in fields(content(value)) if which == 1]
                 (sources if number == 11 else targets).append(port)
         sources = [source for source in sources if source not in weights]
         if len(sources) != 1:
@@ -77,11 +77,11 @@ class _Reader:
         integers, texts = dict[str, tuple[int, ...]](), dict[str, str]()
         for number, value, _ in fields(node):
             if number == 1:
-                inputs.append(_text(value))
+                inputs.append(as_text(value))
             elif number == 2:
-                outputs.append(_text(value))
+                outputs.append(as_text(value))
             elif number == 4:
-                operator = _text(value)
+                operator = as_text(value)
             elif number == 5:
                 self._attribute(content(value), integers, texts)
         if len(outputs) != 1:
@@ -92,11 +92,11 @@ class _Reader:
         name, found = "", list[int]()
         for number, value, _ in fields(attribute):
             if number == 1:
-                name = _text(value)
+                name = as_text(value)
             elif number in (3, 8):
-                found += _list(value)
+                found += as_integers(value)
             elif number == 4:
-                texts[name] = _text(value)
+                texts[name] = as_text(value)
             elif number not in (20, 13):
                 raise BadModel(f"{self._name}: the attribute {name[:80]!a} is not a whole number or text")
         if name not in texts:
@@ -106,32 +106,13 @@ class _Reader:
         name, shape, kind, raw = "", list[int](), 0, memoryview(b"")
         for number, value, _ in fields(tensor):
             if number == 1:
-                shape += _list(value)
+                shape += as_integers(value)
             elif number == 2 and isinstance(value, int):
                 kind = value
             elif number == 8:
-                name = _text(value)
+                name = as_text(value)
             elif number == 9:
                 raw = content(value)
         if kind not in TYPES:
             raise BadModel(f"{self._name}: the weights {name[:80]!a} have a type that exact networks do not have")
         return name, np.frombuffer(raw, np.dtype(TYPES[kind]).newbyteorder("<")).reshape(shape)
-
-
-def _text(value: Value) -> str:
-    return bytes(content(value)).decode()
-
-
-def _list(value: Value) -> list[int]:
-    """One integer, or many packed together."""
-    if isinstance(value, int):
-        return [_signed(value)]
-    integers, at = [], 0
-    while at < len(value):
-        integer, at = varint(value, at)
-        integers.append(_signed(integer))
-    return integers
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value

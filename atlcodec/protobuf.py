@@ -68,3 +68,24 @@ def content(value: Value) -> memoryview:
     if isinstance(value, int):
         raise ValueError("not protobuf")
     return value
+
+
+def as_text(value: Value) -> str:
+    """The value of a field that must hold text."""
+    return bytes(content(value)).decode()
+
+
+def as_integers(value: Value) -> list[int]:
+    """A field of a list of signed integers: one of them, or many packed together."""
+    if isinstance(value, int):
+        return [signed(value)]
+    found, at = [], 0
+    while at < len(value):
+        integer, at = varint(value, at)
+        found.append(signed(integer))
+    return found
+
+
+def signed(value: int) -> int:
+    """An integer of 64 bits in two's complement."""
+    return value - (1 << 64) if value >> 63 else value

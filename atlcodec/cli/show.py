@@ -21,7 +21,7 @@ from atlcodec.sets.manifest import counted
 
 if TYPE_CHECKING:
     from atlcodec.fit import Fit
-    from atlcodec.show.items import Item, Pixels, Sort, Tally
+    from atlcodec.show.items import Item, Sort, Tally
 
 SORTS = "order", "label", "probability", "psnr"
 LIMITS = {"": 40, ".png": 400, ".html": 200_000}  # images, by the ending of -o
@@ -161,28 +161,21 @@ def _file(ending: str, chosen: list[Item], tally: Tally, how: _How, title: str, 
         from atlcodec.show import page
 
         return page.make(sorted(chosen, key=lambda item: item.place), title, how.sort)
-    from atlcodec.show import sheet
+    from atlcodec.show import items, sheet
 
     sheet.check(chosen, title, how.scale)
     line = f"{title}: {_counts(len(chosen), tally)}"
     if total := tally.pairs.total():
         line += f", {tally.right / total:.1%} of {counted(total, 'label')} right"
-    return sheet.draw(chosen, list(_decoded(chosen, errors)), line, tally, how.scale)
-
-
-def _decoded(chosen: list[Item], errors: ErrorCount) -> Iterator[Pixels | None]:
-    from atlcodec.show import items
-
-    for start in range(0, len(chosen), items.AT_ONCE):
-        yield from items.decode(chosen[start : start + items.AT_ONCE], errors.report)
+    return sheet.draw(chosen, list(items.decode(chosen, errors.report)), line, tally, how.scale)
 
 
 def _print(chosen: list[Item], tally: Tally, how: _How, names: tuple[str, ...], errors: ErrorCount) -> None:
     from atlcodec.cli.confusion import Confusion
-    from atlcodec.show import blocks
+    from atlcodec.show import blocks, items
 
     width = shutil.get_terminal_size().columns
-    for line in blocks.lines(chosen, list(_decoded(chosen, errors)), width, how.scale or 1):
+    for line in blocks.lines(chosen, list(items.decode(chosen, errors.report)), width, how.scale or 1):
         click.echo(line, color=True)
     click.echo(escape(f"{_title(names)}: {_counts(len(chosen), tally)}"))
     if tally.pairs:

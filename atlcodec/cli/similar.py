@@ -168,7 +168,7 @@ def _file(ending: str, shown: list[Item], title: str, errors: ErrorCount) -> byt
     from atlcodec.show import items, sheet
 
     sheet.check(shown, title, None)
-    return sheet.draw(shown, items.decode(shown, errors.report), title, items.Tally(), None)
+    return sheet.draw(shown, list(items.decode(shown, errors.report)), title, items.Tally(), None)
 
 
 def _open(name: str, reader: Reader, tiles: bool) -> RecordSet:

@@ -186,7 +186,7 @@ _KEYS: dict[str, Callable[[Item], tuple[object, ...]]] = {
 def measured(items: Iterable[Item], originals: Originals, report: Report, keep: bool) -> Iterator[Item]:
     """The items with the PSNR against their originals. `keep` keeps the originals, too."""
     for batch in _batched(items, AT_ONCE):
-        for item, image in zip(batch, decode(batch, report), strict=True):
+        for item, image in zip(batch, _decoded(batch, report), strict=True):
             original = originals(item)
             if original is not None and image is not None and original.shape == image.shape:
                 item.psnr = float(metrics.psnr_each(metrics.squared_error(original[None], image[None]))[0])
@@ -201,9 +201,13 @@ def _batched(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
         yield batch
 
 
-def decode(items: Iterable[Item], report: Report) -> list[Pixels | None]:
-    """The pixels of items; None for a grid with too few tiles."""
-    items = list(items)
+def decode(items: Iterable[Item], report: Report) -> Iterator[Pixels | None]:
+    """The pixels of items, some at a time; None for a grid with too few tiles."""
+    for batch in _batched(items, AT_ONCE):
+        yield from _decoded(batch, report)
+
+
+def _decoded(items: Sequence[Item], report: Report) -> list[Pixels | None]:
     made: list[Pixels | None] = [None] * len(items)
     singles: dict[int, list[int]] = {}
     for place, item in enumerate(items):

@@ -7,7 +7,7 @@ import contextlib
 import copy
 import itertools
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import torch
@@ -78,9 +78,10 @@ def head(trainer: Trainer, epochs: int) -> tuple[bytes, About]:
     stopped run resumes."""
     nets, (data,) = trainer.nets.cpu().eval(), trainer.domains
     assert data.records is not None
-    latents = _unpacked(nets, data.records.cpu())
-    if not trainer.settings.floats and (found := _classifier(trainer, 0, epochs, latents)):
-        return found
+    if not trainer.settings.floats:
+        latents = _unpacked(nets, data.records.cpu())
+        if found := _classifier(trainer, 0, epochs, latents):
+            return found
     return export.classifier(nets.part("classifier"), nets.classes[0], nets.packing), {}
 
 
@@ -114,21 +115,40 @@ def _decompressor(trainer: Trainer, domain: int, epochs: int, latents: Tensor) -
     assert data.images is not None
     network, held_out = nets.part("decompressor", domain), data.held_out.images[:MEASURED]
     seen = torch.cat(list(symbols(nets, held_out)))
-    was, before = _psnr(network, seen, held_out), copy.deepcopy(made.state_dict())
-    told = tuning.tune(
+    was = _psnr(network, seen, held_out)
+    reached = _tuned(
+        trainer,
         made,
         tuning.decompressor_loss(made, latents, data.images.cpu()),
         len(latents),
         lambda: _psnr(made, seen, held_out),
-        Tuning(epochs=epochs, seed=trainer.settings.seed),
-        trainer.folder / f"exact-{domain}-{epochs}",
+        epochs,
+        f"exact-{domain}-{epochs}",
         lambda text: trainer.log(f"exact decompressor, {text} dB"),
     )
+    exact_codec.give_back(made, network)
+    trainer.log(f"exact decompressor: {reached:.2f} dB on validation; in floats {was:.2f} dB")
+    return made
+
+
+def _tuned(
+    trainer: Trainer,
+    made: nn.Module,
+    loss: tuning.Loss,
+    rows: int,
+    measure: Callable[[], float],
+    epochs: int,
+    folder: str,
+    log: Callable[[str], None],
+) -> float:
+    """Tune an exact network, in a folder of the run. Returns what `measure` says of it in the end; it stays as it was
+    if that would be less."""
+    before = copy.deepcopy(made.state_dict())
+    settings = Tuning(epochs=epochs, seed=trainer.settings.seed)
+    told = tuning.tune(made, loss, rows, measure, settings, trainer.folder / folder, log)
     if told[-1] < told[0]:  # few images: what they taught is of no use for others
         made.load_state_dict(before)
-    exact_codec.give_back(made, network)
-    trainer.log(f"exact decompressor: {max(told[0], told[-1]):.2f} dB on validation; in floats {was:.2f} dB")
-    return made
+    return max(told[0], told[-1])
 
 
 def _exact(nets: Networks, domain: int, latents: Tensor) -> Decompressor | None:
@@ -172,25 +192,24 @@ def _head_loss(made: Classifier, nets: Networks, domain: int, latents: Tensor, l
 
 def _tune_classifier(trainer: Trainer, made: Classifier, domain: int, epochs: int, latents: Tensor) -> None:
     data, nets = trainer.domains[domain], trainer.nets
-    truth, before = data.held_out.labels, copy.deepcopy(made.state_dict())
+    truth = data.held_out.labels
     assert truth is not None
     held_out = torch.cat(list(symbols(nets, data.held_out.images))).flatten(1)
 
     def accuracy() -> float:
         return metrics.accuracy(torch.cat([made(chunk) for chunk in chunks(held_out)]).numpy(), truth)
 
-    told = tuning.tune(
+    reached = _tuned(
+        trainer,
         made,
         _head_loss(made, nets, domain, latents, data.labels.cpu()),
         len(data.labels),
         accuracy,
-        Tuning(epochs=epochs, seed=trainer.settings.seed),
-        trainer.folder / f"exact-classifier-{domain}-{epochs}",
+        epochs,
+        f"exact-classifier-{domain}-{epochs}",
         lambda text: trainer.log(f"exact classifier, accuracy {text}"),
     )
-    if told[-1] < told[0]:  # as for the decompressor
-        made.load_state_dict(before)
-    trainer.log(f"exact classifier: {max(told[0], told[-1]):.2%} accuracy on validation")
+    trainer.log(f"exact classifier: {reached:.2%} accuracy on validation")
 
 
 @torch.no_grad()
